@@ -1,0 +1,1 @@
+//! `#[derive(Tree)]`: names a module's children, parameters and buffers in declaration order.

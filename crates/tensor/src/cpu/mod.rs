@@ -1,0 +1,7 @@
+//! The CPU backend: the only code that touches elements. `ops` above it checks shapes and dtypes; a second device
+//! would implement the same entry points.
+
+pub(crate) mod copy;
+pub(crate) mod par;
+pub(crate) mod simd;
+pub(crate) mod walk;

@@ -1,0 +1,171 @@
+//! One kernel source, several instruction sets: the run-time choice and the macro that compiles each kernel for all.
+
+use std::sync::OnceLock;
+
+/// Instruction sets that kernels are compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Isa {
+    /// What the target guarantees (SSE2 on x86-64, NEON on AArch64).
+    Baseline,
+    /// AVX2 and FMA.
+    Avx2,
+    /// AVX-512 F, BW, DQ and VL.
+    Avx512,
+}
+
+/// The best instruction set of this processor; `TENSOR_ISA=baseline|avx2|avx512` lowers it, for tests and comparisons.
+#[inline]
+pub(crate) fn isa() -> Isa {
+    static CHOSEN: OnceLock<Isa> = OnceLock::new();
+    *CHOSEN.get_or_init(|| {
+        let best = detect();
+        match std::env::var("TENSOR_ISA").as_deref() {
+            Ok("baseline") => Isa::Baseline,
+            Ok("avx2") => best.min(Isa::Avx2),
+            _ => best,
+        }
+    })
+}
+
+#[cfg(target_arch = "x86_64")]
+fn detect() -> Isa {
+    if cfg!(miri) {
+        return Isa::Baseline;
+    }
+    let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+    let avx512 = is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl");
+    match (avx2, avx512) {
+        (true, true) => Isa::Avx512,
+        (true, false) => Isa::Avx2,
+        _ => Isa::Baseline,
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn detect() -> Isa {
+    Isa::Baseline
+}
+
+/// Defines a kernel that is compiled once per instruction set and dispatched at run time.
+///
+/// ```ignore
+/// multiversion! {
+///     /// `out[i] = f(x[i])`.
+///     pub(crate) fn map[T: Element, F: Fn(T) -> T](x: &[T], out: &mut [T], f: F) {
+///         for (o, &v) in out.iter_mut().zip(x) { *o = f(v); }
+///     }
+/// }
+/// ```
+///
+/// Inside the body, `FMA` is a constant that says whether fused multiply-add is one instruction here; use
+/// [`fma`]`::<FMA>`. Everything that the body calls must be `#[inline(always)]` to be compiled for the same set.
+/// Arguments are plain names with types.
+macro_rules! multiversion {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident $([$($gen:tt)*])? ($($arg:ident : $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
+        $(#[$meta])*
+        #[inline]
+        $vis fn $name $(<$($gen)*>)? ($($arg: $ty),*) $(-> $ret)? {
+            #[inline(always)]
+            fn body<const FMA: bool, $($($gen)*)?>(_: $crate::cpu::simd::Fma<FMA>, $($arg: $ty),*) $(-> $ret)? $body
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            fn avx2 $(<$($gen)*>)? ($($arg: $ty),*) $(-> $ret)? {
+                body($crate::cpu::simd::Fma::<true>, $($arg),*)
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
+            fn avx512 $(<$($gen)*>)? ($($arg: $ty),*) $(-> $ret)? {
+                body($crate::cpu::simd::Fma::<true>, $($arg),*)
+            }
+            #[cfg(target_arch = "x86_64")]
+            match $crate::cpu::simd::isa() {
+                // SAFETY: `isa` answers so only if the processor has all the features that `avx512` enables.
+                $crate::cpu::simd::Isa::Avx512 => return unsafe { avx512($($arg),*) },
+                // SAFETY: `isa` answers so only if the processor has AVX2 and FMA.
+                $crate::cpu::simd::Isa::Avx2 => return unsafe { avx2($($arg),*) },
+                $crate::cpu::simd::Isa::Baseline => {}
+            }
+            body($crate::cpu::simd::Fma::<{ cfg!(target_arch = "aarch64") }>, $($arg),*)
+        }
+    };
+}
+pub(crate) use multiversion;
+
+/// Carries the constant `FMA` into a kernel's body.
+#[derive(Clone, Copy)]
+pub(crate) struct Fma<const FMA: bool>;
+
+/// `a * b + c`, fused where that is one instruction, else in two roundings (a library call would be 20 times slower).
+#[inline(always)]
+pub(crate) fn fma<const FMA: bool, T: Real>(a: T, b: T, c: T) -> T {
+    if FMA { a.fused(b, c) } else { a * b + c }
+}
+
+/// `f32` and `f64`: what kernels compute in.
+pub(crate) trait Real:
+    crate::Element
+    + std::ops::Add<Output = Self>
+    + std::ops::Sub<Output = Self>
+    + std::ops::Mul<Output = Self>
+    + std::ops::Div<Output = Self>
+    + std::ops::Neg<Output = Self>
+    + std::ops::AddAssign
+    + std::ops::MulAssign
+{
+    /// Negative infinity.
+    const NEG_INFINITY: Self;
+    /// Positive infinity.
+    const INFINITY: Self;
+    /// `self * b + c` in one rounding.
+    fn fused(self, b: Self, c: Self) -> Self;
+    /// Square root.
+    fn sqrt(self) -> Self;
+    /// Absolute value.
+    fn abs(self) -> Self;
+    /// From an `f64` constant, rounded.
+    fn of(value: f64) -> Self;
+}
+
+macro_rules! real {
+    ($($ty:ident),*) => {
+        $(impl Real for $ty {
+            const NEG_INFINITY: Self = $ty::NEG_INFINITY;
+            const INFINITY: Self = $ty::INFINITY;
+            #[inline(always)]
+            fn fused(self, b: Self, c: Self) -> Self { self.mul_add(b, c) }
+            #[inline(always)]
+            fn sqrt(self) -> Self { $ty::sqrt(self) }
+            #[inline(always)]
+            fn abs(self) -> Self { $ty::abs(self) }
+            #[inline(always)]
+            fn of(value: f64) -> Self { value as $ty }
+        })*
+    };
+}
+real!(f32, f64);
+
+#[cfg(test)]
+mod tests {
+    use super::fma;
+
+    multiversion! {
+        /// Sum of products.
+        fn dot[T: super::Real](a: &[T], b: &[T]) -> T {
+            let mut sum = T::ZERO;
+            for (&x, &y) in a.iter().zip(b) {
+                sum = fma::<FMA, T>(x, y, sum);
+            }
+            sum
+        }
+    }
+
+    #[test]
+    fn a_kernel_runs_on_the_chosen_instruction_set() {
+        assert_eq!(dot(&[1.0f32, 2.0, 3.0], &[4.0, 5.0, 6.0]), 32.0);
+        assert_eq!(dot(&[1.0f64, 2.0], &[4.0, 5.0]), 14.0);
+    }
+}

@@ -1,0 +1,33 @@
+//! N-dimensional arrays with PyTorch's semantics: dtypes at run time, strided views, CPU kernels, random numbers.
+//!
+//! [`Tensor`] is a value: clones and views share memory, and no write is ever visible through another tensor.
+//! Mistakes that only editing the program can mend panic in PyTorch's words; whatever depends on outside data returns
+//! a [`Result`].
+
+mod cache;
+mod cpu;
+mod device;
+mod dtype;
+#[doc(hidden)]
+pub mod error;
+mod layout;
+mod ops;
+pub mod shape;
+mod state;
+mod storage;
+mod tensor;
+mod value;
+
+pub use cache::{cached_bytes, empty_cache};
+pub use cpu::par::{num_threads, set_num_threads};
+pub use device::Device;
+pub use dtype::{Category, DType, Element, Scalar};
+pub use error::Error;
+pub use half::{bf16, f16};
+pub use layout::{Layout, MAX_RANK};
+pub use ops::view::IntoSizes;
+pub use shape::{IntoShape, Shape};
+pub use state::StateDict;
+pub use storage::Storage;
+pub use tensor::Tensor;
+pub use value::{Dict, DictKind, Value};

@@ -1,0 +1,3 @@
+//! Operations on tensors: shape and dtype rules, error texts, and the choice of kernel.
+
+pub(crate) mod view;

@@ -1,0 +1,2 @@
+//! Tests, benches, goldens and CI of the workspace.
+fn main() {}
