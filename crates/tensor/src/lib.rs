@@ -7,11 +7,14 @@
 mod cache;
 mod cpu;
 mod device;
+pub mod display;
 mod dtype;
 #[doc(hidden)]
 pub mod error;
 mod layout;
 mod ops;
+mod pretty;
+mod repr;
 pub mod shape;
 mod state;
 mod storage;
