@@ -6,6 +6,7 @@
 
 mod cache;
 mod cpu;
+mod create;
 mod device;
 pub mod display;
 mod dtype;
@@ -23,6 +24,7 @@ mod value;
 
 pub use cache::{cached_bytes, empty_cache};
 pub use cpu::par::{num_threads, set_num_threads};
+pub use create::Nested;
 pub use device::Device;
 pub use dtype::{Category, DType, Element, Scalar};
 pub use error::Error;
