@@ -2,6 +2,7 @@
 //! would implement the same entry points.
 
 pub(crate) mod copy;
+pub(crate) mod gemm;
 pub(crate) mod par;
 pub(crate) mod simd;
 pub(crate) mod walk;

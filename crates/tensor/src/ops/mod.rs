@@ -1,3 +1,4 @@
 //! Operations on tensors: shape and dtype rules, error texts, and the choice of kernel.
 
+pub(crate) mod matmul;
 pub(crate) mod view;
