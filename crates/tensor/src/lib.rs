@@ -24,6 +24,8 @@ mod value;
 
 pub use cache::{cached_bytes, empty_cache};
 pub use cpu::par::{num_threads, set_num_threads};
+#[doc(hidden)]
+pub use cpu::update::update;
 pub use create::Nested;
 pub use device::Device;
 pub use dtype::{Category, DType, Element, Scalar};

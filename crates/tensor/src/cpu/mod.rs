@@ -5,4 +5,5 @@ pub(crate) mod copy;
 pub(crate) mod gemm;
 pub(crate) mod par;
 pub(crate) mod simd;
+pub(crate) mod update;
 pub(crate) mod walk;
