@@ -32,6 +32,7 @@ pub use dtype::{Category, DType, Element, Scalar};
 pub use error::Error;
 pub use half::{bf16, f16};
 pub use layout::{Layout, MAX_RANK};
+pub use ops::conv::{self, Conv2dOptions};
 pub use ops::view::IntoSizes;
 pub use shape::{IntoShape, Shape};
 pub use state::StateDict;

@@ -189,7 +189,7 @@ fn products_do_not_depend_on_the_number_of_threads() {
 
 /// The text of a panic.
 fn message(f: impl FnOnce() -> Tensor + std::panic::UnwindSafe) -> String {
-    let cause = std::panic::catch_unwind(f).err().expect("a panic");
+    let cause = std::panic::catch_unwind(f).expect_err("a panic");
     cause
         .downcast_ref::<String>()
         .cloned()

@@ -1,6 +1,7 @@
 //! The CPU backend: the only code that touches elements. `ops` above it checks shapes and dtypes; a second device
 //! would implement the same entry points.
 
+pub(crate) mod conv;
 pub(crate) mod copy;
 pub(crate) mod gemm;
 pub(crate) mod par;

@@ -285,7 +285,7 @@ fn no_bool(x: &Tensor, kernel: &str) {
 }
 
 /// C++'s name of a dtype, which PyTorch prints in one error.
-fn cpp_name(dtype: DType) -> &'static str {
+pub(super) fn cpp_name(dtype: DType) -> &'static str {
     match dtype {
         DType::F64 => "double",
         DType::F32 => "float",
