@@ -145,3 +145,49 @@ impl IntoShape for () {
         Shape::new()
     }
 }
+
+/// Axis arguments given by the caller: one `isize`, an array, slice or vector of them, or `()` for all axes.
+pub trait IntoDims {
+    /// The axes, negative counts from the end; empty for all.
+    fn into_dims(self) -> SmallVec<[isize; 6]>;
+}
+impl IntoDims for () {
+    fn into_dims(self) -> SmallVec<[isize; 6]> {
+        SmallVec::new()
+    }
+}
+impl IntoDims for isize {
+    fn into_dims(self) -> SmallVec<[isize; 6]> {
+        SmallVec::from_slice(&[self])
+    }
+}
+impl IntoDims for i32 {
+    fn into_dims(self) -> SmallVec<[isize; 6]> {
+        SmallVec::from_slice(&[self as isize])
+    }
+}
+impl<const N: usize> IntoDims for [isize; N] {
+    fn into_dims(self) -> SmallVec<[isize; 6]> {
+        SmallVec::from_slice(&self)
+    }
+}
+impl<const N: usize> IntoDims for &[isize; N] {
+    fn into_dims(self) -> SmallVec<[isize; 6]> {
+        SmallVec::from_slice(self)
+    }
+}
+impl IntoDims for &[isize] {
+    fn into_dims(self) -> SmallVec<[isize; 6]> {
+        SmallVec::from_slice(self)
+    }
+}
+impl IntoDims for Vec<isize> {
+    fn into_dims(self) -> SmallVec<[isize; 6]> {
+        SmallVec::from_vec(self)
+    }
+}
+impl IntoDims for &Vec<isize> {
+    fn into_dims(self) -> SmallVec<[isize; 6]> {
+        SmallVec::from_slice(self)
+    }
+}

@@ -4,7 +4,10 @@
 pub(crate) mod conv;
 pub(crate) mod copy;
 pub(crate) mod gemm;
+pub(crate) mod map;
+pub(crate) mod math;
 pub(crate) mod par;
+pub(crate) mod reduce;
 pub(crate) mod simd;
 pub(crate) mod update;
 pub(crate) mod walk;

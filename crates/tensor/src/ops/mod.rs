@@ -1,5 +1,10 @@
 //! Operations on tensors: shape and dtype rules, error texts, and the choice of kernel.
 
+pub(crate) mod arith;
+pub(crate) mod binary;
 pub mod conv;
+pub(crate) mod inplace;
 pub(crate) mod matmul;
+pub(crate) mod reduce;
+pub(crate) mod unary;
 pub(crate) mod view;

@@ -1,0 +1,332 @@
+//! Elementwise loops: operands of any layout are cut into blocks of plain slices, on which kernels work.
+
+use super::math::{Int, Math, Plain};
+use super::par;
+use super::simd::multiversion;
+use super::walk::Walk;
+use crate::layout::Layout;
+use crate::{Element, bf16, f16};
+use std::marker::PhantomData;
+
+/// Elements per block where operands are gathered or converted first: scratch stays in the first-level cache.
+const BLOCK: usize = 512;
+/// Rows shorter than this are gathered several at a time.
+const SHORT: usize = 24;
+
+/// A unary kernel on slices of equal length, with up to two parameters (such as the bounds of `clamp`).
+pub(crate) type Map<T> = fn(&[T], &mut [T], [T; 2]);
+/// A binary kernel on slices of equal length.
+pub(crate) type Zip<T, O> = fn(&[T], &[T], &mut [O]);
+
+/// `out[i] = kernel(x[0][i], x[1][i], …)` over `N` operands that have `shape` after broadcasting, in C order.
+///
+/// The kernel gets slices of equal length; how the elements are cut into slices is not specified.
+pub(crate) fn run<S: Element, O: Element, const N: usize>(
+    shape: &[usize],
+    operands: [(&[S], &Layout); N],
+    out: &mut [O],
+    cost: usize,
+    kernel: &(dyn Fn([&[S]; N], &mut [O]) + Sync),
+) {
+    if out.is_empty() {
+        return;
+    }
+    let offsets = operands.map(|(_, layout)| layout.offset());
+    let whole = |start: usize, piece: &mut [O]| {
+        kernel(std::array::from_fn(|k| &operands[k].0[offsets[k] + start..][..piece.len()]), piece);
+    };
+    if operands.iter().all(|(_, layout)| layout.is_contiguous()) {
+        return par::chunks(out, 1, cost, whole);
+    }
+    let walk = Walk::new(shape, operands.map(|(_, layout)| layout.strides()));
+    let len = walk.row_len();
+    par::chunks(out, len, cost + 1, |start, piece| {
+        let rows = start / len..(start + piece.len()) / len;
+        let data = operands.map(|(data, _)| data);
+        if len < SHORT {
+            short_rows(&walk, rows, data, offsets, piece, kernel);
+        } else {
+            long_rows(&walk, rows, data, offsets, piece, kernel);
+        }
+    });
+}
+
+/// Rows that are worth a kernel call each: slices where memory allows, scratch elsewhere.
+fn long_rows<S: Element, O: Element, const N: usize>(
+    walk: &Walk<N>,
+    rows: std::ops::Range<usize>,
+    data: [&[S]; N],
+    offsets: [usize; N],
+    out: &mut [O],
+    kernel: &(dyn Fn([&[S]; N], &mut [O]) + Sync),
+) {
+    let len = walk.row_len();
+    let steps = walk.row_strides();
+    let mut scratch = [[S::ZERO; BLOCK]; N];
+    let mut out = out.chunks_exact_mut(len);
+    let direct = steps.iter().all(|&s| s == 1);
+    walk.each_row(rows, offsets, |at| {
+        let row = out.next().expect("one chunk per row");
+        if direct {
+            return kernel(std::array::from_fn(|k| &data[k][at[k]..][..len]), row);
+        }
+        for k in 0..N {
+            if steps[k] == 0 {
+                scratch[k][..len.min(BLOCK)].fill(data[k][at[k]]);
+            }
+        }
+        for (block, piece) in row.chunks_mut(BLOCK).enumerate() {
+            let start = block * BLOCK;
+            for k in 0..N {
+                if steps[k] != 0 && steps[k] != 1 {
+                    gather(
+                        data[k],
+                        at[k] as isize + start as isize * steps[k],
+                        steps[k],
+                        &mut scratch[k][..piece.len()],
+                    );
+                }
+            }
+            let slices = std::array::from_fn(|k| {
+                if steps[k] == 1 { &data[k][at[k] + start..][..piece.len()] } else { &scratch[k][..piece.len()] }
+            });
+            kernel(slices, piece);
+        }
+    });
+}
+
+/// Rows too short for a kernel call each: several are gathered into one block.
+fn short_rows<S: Element, O: Element, const N: usize>(
+    walk: &Walk<N>,
+    rows: std::ops::Range<usize>,
+    data: [&[S]; N],
+    offsets: [usize; N],
+    out: &mut [O],
+    kernel: &(dyn Fn([&[S]; N], &mut [O]) + Sync),
+) {
+    let len = walk.row_len();
+    let steps = walk.row_strides();
+    let mut scratch = [[S::ZERO; BLOCK]; N];
+    let per_block = BLOCK / len;
+    let mut out = out.chunks_mut(per_block * len);
+    let mut filled = 0;
+    let mut left = rows.len();
+    walk.each_row(rows, offsets, |at| {
+        for k in 0..N {
+            gather(data[k], at[k] as isize, steps[k], &mut scratch[k][filled..filled + len]);
+        }
+        filled += len;
+        left -= 1;
+        if filled == per_block * len || left == 0 {
+            let piece = out.next().expect("one chunk per block");
+            kernel(std::array::from_fn(|k| &scratch[k][..filled]), piece);
+            filled = 0;
+        }
+    });
+}
+
+/// `to[i] = data[first + i * step]`.
+#[inline(always)]
+pub(crate) fn gather<S: Copy>(data: &[S], first: isize, step: isize, to: &mut [S]) {
+    if step == 1 {
+        let len = to.len();
+        return to.copy_from_slice(&data[first as usize..][..len]);
+    }
+    let mut index = first;
+    for o in to {
+        *o = data[index as usize];
+        index += step;
+    }
+}
+
+/// Half-width floats: stored in 16 bits, computed in `f32`.
+pub(crate) trait Half: Element {
+    /// Widens; the slices have equal length.
+    fn widen(from: &[Self], to: &mut [f32]);
+    /// Rounds to nearest, ties to even; the slices have equal length.
+    fn narrow(from: &[f32], to: &mut [Self]);
+}
+
+macro_rules! half {
+    ($($ty:ident),*) => { $(
+        impl Half for $ty {
+            fn widen(from: &[Self], to: &mut [f32]) {
+                half::slice::HalfFloatSliceExt::convert_to_f32_slice(from, to);
+            }
+            fn narrow(from: &[f32], to: &mut [Self]) {
+                half::slice::HalfFloatSliceExt::convert_from_f32_slice(to, from);
+            }
+        }
+    )* };
+}
+half!(f16, bf16);
+
+/// Runs a unary `f32` kernel on halves, block by block.
+pub(crate) fn half_map<H: Half>(x: &[H], out: &mut [H], kernel: impl Fn(&[f32], &mut [f32])) {
+    let (mut a, mut o) = ([0.0f32; BLOCK], [0.0f32; BLOCK]);
+    for (x, out) in x.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
+        let n = x.len();
+        H::widen(x, &mut a[..n]);
+        kernel(&a[..n], &mut o[..n]);
+        H::narrow(&o[..n], out);
+    }
+}
+
+/// Runs a unary `f32` kernel that does not give floats on halves, block by block.
+pub(crate) fn half_test<H: Half, O>(x: &[H], out: &mut [O], kernel: impl Fn(&[f32], &mut [O])) {
+    let mut a = [0.0f32; BLOCK];
+    for (x, out) in x.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
+        H::widen(x, &mut a[..x.len()]);
+        kernel(&a[..x.len()], out);
+    }
+}
+
+/// Runs a binary `f32` kernel on halves, block by block.
+pub(crate) fn half_zip<H: Half>(x: &[H], y: &[H], out: &mut [H], kernel: impl Fn(&[f32], &[f32], &mut [f32])) {
+    let mut b = [0.0f32; BLOCK];
+    for ((x, y), out) in x.chunks(BLOCK).zip(y.chunks(BLOCK)).zip(out.chunks_mut(BLOCK)) {
+        H::widen(y, &mut b[..x.len()]);
+        half_map(x, out, |x, out| kernel(x, &b[..x.len()], out));
+    }
+}
+
+/// Applies a binary kernel to a slice and a number: `out = kernel(x, c)`, or `kernel(c, x)` if `first` is set.
+#[inline]
+pub(crate) fn with_scalar<T: Copy, O>(x: &[T], c: T, first: bool, out: &mut [O], kernel: Zip<T, O>) {
+    // The number becomes a block: a load from the first-level cache per vector costs less than a second copy of
+    // every kernel for this case would cost in compile time and size.
+    let block = [c; BLOCK];
+    for (x, out) in x.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
+        let c = &block[..x.len()];
+        if first { kernel(c, x, out) } else { kernel(x, c, out) }
+    }
+}
+
+/// A unary function: how it computes on floats and, if it keeps integers, on those.
+pub(crate) trait UnaryOp {
+    /// On `f32` and `f64`.
+    fn float<T: Math + Plain, const FMA: bool>(x: T, p: [T; 2]) -> T;
+    /// On integers.
+    fn int<I: Int>(x: I) -> I;
+}
+
+multiversion! {
+    /// `out[i] = op(x[i])`.
+    fn map_as[T: Math + Plain, F: UnaryOp](_op: PhantomData<F>, x: &[T], out: &mut [T], p: [T; 2]) {
+        for (o, &x) in out.iter_mut().zip(x) {
+            *o = F::float::<T, FMA>(x, p);
+        }
+    }
+}
+
+/// `out[i] = op(x[i])`, as a [`Map`].
+pub(crate) fn map<T: Math + Plain, F: UnaryOp>(x: &[T], out: &mut [T], p: [T; 2]) {
+    map_as(PhantomData::<F>, x, out, p);
+}
+
+/// `out[i] = op(x[i])` on integers.
+pub(crate) fn map_int<I: Int, F: UnaryOp>(x: &[I], out: &mut [I], _: [I; 2]) {
+    for (o, &x) in out.iter_mut().zip(x) {
+        *o = F::int(x);
+    }
+}
+
+/// A binary function on floats and, where PyTorch has it, on integers and booleans.
+pub(crate) trait BinaryOp {
+    /// On `f32` and `f64`.
+    fn float<T: Math + Plain, const FMA: bool>(a: T, b: T) -> T;
+    /// On integers.
+    fn int<I: Int>(a: I, b: I) -> I;
+    /// On booleans.
+    fn bool(a: bool, b: bool) -> bool;
+}
+
+multiversion! {
+    /// `out[i] = op(x[i], y[i])`.
+    fn zip_as[T: Math + Plain, F: BinaryOp](_op: PhantomData<F>, x: &[T], y: &[T], out: &mut [T]) {
+        for ((o, &x), &y) in out.iter_mut().zip(x).zip(y) {
+            *o = F::float::<T, FMA>(x, y);
+        }
+    }
+}
+
+/// `out[i] = op(x[i], y[i])`, as a [`Zip`].
+pub(crate) fn zip<T: Math + Plain, F: BinaryOp>(x: &[T], y: &[T], out: &mut [T]) {
+    zip_as(PhantomData::<F>, x, y, out);
+}
+
+/// `out[i] = op(x[i], y[i])` on integers.
+pub(crate) fn zip_int<I: Int, F: BinaryOp>(x: &[I], y: &[I], out: &mut [I]) {
+    for ((o, &x), &y) in out.iter_mut().zip(x).zip(y) {
+        *o = F::int(x, y);
+    }
+}
+
+/// `out[i] = op(x[i], y[i])` on booleans.
+pub(crate) fn zip_bool<F: BinaryOp>(x: &[bool], y: &[bool], out: &mut [bool]) {
+    for ((o, &x), &y) in out.iter_mut().zip(x).zip(y) {
+        *o = F::bool(x, y);
+    }
+}
+
+/// A comparison.
+pub(crate) trait CompareOp {
+    /// Whether it holds.
+    fn test<T: PartialOrd>(a: T, b: T) -> bool;
+}
+
+multiversion! {
+    /// `out[i] = x[i] op y[i]`.
+    fn compare_as[T: Element, F: CompareOp](_op: PhantomData<F>, x: &[T], y: &[T], out: &mut [bool]) {
+        for ((o, &x), &y) in out.iter_mut().zip(x).zip(y) {
+            *o = F::test(x, y);
+        }
+    }
+}
+
+/// `out[i] = x[i] op y[i]`, as a [`Zip`].
+pub(crate) fn compare<T: Element, F: CompareOp>(x: &[T], y: &[T], out: &mut [bool]) {
+    compare_as(PhantomData::<F>, x, y, out);
+}
+
+/// `out[i] = x[i] op y[i]` where speed matters less.
+pub(crate) fn compare_plain<T: Element, F: CompareOp>(x: &[T], y: &[T], out: &mut [bool]) {
+    for ((o, &x), &y) in out.iter_mut().zip(x).zip(y) {
+        *o = F::test(x, y);
+    }
+}
+
+/// One side of a [`select`].
+#[derive(Clone, Copy)]
+pub(crate) enum Source<'a, T> {
+    /// An element each.
+    Slice(&'a [T]),
+    /// The same for all.
+    Number(T),
+}
+
+impl<'a, T: Copy> Source<'a, T> {
+    fn part(self, start: usize, len: usize) -> Source<'a, T> {
+        match self {
+            Source::Slice(x) => Source::Slice(&x[start..][..len]),
+            number => number,
+        }
+    }
+}
+
+/// `out[i] = if mask[i] { a[i] } else { b[i] }`.
+pub(crate) fn select<T: Element>(mask: &[bool], a: Source<'_, T>, b: Source<'_, T>, out: &mut [T]) {
+    use Source::{Number, Slice};
+    par::chunks(out, 1, 1, |start, out| {
+        let len = out.len();
+        let each = out.iter_mut().zip(&mask[start..][..len]);
+        match (a.part(start, len), b.part(start, len)) {
+            (Slice(a), Slice(b)) => {
+                each.zip(a.iter().zip(b)).for_each(|((o, &m), (&a, &b))| *o = if m { a } else { b })
+            }
+            (Slice(a), Number(b)) => each.zip(a).for_each(|((o, &m), &a)| *o = if m { a } else { b }),
+            (Number(a), Slice(b)) => each.zip(b).for_each(|((o, &m), &b)| *o = if m { a } else { b }),
+            (Number(a), Number(b)) => each.for_each(|(o, &m)| *o = if m { a } else { b }),
+        }
+    });
+}

@@ -1,0 +1,224 @@
+//! Elementary functions that kernels call: the [`Math`] of `f32` and `f64`, and the wrapping arithmetic of integers.
+
+use super::simd::Real;
+use crate::Element;
+
+/// The functions behind the unary and binary tables.
+///
+/// `FMA` says whether fused multiply-add is one instruction where the function is compiled (see `simd`).
+pub(crate) trait Math: Real {
+    /// `e^self`.
+    fn exp<const FMA: bool>(self) -> Self;
+    /// Natural logarithm.
+    fn ln<const FMA: bool>(self) -> Self;
+    /// Hyperbolic tangent.
+    fn tanh<const FMA: bool>(self) -> Self;
+    /// Error function.
+    fn erf<const FMA: bool>(self) -> Self;
+    /// Sine.
+    fn sin<const FMA: bool>(self) -> Self;
+    /// Cosine.
+    fn cos<const FMA: bool>(self) -> Self;
+    /// `e^self - 1`.
+    fn expm1<const FMA: bool>(self) -> Self;
+    /// `ln(1 + self)`.
+    fn ln_1p<const FMA: bool>(self) -> Self;
+    /// The larger; NaN if either is.
+    #[inline(always)]
+    fn larger(self, other: Self) -> Self {
+        // Not `max`, which drops NaN. `self` wins ties and if it is NaN.
+        let picked = if other > self { other } else { self };
+        if other.is_nan() { other } else { picked }
+    }
+    /// The smaller; NaN if either is.
+    #[inline(always)]
+    fn smaller(self, other: Self) -> Self {
+        let picked = if other < self { other } else { self };
+        if other.is_nan() { other } else { picked }
+    }
+    /// Whether this is not a number.
+    #[inline(always)]
+    #[allow(clippy::eq_op)]
+    fn is_nan(self) -> bool {
+        self != self
+    }
+    /// `1 / (1 + e^-self)`.
+    #[inline(always)]
+    fn sigmoid<const FMA: bool>(self) -> Self {
+        Self::ONE / (Self::ONE + (-self).exp::<FMA>())
+    }
+}
+
+/// Functions that are rarely used, called one element at a time.
+pub(crate) trait Plain: Real {
+    fn exp2(self) -> Self;
+    fn log2(self) -> Self;
+    fn log10(self) -> Self;
+    fn tan(self) -> Self;
+    fn asin(self) -> Self;
+    fn acos(self) -> Self;
+    fn atan(self) -> Self;
+    fn sinh(self) -> Self;
+    fn cosh(self) -> Self;
+    fn asinh(self) -> Self;
+    fn acosh(self) -> Self;
+    fn atanh(self) -> Self;
+    fn erfc(self) -> Self;
+    fn floor(self) -> Self;
+    fn ceil(self) -> Self;
+    fn trunc(self) -> Self;
+    fn round_even(self) -> Self;
+    fn atan2(self, other: Self) -> Self;
+    fn powf(self, other: Self) -> Self;
+    fn copysign(self, other: Self) -> Self;
+    /// The remainder of truncating division, C's `fmod`.
+    fn fmod(self, other: Self) -> Self;
+}
+
+macro_rules! plain {
+    ($($ty:ident, $erfc:path);*) => { $(
+        impl Plain for $ty {
+            #[inline(always)]
+            fn exp2(self) -> Self { $ty::exp2(self) }
+            #[inline(always)]
+            fn log2(self) -> Self { $ty::log2(self) }
+            #[inline(always)]
+            fn log10(self) -> Self { $ty::log10(self) }
+            #[inline(always)]
+            fn tan(self) -> Self { $ty::tan(self) }
+            #[inline(always)]
+            fn asin(self) -> Self { $ty::asin(self) }
+            #[inline(always)]
+            fn acos(self) -> Self { $ty::acos(self) }
+            #[inline(always)]
+            fn atan(self) -> Self { $ty::atan(self) }
+            #[inline(always)]
+            fn sinh(self) -> Self { $ty::sinh(self) }
+            #[inline(always)]
+            fn cosh(self) -> Self { $ty::cosh(self) }
+            #[inline(always)]
+            fn asinh(self) -> Self { $ty::asinh(self) }
+            #[inline(always)]
+            fn acosh(self) -> Self { $ty::acosh(self) }
+            #[inline(always)]
+            fn atanh(self) -> Self { $ty::atanh(self) }
+            #[inline(always)]
+            fn erfc(self) -> Self { $erfc(self) }
+            #[inline(always)]
+            fn floor(self) -> Self { $ty::floor(self) }
+            #[inline(always)]
+            fn ceil(self) -> Self { $ty::ceil(self) }
+            #[inline(always)]
+            fn trunc(self) -> Self { $ty::trunc(self) }
+            #[inline(always)]
+            fn round_even(self) -> Self { $ty::round_ties_even(self) }
+            #[inline(always)]
+            fn atan2(self, other: Self) -> Self { $ty::atan2(self, other) }
+            #[inline(always)]
+            fn powf(self, other: Self) -> Self { $ty::powf(self, other) }
+            #[inline(always)]
+            fn copysign(self, other: Self) -> Self { $ty::copysign(self, other) }
+            #[inline(always)]
+            fn fmod(self, other: Self) -> Self { self % other }
+        }
+    )* };
+}
+plain!(f32, libm::erfcf; f64, libm::erfc);
+
+macro_rules! math {
+    ($($ty:ident, $erf:path);*) => { $(
+        impl Math for $ty {
+            #[inline(always)]
+            fn exp<const FMA: bool>(self) -> Self { $ty::exp(self) }
+            #[inline(always)]
+            fn ln<const FMA: bool>(self) -> Self { $ty::ln(self) }
+            #[inline(always)]
+            fn tanh<const FMA: bool>(self) -> Self { $ty::tanh(self) }
+            #[inline(always)]
+            fn erf<const FMA: bool>(self) -> Self { $erf(self) }
+            #[inline(always)]
+            fn sin<const FMA: bool>(self) -> Self { $ty::sin(self) }
+            #[inline(always)]
+            fn cos<const FMA: bool>(self) -> Self { $ty::cos(self) }
+            #[inline(always)]
+            fn expm1<const FMA: bool>(self) -> Self { $ty::exp_m1(self) }
+            #[inline(always)]
+            fn ln_1p<const FMA: bool>(self) -> Self { $ty::ln_1p(self) }
+        }
+    )* };
+}
+math!(f32, libm::erff; f64, libm::erf);
+
+/// Integers as PyTorch computes with them: arithmetic wraps, division by zero is an error found before.
+pub(crate) trait Int: Element + Ord {
+    fn add(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
+    fn mul(self, other: Self) -> Self;
+    fn neg(self) -> Self;
+    fn abs(self) -> Self;
+    fn sign(self) -> Self;
+    /// Division rounded to negative infinity. The divisor is not zero.
+    fn div_floor(self, other: Self) -> Self;
+    /// The remainder with the divisor's sign. The divisor is not zero.
+    fn modulo(self, other: Self) -> Self;
+    /// The remainder with the dividend's sign. The divisor is not zero.
+    fn rem(self, other: Self) -> Self;
+    /// Power; a negative exponent gives the truncated reciprocal (0 for a base of 0, as PyTorch).
+    fn pow(self, exponent: Self) -> Self;
+}
+
+macro_rules! int {
+    ($($ty:ident),*) => { $(
+        impl Int for $ty {
+            #[inline(always)]
+            fn add(self, other: Self) -> Self { self.wrapping_add(other) }
+            #[inline(always)]
+            fn sub(self, other: Self) -> Self { self.wrapping_sub(other) }
+            #[inline(always)]
+            fn mul(self, other: Self) -> Self { self.wrapping_mul(other) }
+            #[inline(always)]
+            fn neg(self) -> Self { self.wrapping_neg() }
+            #[inline(always)]
+            #[allow(unused_comparisons)]
+            fn abs(self) -> Self { if self < 0 { self.wrapping_neg() } else { self } }
+            #[inline(always)]
+            #[allow(unused_comparisons)]
+            fn sign(self) -> Self { if self > 0 { 1 } else if self < 0 { Self::ZERO.wrapping_sub(1) } else { 0 } }
+            #[inline(always)]
+            fn div_floor(self, other: Self) -> Self {
+                let quotient = self.wrapping_div(other);
+                let rest = self.wrapping_rem(other);
+                if rest != 0 && (rest ^ other) < Self::ZERO { quotient.wrapping_sub(1) } else { quotient }
+            }
+            #[inline(always)]
+            fn modulo(self, other: Self) -> Self {
+                let rest = self.wrapping_rem(other);
+                if rest != 0 && (rest ^ other) < Self::ZERO { rest.wrapping_add(other) } else { rest }
+            }
+            #[inline(always)]
+            fn rem(self, other: Self) -> Self { self.wrapping_rem(other) }
+            #[inline(always)]
+            #[allow(unused_comparisons)]
+            fn pow(self, exponent: Self) -> Self {
+                if exponent < 0 {
+                    let odd = exponent & 1 == 1;
+                    return match self {
+                        1 => 1,
+                        x if x == Self::ZERO.wrapping_sub(1) => if odd { x } else { 1 },
+                        _ => 0,
+                    };
+                }
+                let (mut result, mut base, mut left) = (1 as $ty, self, exponent);
+                while left > 0 {
+                    if left & 1 == 1 {
+                        result = result.wrapping_mul(base);
+                    }
+                    base = base.wrapping_mul(base);
+                    left >>= 1;
+                }
+                result
+            }
+        }
+    )* };
+}
+int!(i64, i32, i16, i8, u8);

@@ -1,0 +1,404 @@
+//! Reductions: folds along rows and down columns of dense memory, in an order that depends on sizes only.
+//!
+//! Long sums are added in blocks whose results are joined pairwise, so the rounding error grows with the logarithm of
+//! the length, and so threads may take blocks without changing a bit of the result.
+
+use super::math::{Int, Math};
+use super::par;
+use super::simd::{fma, multiversion};
+use crate::Element;
+use std::marker::PhantomData;
+
+/// What reductions compute in: `f32`, `f64` and `i64`.
+pub(crate) trait Number: Element {
+    /// Not above any number.
+    const LOWEST: Self;
+    /// Not below any number.
+    const HIGHEST: Self;
+    fn plus(self, other: Self) -> Self;
+    fn times(self, other: Self) -> Self;
+    fn larger_of(self, other: Self) -> Self;
+    fn smaller_of(self, other: Self) -> Self;
+}
+macro_rules! number {
+    (float $($ty:ty),*) => { $(
+        impl Number for $ty {
+            const LOWEST: Self = <$ty>::NEG_INFINITY;
+            const HIGHEST: Self = <$ty>::INFINITY;
+            #[inline(always)]
+            fn plus(self, other: Self) -> Self { self + other }
+            #[inline(always)]
+            fn times(self, other: Self) -> Self { self * other }
+            #[inline(always)]
+            fn larger_of(self, other: Self) -> Self { self.larger(other) }
+            #[inline(always)]
+            fn smaller_of(self, other: Self) -> Self { self.smaller(other) }
+        }
+    )* };
+}
+number!(float f32, f64);
+impl Number for i64 {
+    const LOWEST: Self = i64::MIN;
+    const HIGHEST: Self = i64::MAX;
+    #[inline(always)]
+    fn plus(self, other: Self) -> Self {
+        Int::add(self, other)
+    }
+    #[inline(always)]
+    fn times(self, other: Self) -> Self {
+        Int::mul(self, other)
+    }
+    #[inline(always)]
+    fn larger_of(self, other: Self) -> Self {
+        self.max(other)
+    }
+    #[inline(always)]
+    fn smaller_of(self, other: Self) -> Self {
+        self.min(other)
+    }
+}
+
+/// An associative function with a neutral element, and what is done to elements before.
+pub(crate) trait Fold<T: Number>: 'static {
+    /// The neutral element.
+    const INIT: T;
+    /// Whether `pre` uses its parameter, one number per result (such as a mean).
+    const PARAM: bool = false;
+    /// The work per element, in additions.
+    const COST: usize = 1;
+    /// The fold of partial results: the same without `pre`.
+    type Join: Fold<T>;
+    /// Applied to each element.
+    #[inline(always)]
+    fn pre<const FMA: bool>(x: T, _: T) -> T {
+        x
+    }
+    /// Joins two values.
+    fn join(a: T, b: T) -> T;
+    /// Joins an element to a value: `join(total, pre(x, param))`.
+    #[inline(always)]
+    fn step<const FMA: bool>(total: T, x: T, param: T) -> T {
+        Self::join(total, Self::pre::<FMA>(x, param))
+    }
+}
+
+/// One row: name, neutral element, `join`.
+macro_rules! folds {
+    ($($(#[$doc:meta])* $Fold:ident $init:expr, |$a:ident, $b:ident| $join:expr;)*) => { $(
+        $(#[$doc])*
+        pub(crate) struct $Fold;
+        impl<T: Number> Fold<T> for $Fold {
+            const INIT: T = $init;
+            type Join = $Fold;
+            #[inline(always)]
+            fn join($a: T, $b: T) -> T { $join }
+        }
+    )* };
+}
+folds! {
+    /// Sum.
+    Sum T::ZERO, |a, b| a.plus(b);
+    /// Product.
+    Product T::ONE, |a, b| a.times(b);
+    /// Largest; NaN if one is.
+    Largest T::LOWEST, |a, b| a.larger_of(b);
+    /// Smallest; NaN if one is.
+    Smallest T::HIGHEST, |a, b| a.smaller_of(b);
+}
+
+/// Sum of squares.
+pub(crate) struct Squares;
+impl<T: Number + Math> Fold<T> for Squares {
+    const INIT: T = T::ZERO;
+    type Join = Sum;
+    #[inline(always)]
+    fn join(a: T, b: T) -> T {
+        a + b
+    }
+    #[inline(always)]
+    fn step<const FMA: bool>(total: T, x: T, _: T) -> T {
+        fma::<FMA, T>(x, x, total)
+    }
+}
+
+/// Sum of squared differences from the parameter.
+pub(crate) struct Deviations;
+impl<T: Number + Math> Fold<T> for Deviations {
+    const INIT: T = T::ZERO;
+    const PARAM: bool = true;
+    const COST: usize = 2;
+    type Join = Sum;
+    #[inline(always)]
+    fn join(a: T, b: T) -> T {
+        a + b
+    }
+    #[inline(always)]
+    fn step<const FMA: bool>(total: T, x: T, mean: T) -> T {
+        let d = x - mean;
+        fma::<FMA, T>(d, d, total)
+    }
+}
+
+/// Sum of `e^(x - parameter)`.
+pub(crate) struct Exponentials;
+impl<T: Number + Math> Fold<T> for Exponentials {
+    const INIT: T = T::ZERO;
+    const PARAM: bool = true;
+    const COST: usize = 8;
+    type Join = Sum;
+    #[inline(always)]
+    fn pre<const FMA: bool>(x: T, largest: T) -> T {
+        (x - largest).exp::<FMA>()
+    }
+    #[inline(always)]
+    fn join(a: T, b: T) -> T {
+        a + b
+    }
+}
+
+/// Accumulators side by side in a row: enough for four vectors of the widest kind.
+const LANES: usize = 32;
+/// Elements of a row that one kernel call folds.
+const BLOCK: usize = 4096;
+/// Columns that are folded together: their totals stay in the first-level cache.
+const TILE: usize = 512;
+/// Rows that are folded into one set of totals.
+const ROWS: usize = 128;
+
+multiversion! {
+    /// `out[i]` = fold of row `i`; rows of `len` elements lie one after the other, `len` at most [`BLOCK`].
+    fn fold_rows[T: Number, F: Fold<T>](_op: PhantomData<F>, x: &[T], len: usize, params: &[T], out: &mut [T]) {
+        for (i, (o, row)) in out.iter_mut().zip(x.chunks_exact(len)).enumerate() {
+            let param = if F::PARAM { params[i] } else { T::ZERO };
+            if len < LANES {
+                let mut total = F::INIT;
+                for &x in row {
+                    total = F::step::<FMA>(total, x, param);
+                }
+                *o = total;
+                continue;
+            }
+            let mut lanes = [F::INIT; LANES];
+            let mut chunks = row.chunks_exact(LANES);
+            for chunk in &mut chunks {
+                for (total, &x) in lanes.iter_mut().zip(chunk) {
+                    *total = F::step::<FMA>(*total, x, param);
+                }
+            }
+            for (total, &x) in lanes.iter_mut().zip(chunks.remainder()) {
+                *total = F::step::<FMA>(*total, x, param);
+            }
+            let mut width = LANES / 2;
+            while width > 0 {
+                for j in 0..width {
+                    lanes[j] = F::join(lanes[j], lanes[j + width]);
+                }
+                width /= 2;
+            }
+            *o = lanes[0];
+        }
+    }
+}
+
+multiversion! {
+    /// `out[j] = fold(out[j], x[0·stride + j], x[1·stride + j], …)` for `rows` rows.
+    fn fold_columns[T: Number, F: Fold<T>](_op: PhantomData<F>, x: &[T], stride: usize, rows: usize, params: &[T], out: &mut [T]) {
+        let width = out.len();
+        for row in 0..rows {
+            let x = &x[row * stride..][..width];
+            if F::PARAM {
+                for ((o, &x), &param) in out.iter_mut().zip(x).zip(params) {
+                    *o = F::step::<FMA>(*o, x, param);
+                }
+            } else {
+                for (o, &x) in out.iter_mut().zip(x) {
+                    *o = F::step::<FMA>(*o, x, T::ZERO);
+                }
+            }
+        }
+    }
+}
+
+/// Folds blocks `from..to` of a row, given each block's result, pairwise.
+fn join_blocks<T: Number, F: Fold<T>>(blocks: &[T]) -> T {
+    match blocks {
+        [] => F::INIT,
+        [one] => *one,
+        _ => {
+            let (left, right) = blocks.split_at(blocks.len() / 2);
+            F::join(join_blocks::<T, F>(left), join_blocks::<T, F>(right))
+        }
+    }
+}
+
+/// `out[o] = fold of x[o, ..]` for rows of `len`.
+fn rows<T: Number, F: Fold<T>>(x: &[T], len: usize, params: &[T], out: &mut [T]) {
+    if len <= BLOCK {
+        return par::chunks(out, 1, len * F::COST, |start, out| {
+            let params = if F::PARAM { &params[start..][..out.len()] } else { params };
+            fold_rows(PhantomData::<F>, &x[start * len..][..out.len() * len], len, params, out);
+        });
+    }
+    let blocks = len.div_ceil(BLOCK);
+    let mut partial = vec![F::INIT; blocks * out.len()];
+    par::chunks(&mut partial, 1, BLOCK * F::COST, |start, partial| {
+        for (i, o) in partial.iter_mut().enumerate() {
+            let (row, block) = ((start + i) / blocks, (start + i) % blocks);
+            let size = BLOCK.min(len - block * BLOCK);
+            let x = &x[row * len + block * BLOCK..][..size];
+            let params = if F::PARAM { &params[row..row + 1] } else { params };
+            fold_rows(PhantomData::<F>, x, size, params, std::slice::from_mut(o));
+        }
+    });
+    for (o, partial) in out.iter_mut().zip(partial.chunks_exact(blocks)) {
+        *o = join_blocks::<T, F::Join>(partial);
+    }
+}
+
+/// Folds `rows` rows of `x` down the columns of one tile, pairwise over blocks of [`ROWS`] rows.
+fn tile<T: Number, F: Fold<T>>(x: &[T], stride: usize, rows: usize, params: &[T], out: &mut [T]) {
+    if rows <= ROWS {
+        out.fill(F::INIT);
+        return fold_columns(PhantomData::<F>, x, stride, rows, params, out);
+    }
+    let half = rows.div_ceil(ROWS) / 2 * ROWS;
+    tile::<T, F>(x, stride, half, params, out);
+    let mut other = [F::INIT; TILE];
+    let other = &mut other[..out.len()];
+    tile::<T, F>(&x[half * stride..], stride, rows - half, params, other);
+    for (o, &x) in out.iter_mut().zip(&*other) {
+        *o = F::join(*o, x);
+    }
+}
+
+/// `out[o, j] = fold over r of x[o, r, j]`.
+fn columns<T: Number, F: Fold<T>>(x: &[T], len: usize, inner: usize, params: &[T], out: &mut [T]) {
+    // Few results from many rows: cut the rows, so that threads have work. The cut depends on sizes only.
+    let outer = out.len() / inner;
+    if out.len() < 8 * TILE && len >= 64 * ROWS {
+        let groups = len / (8 * ROWS);
+        let size = len.div_ceil(groups);
+        let groups = len.div_ceil(size);
+        for o in 0..outer {
+            let x = &x[o * len * inner..][..len * inner];
+            let params = if F::PARAM { &params[o * inner..][..inner] } else { params };
+            let mut partial = vec![F::INIT; groups * inner];
+            par::chunks(&mut partial, inner, size * F::COST, |start, partial| {
+                for (g, partial) in partial.chunks_exact_mut(inner).enumerate() {
+                    let first = (start / inner + g) * size;
+                    let size = size.min(len - first);
+                    tiles::<T, F>(&x[first * inner..], size, inner, params, partial);
+                }
+            });
+            columns::<T, F::Join>(&partial, groups, inner, &[], &mut out[o * inner..][..inner]);
+        }
+        return;
+    }
+    if outer == 1 {
+        return par::chunks(out, TILE, len * F::COST, |start, out| {
+            let params = if F::PARAM { &params[start..][..out.len()] } else { params };
+            for (t, out) in out.chunks_mut(TILE).enumerate() {
+                let params = if F::PARAM { &params[t * TILE..][..out.len()] } else { params };
+                tile::<T, F>(&x[start + t * TILE..], inner, len, params, out);
+            }
+        });
+    }
+    par::chunks(out, inner, len * F::COST, |start, out| {
+        for (i, out) in out.chunks_exact_mut(inner).enumerate() {
+            let o = start / inner + i;
+            let params = if F::PARAM { &params[o * inner..][..inner] } else { params };
+            tiles::<T, F>(&x[o * len * inner..][..len * inner], len, inner, params, out);
+        }
+    });
+}
+
+/// All columns of one matrix, tile by tile.
+fn tiles<T: Number, F: Fold<T>>(x: &[T], rows: usize, inner: usize, params: &[T], out: &mut [T]) {
+    for (t, out) in out.chunks_mut(TILE).enumerate() {
+        let params = if F::PARAM { &params[t * TILE..][..out.len()] } else { params };
+        tile::<T, F>(&x[t * TILE..], inner, rows, params, out);
+    }
+}
+
+/// `out[o, j] = fold over r of x[o, r, j]`, with `params[o, j]` where the fold has a parameter.
+///
+/// `x` is dense, of `outer * len * inner` elements, and `out` has `outer * inner`.
+pub(crate) fn fold<T: Number, F: Fold<T>>(x: &[T], len: usize, inner: usize, params: &[T], out: &mut [T]) {
+    if out.is_empty() {
+        return;
+    }
+    if len == 0 {
+        return out.fill(F::INIT);
+    }
+    if inner == 1 { rows::<T, F>(x, len, params, out) } else { columns::<T, F>(x, len, inner, params, out) }
+}
+
+/// Whether `x` beats `best`: it is larger (or smaller), or the first NaN.
+#[inline(always)]
+#[allow(clippy::eq_op)]
+fn beats<T: PartialOrd + Copy, const LARGEST: bool>(x: T, best: T) -> bool {
+    (if LARGEST { x > best } else { x < best }) || (x != x && best == best)
+}
+
+/// The extreme of `x[o, ..., j]` and its first index; the largest or the smallest, NaN before all.
+pub(crate) fn extreme<T: Element, const LARGEST: bool>(
+    x: &[T],
+    len: usize,
+    inner: usize,
+    values: &mut [T],
+    indices: &mut [i64],
+) {
+    let outer = values.len() / inner.max(1);
+    for o in 0..outer {
+        let x = &x[o * len * inner..][..len * inner];
+        let values = &mut values[o * inner..][..inner];
+        let indices = &mut indices[o * inner..][..inner];
+        if inner == 1 {
+            let (mut best, mut at) = (x[0], 0);
+            for (i, &x) in x.iter().enumerate() {
+                if beats::<T, LARGEST>(x, best) {
+                    (best, at) = (x, i);
+                }
+            }
+            (values[0], indices[0]) = (best, at as i64);
+            continue;
+        }
+        values.copy_from_slice(&x[..inner]);
+        indices.fill(0);
+        for (r, row) in x.chunks_exact(inner).enumerate().skip(1) {
+            for ((best, at), &x) in values.iter_mut().zip(indices.iter_mut()).zip(row) {
+                let wins = beats::<T, LARGEST>(x, *best);
+                *best = if wins { x } else { *best };
+                *at = if wins { r as i64 } else { *at };
+            }
+        }
+    }
+}
+
+/// Running folds: `out[o, r, j] = join(x[o, 0, j], …, x[o, r, j])`, kept in `A` (wider than `T` for `f32`, as PyTorch).
+pub(crate) fn scan<T: Element, A: Element>(
+    x: &[T],
+    len: usize,
+    inner: usize,
+    out: &mut [T],
+    widen: impl Fn(T) -> A + Sync,
+    narrow: impl Fn(A) -> T + Sync,
+    join: impl Fn(A, A) -> A + Sync,
+) {
+    if out.is_empty() {
+        return;
+    }
+    par::chunks(out, len * inner, 4, |start, out| {
+        let x = &x[start..][..out.len()];
+        for (x, out) in x.chunks_exact(len * inner).zip(out.chunks_exact_mut(len * inner)) {
+            for j in 0..inner {
+                let mut total = widen(x[j]);
+                out[j] = narrow(total);
+                for i in (j + inner..x.len()).step_by(inner) {
+                    total = join(total, widen(x[i]));
+                    out[i] = narrow(total);
+                }
+            }
+        }
+    });
+}

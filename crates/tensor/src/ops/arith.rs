@@ -1,0 +1,60 @@
+//! The operators `+ - * /` and unary `-`, for every mix of owned and borrowed tensors and numbers.
+
+use super::binary::{Add as AddOp, Binary, Div as DivOp, Mul as MulOp, Operand, OperandRef, Sub as SubOp, binary};
+use crate::Tensor;
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+/// One row per operator: trait, method, kernels.
+macro_rules! operators {
+    ($($Trait:ident $method:ident $Op:ident;)*) => { $(
+        impl<R: Operand> $Trait<R> for &Tensor {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self, other: R) -> Tensor { Tensor::$method(self, other) }
+        }
+        impl<R: Operand> $Trait<R> for Tensor {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self, other: R) -> Tensor { Tensor::$method(&self, other) }
+        }
+        operators!(@numbers $Trait $method $Op f64 f32 i64 i32);
+    )* };
+    (@numbers $Trait:ident $method:ident $Op:ident $($number:ty)*) => { $(
+        impl $Trait<&Tensor> for $number {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self, other: &Tensor) -> Tensor { number_first(&$Op::KERNELS, self, other) }
+        }
+        impl $Trait<Tensor> for $number {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self, other: Tensor) -> Tensor { number_first(&$Op::KERNELS, self, &other) }
+        }
+    )* };
+}
+operators! {
+    Add add AddOp;
+    Sub sub SubOp;
+    Mul mul MulOp;
+    Div div DivOp;
+}
+
+#[track_caller]
+fn number_first(op: &Binary, number: impl Operand, tensor: &Tensor) -> Tensor {
+    binary(op, number.operand(), OperandRef::Tensor(tensor))
+}
+
+impl Neg for &Tensor {
+    type Output = Tensor;
+    #[track_caller]
+    fn neg(self) -> Tensor {
+        Tensor::neg(self)
+    }
+}
+impl Neg for Tensor {
+    type Output = Tensor;
+    #[track_caller]
+    fn neg(self) -> Tensor {
+        Tensor::neg(&self)
+    }
+}

@@ -1,0 +1,315 @@
+//! Functions of one tensor, element by element: one table row each.
+
+use crate::cpu::map::{self, Map, UnaryOp, map, map_int};
+use crate::cpu::math::{Int, Math, Plain};
+use crate::shape::Axes;
+use crate::{DType, Element, Tensor, bug, match_dtype};
+
+/// The kernels of one row, and what the dispatch must know.
+pub(crate) struct Unary {
+    name: &'static str,
+    /// Work per element, in additions.
+    cost: usize,
+    f64: Map<f64>,
+    f32: Map<f32>,
+    /// For functions that keep integers: i64, i32, i16, i8, u8.
+    ints: Option<(Map<i64>, Map<i32>, Map<i16>, Map<i8>, Map<u8>)>,
+}
+
+/// The kernels of one function: `Name name cost float |x, p| …` for functions of floats (integers and booleans become
+/// `f32` first), with `, int |x| …` added for those that PyTorch also computes on integers.
+///
+/// `T` is the type computed in, `FMA` says whether it has fused multiply-add, and `p` holds two parameters.
+macro_rules! kernel {
+    ($Op:ident $name:ident $cost:literal float |$x:ident, $p:ident| $float:expr $(, int |$i:ident| $int:expr)?) => {
+        struct $Op;
+        impl UnaryOp for $Op {
+            #[inline(always)]
+            fn float<T: Math + Plain, const FMA: bool>($x: T, $p: [T; 2]) -> T {
+                let _ = &$p;
+                $float
+            }
+            #[inline(always)]
+            fn int<I: Int>(x: I) -> I {
+                $(let x = { let $i = x; $int };)?
+                x
+            }
+        }
+        impl $Op {
+            const KERNELS: Unary = Unary {
+                name: stringify!($name),
+                cost: $cost,
+                f64: map::<f64, $Op>,
+                f32: map::<f32, $Op>,
+                ints: kernel!(@ints $Op $($i)?),
+            };
+        }
+    };
+    (@ints $Op:ident $i:ident) => {
+        Some((map_int::<i64, $Op>, map_int::<i32, $Op>, map_int::<i16, $Op>, map_int::<i8, $Op>, map_int::<u8, $Op>))
+    };
+    (@ints $Op:ident) => {
+        None
+    };
+}
+
+/// One row: `/// doc` then `name` and what [`kernel!`] takes.
+///
+/// `exp Exp 8 float |x| x.exp::<FMA>();` makes `Tensor::exp`, a row of [`UNARY`] and the kernels for every instruction
+/// set.
+macro_rules! unary {
+    ($($(#[$doc:meta])* $name:ident $Op:ident $cost:literal float |$x:ident| $float:expr $(, int |$i:ident| $int:expr)?;)*) => {
+        $(kernel!($Op $name $cost float |$x, _p| $float $(, int |$i| $int)?);)*
+        impl Tensor {
+            $(
+                $(#[$doc])*
+                #[track_caller]
+                pub fn $name(&self) -> Tensor {
+                    apply(&$Op::KERNELS, self, [0.0; 2])
+                }
+            )*
+        }
+        /// Every row of the table by name, for tests that cover all.
+        #[doc(hidden)]
+        pub const UNARY: &[(&str, fn(&Tensor) -> Tensor)] = &[$((stringify!($name), |x| x.$name())),*];
+    };
+}
+
+unary! {
+    /// Absolute value. Integers stay integers; the smallest one wraps to itself.
+    abs Abs 1 float |x| x.abs(), int |i| i.abs();
+    /// The negative. Integers stay integers and wrap. Booleans have none.
+    neg Neg 1 float |x| -x, int |i| i.neg();
+    /// The square, `x * x`. Integers stay integers and wrap.
+    square Square 1 float |x| x * x, int |i| i.mul(i);
+    /// -1, 0 or 1 by sign; 0 for NaN, as PyTorch. Integers stay integers.
+    sign Sign 1 float |x| T::of((x > T::ZERO) as u8 as f64) - T::of((x < T::ZERO) as u8 as f64), int |i| i.sign();
+    /// The largest whole number not above. Integers stay as they are.
+    floor Floor 1 float |x| x.floor(), int |i| i;
+    /// The smallest whole number not below. Integers stay as they are.
+    ceil Ceil 1 float |x| x.ceil(), int |i| i;
+    /// The nearest whole number, ties to even. Integers stay as they are.
+    round Round 1 float |x| x.round_even(), int |i| i;
+    /// The whole part, towards zero. Integers stay as they are.
+    trunc Trunc 1 float |x| x.trunc(), int |i| i;
+    /// What [`Tensor::trunc`] cuts off, with the sign of the element.
+    frac Frac 1 float |x| x - x.trunc();
+    /// The positive part: 0 below 0, and NaN stays NaN. Integers stay integers.
+    relu Relu 1 float |x| if x < T::ZERO { T::ZERO } else { x }, int |i| if i < I::ZERO { I::ZERO } else { i };
+    /// `1 / x`.
+    reciprocal Reciprocal 1 float |x| T::ONE / x;
+    /// Square root.
+    sqrt Sqrt 2 float |x| x.sqrt();
+    /// `1 / sqrt(x)`.
+    rsqrt Rsqrt 3 float |x| T::ONE / x.sqrt();
+    /// `e^x`.
+    exp Exp 8 float |x| x.exp::<FMA>();
+    /// `2^x`.
+    exp2 Exp2 16 float |x| x.exp2();
+    /// `e^x - 1`, accurate near 0.
+    expm1 Expm1 16 float |x| x.expm1::<FMA>();
+    /// Natural logarithm.
+    log Log 8 float |x| x.ln::<FMA>();
+    /// Logarithm to base 2.
+    log2 Log2 16 float |x| x.log2();
+    /// Logarithm to base 10.
+    log10 Log10 16 float |x| x.log10();
+    /// `ln(1 + x)`, accurate near 0.
+    log1p Log1p 16 float |x| x.ln_1p::<FMA>();
+    /// Sine.
+    sin Sin 10 float |x| x.sin::<FMA>();
+    /// Cosine.
+    cos Cos 10 float |x| x.cos::<FMA>();
+    /// Tangent.
+    tan Tan 20 float |x| x.tan();
+    /// Inverse sine.
+    asin Asin 20 float |x| x.asin();
+    /// Inverse cosine.
+    acos Acos 20 float |x| x.acos();
+    /// Inverse tangent.
+    atan Atan 20 float |x| x.atan();
+    /// Hyperbolic sine.
+    sinh Sinh 20 float |x| x.sinh();
+    /// Hyperbolic cosine.
+    cosh Cosh 20 float |x| x.cosh();
+    /// Hyperbolic tangent.
+    tanh Tanh 12 float |x| x.tanh::<FMA>();
+    /// Inverse hyperbolic sine.
+    asinh Asinh 20 float |x| x.asinh();
+    /// Inverse hyperbolic cosine.
+    acosh Acosh 20 float |x| x.acosh();
+    /// Inverse hyperbolic tangent.
+    atanh Atanh 20 float |x| x.atanh();
+    /// The error function.
+    erf Erf 16 float |x| x.erf::<FMA>();
+    /// `1 - erf(x)`, accurate where it is small.
+    erfc Erfc 20 float |x| x.erfc();
+    /// The logistic function, `1 / (1 + e^-x)`.
+    sigmoid Sigmoid 10 float |x| x.sigmoid::<FMA>();
+    /// `x * sigmoid(x)`.
+    silu Silu 10 float |x| x / (T::ONE + (-x).exp::<FMA>());
+    /// `x * Φ(x)` with the normal distribution function Φ (PyTorch's `approximate='none'`).
+    gelu Gelu 18 float |x| {
+        x * T::of(0.5) * (T::ONE + (x * T::of(std::f64::consts::FRAC_1_SQRT_2)).erf::<FMA>())
+    };
+}
+
+kernel!(ClampTo clamp 1 float |x, p| x.larger(p[0]).smaller(p[1]));
+kernel!(LeakyRelu leaky_relu 1 float |x, p| if x < T::ZERO { x * p[0] } else { x });
+kernel!(Elu elu 16 float |x, p| if x > T::ZERO { x } else { p[0] * x.expm1::<FMA>() });
+kernel!(Softplus softplus 24 float |x, p| {
+    if x * p[0] > p[1] { x } else { (x * p[0]).exp::<FMA>().ln_1p::<FMA>() / p[0] }
+});
+kernel!(Cube pow 1 float |x, p| x * x * x);
+
+/// `x³`, for [`Tensor::pow`].
+pub(crate) fn cube(x: &Tensor) -> Tensor {
+    apply(&Cube::KERNELS, x, [0.0; 2])
+}
+
+/// The tensor with its axes in memory order and the way back, if it fills its memory without gaps but not in C order.
+pub(crate) fn memory_order(x: &Tensor) -> Option<(Tensor, Axes)> {
+    if x.rank() < 2 || x.is_contiguous() {
+        return None;
+    }
+    let mut order: Axes = (0..x.rank()).collect();
+    order.sort_by_key(|&i| std::cmp::Reverse(x.strides()[i]));
+    let layout = x.layout().permute(&order);
+    layout.is_contiguous().then(|| {
+        let mut back = Axes::from_elem(0, order.len());
+        order.iter().enumerate().for_each(|(to, &from)| back[from] = to);
+        (x.with_layout(layout), back)
+    })
+}
+
+/// `kernel` over all elements. A dense tensor in another order than C keeps its strides, as in PyTorch.
+pub(crate) fn elementwise<S: Element, O: Element>(
+    x: &Tensor,
+    cost: usize,
+    kernel: &(dyn Fn([&[S]; 1], &mut [O]) + Sync),
+) -> Tensor {
+    if let Some((dense, back)) = memory_order(x) {
+        let out = elementwise(&dense, cost, kernel);
+        return out.with_layout(out.layout().permute(&back));
+    }
+    Tensor::build(x.shape(), |out: &mut [O]| map::run(x.shape(), [(x.data(), x.layout())], out, cost, kernel))
+}
+
+#[track_caller]
+fn apply(op: &Unary, x: &Tensor, p: [f64; 2]) -> Tensor {
+    let narrow = p.map(|p| p as f32);
+    match (x.dtype(), &op.ints) {
+        (DType::F64, _) => elementwise(x, 2 * op.cost, &|[x], out| (op.f64)(x, out, p)),
+        (DType::F32, _) => elementwise(x, op.cost, &|[x], out| (op.f32)(x, out, narrow)),
+        (DType::F16, _) => elementwise(x, op.cost + 1, &|[x], out| {
+            map::half_map::<crate::f16>(x, out, |x, out| (op.f32)(x, out, narrow));
+        }),
+        (DType::BF16, _) => elementwise(x, op.cost + 1, &|[x], out| {
+            map::half_map::<crate::bf16>(x, out, |x, out| (op.f32)(x, out, narrow));
+        }),
+        (DType::I64, Some(ints)) => elementwise(x, op.cost, &|[x], out| (ints.0)(x, out, [0; 2])),
+        (DType::I32, Some(ints)) => elementwise(x, op.cost, &|[x], out| (ints.1)(x, out, [0; 2])),
+        (DType::I16, Some(ints)) => elementwise(x, op.cost, &|[x], out| (ints.2)(x, out, [0; 2])),
+        (DType::I8, Some(ints)) => elementwise(x, op.cost, &|[x], out| (ints.3)(x, out, [0; 2])),
+        (DType::U8, Some(ints)) => elementwise(x, op.cost, &|[x], out| (ints.4)(x, out, [0; 2])),
+        (DType::Bool, Some(_)) => match op.name {
+            "neg" => bug!(
+                "",
+                "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the \
+                 `~` or `logical_not()` operator instead."
+            ),
+            "sign" => x.clone(),
+            "square" => apply(op, &x.to(DType::I64), p),
+            name => bug!(name, "not implemented for 'Bool'"),
+        },
+        _ => apply(op, &x.to(DType::F32), p),
+    }
+}
+
+/// `test` of every element, on `f32` or `f64`; integers and booleans are tested as if they were `f32`.
+fn test(x: &Tensor, test32: impl Fn(f32) -> bool + Sync, test64: impl Fn(f64) -> bool + Sync) -> Tensor {
+    let narrow = |x: &[f32], out: &mut [bool]| x.iter().zip(out).for_each(|(&x, o)| *o = test32(x));
+    match x.dtype() {
+        DType::F64 => elementwise(x, 1, &|[x]: [&[f64]; 1], out: &mut [bool]| {
+            x.iter().zip(out).for_each(|(&x, o)| *o = test64(x));
+        }),
+        DType::F16 => elementwise(x, 2, &|[x], out| map::half_test::<crate::f16, _>(x, out, &narrow)),
+        DType::BF16 => elementwise(x, 2, &|[x], out| map::half_test::<crate::bf16, _>(x, out, &narrow)),
+        DType::F32 => elementwise(x, 1, &|[x], out| narrow(x, out)),
+        _ => test(&x.to(DType::F32), test32, test64),
+    }
+}
+
+impl Tensor {
+    /// `true` where an element is zero (`false`).
+    pub fn logical_not(&self) -> Tensor {
+        match_dtype!(self.dtype(), T => elementwise(self, 1, &|[x]: [&[T]; 1], out: &mut [bool]| {
+            x.iter().zip(out).for_each(|(&x, o)| *o = x == T::ZERO);
+        }))
+    }
+
+    /// `true` where an element is not a number.
+    pub fn isnan(&self) -> Tensor {
+        test(self, |x| x.is_nan(), |x| x.is_nan())
+    }
+
+    /// `true` where an element is infinite, of either sign.
+    pub fn isinf(&self) -> Tensor {
+        test(self, |x| x.is_infinite(), |x| x.is_infinite())
+    }
+
+    /// `true` where an element is neither infinite nor NaN.
+    pub fn isfinite(&self) -> Tensor {
+        test(self, |x| x.is_finite(), |x| x.is_finite())
+    }
+
+    /// Elements below `min` become `min`, those above `max` become `max`; `None` is no bound, and NaN stays NaN.
+    ///
+    /// Integers stay integers if both bounds are whole numbers, else they become `f32`, as PyTorch does by the bounds'
+    /// types.
+    ///
+    /// # Panics
+    /// If both bounds are `None`.
+    ///
+    /// # Examples
+    /// ```
+    /// use wengert_tensor::Tensor;
+    /// let x = Tensor::from_vec(vec![-2.0f32, 0.5, 3.0], [3]);
+    /// assert_eq!(x.clamp(-1.0, 1.0).to_vec::<f32>(), [-1.0, 0.5, 1.0]);
+    /// assert_eq!(x.clamp(0.0, None).to_vec::<f32>(), [0.0, 0.5, 3.0]);
+    /// ```
+    #[track_caller]
+    pub fn clamp(&self, min: impl Into<Option<f64>>, max: impl Into<Option<f64>>) -> Tensor {
+        let (min, max) = (min.into(), max.into());
+        if min.is_none() && max.is_none() {
+            bug!("clamp", "At least one of 'min' or 'max' must not be None");
+        }
+        let whole = |bound: Option<f64>| bound.is_none_or(|b| b.trunc() == b);
+        let bounds = [min.unwrap_or(f64::NEG_INFINITY), max.unwrap_or(f64::INFINITY)];
+        if self.dtype().is_float() || !whole(min) || !whole(max) {
+            return apply(&ClampTo::KERNELS, self, bounds);
+        }
+        match_dtype!(int self.dtype(), T => elementwise(self, 1, &|[x]: [&[T]; 1], out: &mut [T]| {
+            let low = min.map_or(T::MIN, |b| b as T);
+            let high = max.map_or(T::MAX, |b| b as T);
+            x.iter().zip(out).for_each(|(&x, o)| *o = x.max(low).min(high));
+        }), _other => self.to(DType::I64).clamp(min, max))
+    }
+
+    /// `x` above 0, `slope * x` below (PyTorch's default slope is 0.01).
+    pub fn leaky_relu(&self, slope: f64) -> Tensor {
+        apply(&LeakyRelu::KERNELS, self, [slope, 0.0])
+    }
+
+    /// `x` above 0, `alpha * (e^x - 1)` below.
+    pub fn elu(&self, alpha: f64) -> Tensor {
+        apply(&Elu::KERNELS, self, [alpha, 0.0])
+    }
+
+    /// `ln(1 + e^(beta x)) / beta`, a smooth [`Tensor::relu`]; `x` itself where `beta x > threshold`.
+    ///
+    /// PyTorch's defaults are `beta` 1 and `threshold` 20.
+    pub fn softplus(&self, beta: f64, threshold: f64) -> Tensor {
+        apply(&Softplus::KERNELS, self, [beta, threshold])
+    }
+}
