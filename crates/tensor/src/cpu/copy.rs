@@ -6,44 +6,91 @@ use crate::layout::Layout;
 use crate::shape::Shape;
 use crate::{DType, Element, Tensor, bf16, f16, match_dtype};
 
+/// Side of the square blocks in which transposing copies go: one cache line of `f32`.
+const SIDE: usize = 16;
+
 /// A contiguous copy with memory of its own.
 pub(crate) fn contiguous(x: &Tensor) -> Tensor {
-    match_dtype!(x.dtype(), T => Tensor::build(x.shape(), |out: &mut [T]| gather(x.data(), x.layout(), out, |v: T| v)))
+    match_dtype!(x.dtype(), T => Tensor::build(x.shape(), |out: &mut [T]| gather(x.data(), x.layout(), out)))
 }
 
-/// `out[i] = convert(x[i])` for the elements of a layout in C order.
-fn gather<S: Element, T: Element>(data: &[S], layout: &Layout, out: &mut [T], convert: impl Fn(S) -> T + Sync + Copy) {
+/// `out[i] = x[i]` for the elements of a layout in C order.
+fn gather<T: Element>(data: &[T], layout: &Layout, out: &mut [T]) {
     if out.is_empty() {
         return;
     }
     let walk = Walk::new(layout.shape(), [layout.strides()]);
     let [step] = walk.row_strides();
     let len = walk.row_len();
-    let row = |out: &mut [T], at: usize| match step {
-        1 => out.iter_mut().zip(&data[at..at + len]).for_each(|(o, &v)| *o = convert(v)),
-        0 => out.fill(convert(data[at])),
-        _ => {
-            let mut index = at as isize;
-            for o in out {
-                *o = convert(data[index as usize]);
-                index += step;
-            }
-        }
-    };
     if walk.rows() == 1 && step == 1 {
-        let at = layout.offset();
-        return par::chunks(out, 1, 1, |start, piece| {
-            let source = &data[at + start..][..piece.len()];
-            piece.iter_mut().zip(source).for_each(|(o, &v)| *o = convert(v));
-        });
+        let data = &data[layout.offset()..][..len];
+        return par::chunks(out, 1, 1, |start, out| out.copy_from_slice(&data[start..][..out.len()]));
+    }
+    // Where memory runs along another axis than the last one, copy square by square.
+    let along = walk.strides[0].iter().position(|&stride| stride == 1);
+    if let Some(along) = along
+        && step != 1
+        && step != 0
+        && len >= SIDE
+        && walk.shape[along] >= SIDE
+    {
+        return transpose(data, layout.offset(), &walk, along, out);
     }
     par::chunks(out, len, 2, |start, piece| {
-        let first = start / len;
-        let last = first + piece.len() / len;
         let mut rows = piece.chunks_exact_mut(len);
-        walk.each_row(first..last, [layout.offset()], |[at]| {
-            row(rows.next().expect("one chunk per row"), at);
+        walk.each_row(start / len..(start + rows.len() * len) / len, [layout.offset()], |[at]| {
+            let row = rows.next().expect("one chunk per row");
+            if step == 0 { row.fill(data[at]) } else { super::map::gather(data, at as isize, step, row) }
         });
+    });
+}
+
+/// [`gather`] for memory that runs along axis `along`, which is not the last.
+fn transpose<T: Element>(data: &[T], offset: usize, walk: &Walk<1>, along: usize, out: &mut [T]) {
+    let rank = walk.shape.len();
+    let (size, len, step) = (walk.shape[along], walk.row_len(), walk.strides[0][rank - 1]);
+    // Per index on the axes up to `along`, `slab` elements of `out`; a step on `along` is one in memory.
+    let middle = Walk::<1> { shape: walk.shape[along + 1..].into(), strides: [walk.strides[0][along + 1..].into()] };
+    let slab: usize = middle.shape.iter().product();
+    let outer: Walk<1> = Walk { shape: walk.shape[..=along].into(), strides: [walk.strides[0][..=along].into()] };
+    par::chunks(out, slab * SIDE, 2, |start, out| {
+        let (mut first, mut out) = (start / slab, out);
+        while !out.is_empty() {
+            // Up to SIDE steps on `along` that share the outer axes.
+            let side = SIDE.min(size - first % size).min(out.len() / slab);
+            let (group, rest) = out.split_at_mut(side * slab);
+            let mut base = 0;
+            let begin = first - first % size;
+            outer.each_row(begin / size..begin / size + 1, [offset], |[at]| base = at + first % size);
+            let mut row = 0;
+            middle.each_row(0..middle.rows(), [base], |[at]| {
+                for j in (0..len).step_by(SIDE) {
+                    let width = SIDE.min(len - j);
+                    let from = |j: usize| (at as isize + j as isize * step) as usize;
+                    if side == SIDE && width == SIDE {
+                        // Full squares have constant bounds, which the compiler turns into shuffles.
+                        let mut square = [[T::ZERO; SIDE]; SIDE];
+                        for (k, line) in square.iter_mut().enumerate() {
+                            line.copy_from_slice(&data[from(j + k)..][..SIDE]);
+                        }
+                        for i in 0..SIDE {
+                            let to = &mut group[i * slab + row + j..][..SIDE];
+                            for k in 0..SIDE {
+                                to[k] = square[k][i];
+                            }
+                        }
+                    } else {
+                        for i in 0..side {
+                            let to = &mut group[i * slab + row + j..][..width];
+                            to.iter_mut().enumerate().for_each(|(k, o)| *o = data[from(j + k) + i]);
+                        }
+                    }
+                }
+                row += len;
+            });
+            first += side;
+            out = rest;
+        }
     });
 }
 
@@ -93,11 +140,24 @@ where
     }
 }
 
-/// The tensor in another dtype, contiguous.
+/// The tensor in another dtype. A dense tensor keeps the order of its axes in memory, as in PyTorch.
 pub(crate) fn cast(x: &Tensor, dtype: DType) -> Tensor {
-    match_dtype!(x.dtype(), S => match_dtype!(dtype, T => {
-        Tensor::build(x.shape(), |out: &mut [T]| gather(x.data::<S>(), x.layout(), out, |v: S| Cast::<T>::cast(v)))
-    }))
+    if let Some((dense, back)) = crate::ops::unary::memory_order(x) {
+        let out = cast(&dense, dtype);
+        return out.with_layout(out.layout().permute(&back));
+    }
+    let x = x.contiguous();
+    match_dtype!(x.dtype(), S => {
+        let data = &x.data::<S>()[x.layout().offset()..][..x.numel()];
+        match_dtype!(dtype, T => Tensor::build(x.shape(), |out: &mut [T]| {
+            par::chunks(out, 1, 1, |start, out| convert(&data[start..][..out.len()], out));
+        }))
+    })
+}
+
+/// `out[i] = x[i]` in another type.
+fn convert<S: Cast<T>, T>(x: &[S], out: &mut [T]) {
+    out.iter_mut().zip(x).for_each(|(o, &v)| *o = v.cast());
 }
 
 /// A contiguous tensor of one value.

@@ -24,7 +24,13 @@ pub(crate) fn chunks<T: Send>(out: &mut [T], unit: usize, cost: usize, f: impl F
         return f(0, out);
     }
     let units = (GRAIN / cost.max(1)).div_ceil(unit).max(1);
-    let size = units * unit;
+    spread_chunks(out, units * unit, &f);
+}
+
+/// The parallel part of [`chunks`], compiled once per element type: rayon's machinery for each caller's closure would be
+/// most of this crate's compile time.
+#[inline(never)]
+fn spread_chunks<T: Send>(out: &mut [T], size: usize, f: &(dyn Fn(usize, &mut [T]) + Sync)) {
     out.par_chunks_mut(size).enumerate().for_each(|(i, piece)| f(i * size, piece));
 }
 
@@ -34,7 +40,13 @@ pub(crate) fn each(count: usize, cost: usize, f: impl Fn(usize) + Sync + Send) {
         return (0..count).for_each(f);
     }
     let group = GRAIN.div_ceil(cost.max(1)).max(1);
-    (0..count.div_ceil(group)).into_par_iter().for_each(|g| (g * group..((g + 1) * group).min(count)).for_each(&f));
+    spread(count.div_ceil(group), &|g| (g * group..((g + 1) * group).min(count)).for_each(&f));
+}
+
+/// The parallel part of [`each`], compiled once.
+#[inline(never)]
+fn spread(count: usize, f: &(dyn Fn(usize) + Sync)) {
+    (0..count).into_par_iter().for_each(f);
 }
 
 /// Sets the number of threads that kernels use, as `torch.set_num_threads`. Results do not depend on it.

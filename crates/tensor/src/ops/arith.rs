@@ -17,7 +17,8 @@ macro_rules! operators {
             #[track_caller]
             fn $method(self, other: R) -> Tensor { Tensor::$method(&self, other) }
         }
-        operators!(@numbers $Trait $method $Op f64 f32 i64 i32);
+        // One float and one integer type only: with two, a literal on the left would be ambiguous.
+        operators!(@numbers $Trait $method $Op f64 i64);
     )* };
     (@numbers $Trait:ident $method:ident $Op:ident $($number:ty)*) => { $(
         impl $Trait<&Tensor> for $number {
