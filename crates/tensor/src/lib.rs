@@ -34,6 +34,7 @@ pub use half::{bf16, f16};
 pub use layout::{Layout, MAX_RANK};
 pub use ops::binary::{BINARY, COMPARE, Operand, OperandRef};
 pub use ops::conv::{self, Conv2dOptions};
+pub use ops::index::{ScatterReduce, ScatterReduceOptions};
 pub use ops::unary::UNARY;
 pub use ops::view::IntoSizes;
 pub use shape::{IntoDims, IntoShape, Shape};

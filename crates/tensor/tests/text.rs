@@ -1,5 +1,7 @@
 //! The text of tensors, values and state dicts against PyTorch's, Python's and IPython's.
 
+#![allow(clippy::unwrap_used)]
+
 use serde_json::Value as Json;
 use wengert_tensor::display::{PrintOptions, Suffix, format_with};
 use wengert_tensor::{DType, Dict, DictKind, StateDict, Tensor, Value};

@@ -4,6 +4,7 @@
 pub(crate) mod conv;
 pub(crate) mod copy;
 pub(crate) mod gemm;
+pub(crate) mod index;
 pub(crate) mod map;
 pub(crate) mod math;
 pub(crate) mod par;

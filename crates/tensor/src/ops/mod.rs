@@ -3,7 +3,9 @@
 pub(crate) mod arith;
 pub(crate) mod binary;
 pub mod conv;
+pub(crate) mod index;
 pub(crate) mod inplace;
+pub(crate) mod join;
 pub(crate) mod matmul;
 pub(crate) mod reduce;
 pub(crate) mod unary;

@@ -1,0 +1,337 @@
+//! Moving elements to and from computed positions: select, gather, scatter, joins.
+//!
+//! All of it sees an operand as `outer × axis × inner`. Positions are storage offsets that were checked against the
+//! operand's shape by `ops`; reads and writes are bounds-checked slices all the same.
+
+use super::par;
+use crate::layout::Layout;
+use crate::shape::numel;
+use crate::{DType, Element, Tensor, bf16, f16, match_dtype};
+
+/// The offsets of all elements of a shape in C order, from the first.
+pub(crate) fn offsets(shape: &[usize], strides: &[isize]) -> Vec<isize> {
+    let mut out = Vec::with_capacity(numel(shape));
+    if shape.contains(&0) {
+        return out;
+    }
+    out.push(0);
+    // Each axis repeats what the axes after it gave.
+    for (&size, &stride) in shape.iter().zip(strides).rev() {
+        let block = out.len();
+        for i in 1..size {
+            for j in 0..block {
+                out.push(out[j] + i as isize * stride);
+            }
+        }
+    }
+    out
+}
+
+/// The elements that lie behind one position of an axis.
+pub(crate) enum Inner {
+    /// This many, one behind the other.
+    Dense(usize),
+    /// At these offsets.
+    At(Vec<isize>),
+}
+
+impl Inner {
+    pub(crate) fn new(shape: &[usize], strides: &[isize]) -> Inner {
+        let mut expected = 1;
+        for (&size, &stride) in shape.iter().zip(strides).rev() {
+            if size != 1 && stride != expected {
+                return Inner::At(offsets(shape, strides));
+            }
+            expected *= size as isize;
+        }
+        Inner::Dense(numel(shape))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Inner::Dense(len) => *len,
+            Inner::At(offsets) => offsets.len(),
+        }
+    }
+
+    #[inline]
+    fn at(&self, i: usize) -> isize {
+        match self {
+            Inner::Dense(_) => i as isize,
+            Inner::At(offsets) => offsets[i],
+        }
+    }
+}
+
+/// Elements `first + outer[o] + middle[j] + inner[i]` of a storage, in the order of `(o, j, i)`.
+pub(crate) struct Positions {
+    pub(crate) first: usize,
+    pub(crate) outer: Vec<isize>,
+    pub(crate) middle: Vec<isize>,
+    pub(crate) inner: Inner,
+}
+
+impl Positions {
+    /// All of a layout, split at `axis`.
+    pub(crate) fn along(layout: &Layout, axis: usize) -> Positions {
+        let (shape, strides) = (layout.shape(), layout.strides());
+        Positions {
+            first: layout.offset(),
+            outer: offsets(&shape[..axis], &strides[..axis]),
+            middle: (0..shape[axis] as isize).map(|i| i * strides[axis]).collect(),
+            inner: Inner::new(&shape[axis + 1..], &strides[axis + 1..]),
+        }
+    }
+
+    /// Calls `f(storage index of the run's first element, range of the output)` for the runs of `inner` elements.
+    #[inline]
+    fn runs(&self, range: std::ops::Range<usize>, mut f: impl FnMut(usize)) {
+        if range.is_empty() {
+            return;
+        }
+        let per = self.middle.len();
+        let (mut o, mut j) = (range.start / per, range.start % per);
+        for _ in range {
+            f((self.first as isize + self.outer[o] + self.middle[j]) as usize);
+            j += 1;
+            if j == per {
+                (o, j) = (o + 1, 0);
+            }
+        }
+    }
+}
+
+/// `out[k] = x[position k]`.
+pub(crate) fn read<T: Element>(x: &[T], positions: &Positions, out: &mut [T]) {
+    let len = positions.inner.len();
+    if out.is_empty() {
+        return;
+    }
+    par::chunks(out, len, 2, |start, piece| {
+        let range = start / len..(start + piece.len()) / len;
+        match &positions.inner {
+            Inner::Dense(1) => {
+                let mut slots = piece.iter_mut();
+                positions.runs(range, |at| *slots.next().expect("one slot per run") = x[at]);
+            }
+            Inner::Dense(len) => {
+                let mut rows = piece.chunks_exact_mut(*len);
+                positions.runs(range, |at| {
+                    rows.next().expect("one row per run").copy_from_slice(&x[at..at + len]);
+                });
+            }
+            Inner::At(offsets) => {
+                let mut rows = piece.chunks_exact_mut(len);
+                positions.runs(range, |at| {
+                    let row = rows.next().expect("one row per run");
+                    row.iter_mut().zip(offsets).for_each(|(slot, off)| *slot = x[(at as isize + off) as usize]);
+                });
+            }
+        }
+    });
+}
+
+/// `f(&mut out[position k], k)`, in order: where positions repeat, the later element comes later.
+pub(crate) fn write<T: Element>(out: &mut [T], positions: &Positions, mut f: impl FnMut(&mut T, usize)) {
+    let len = positions.inner.len();
+    let mut k = 0;
+    positions.runs(0..positions.outer.len() * positions.middle.len(), |at| {
+        match &positions.inner {
+            Inner::Dense(len) => out[at..at + len].iter_mut().enumerate().for_each(|(i, slot)| f(slot, k + i)),
+            Inner::At(offsets) => {
+                offsets.iter().enumerate().for_each(|(i, off)| f(&mut out[(at as isize + off) as usize], k + i));
+            }
+        }
+        k += len;
+    });
+}
+
+/// `out[outer, index[k], inner] = f(…, k)` over rows of `inner` elements, in order of `k` for each row of `out`.
+///
+/// `out` is `outer × size × inner`; `f(row, outer, k)` updates one row. Rows are shared out among threads, each of
+/// which goes through the whole index.
+pub(crate) fn update_rows<T: Element>(
+    out: &mut [T],
+    size: usize,
+    inner: usize,
+    index: &[i64],
+    f: impl Fn(&mut [T], usize, usize) + Sync,
+) {
+    if out.is_empty() {
+        return;
+    }
+    // A short row does not pay for going through the index once more.
+    let unit = if inner >= 32 { inner } else { size * inner };
+    par::chunks(out, unit, 2, |start, piece| {
+        let rows = start / inner..(start + piece.len()) / inner;
+        for o in rows.start / size..rows.end.div_ceil(size) {
+            for (k, &i) in index.iter().enumerate() {
+                let row = o * size + i as usize;
+                if rows.contains(&row) {
+                    f(&mut piece[(row - rows.start) * inner..][..inner], o, k);
+                }
+            }
+        }
+    });
+}
+
+/// The geometry of gather and scatter: an operand, and an index whose sizes may be smaller but along the axis.
+pub(crate) struct Along {
+    /// The operand's offsets for the index's outer positions.
+    pub(crate) outer: Vec<isize>,
+    /// Elements of the index along the axis.
+    pub(crate) len: usize,
+    /// The operand's stride along the axis.
+    pub(crate) step: isize,
+    /// The operand's offsets for the index's inner positions.
+    pub(crate) inner: Inner,
+}
+
+impl Along {
+    pub(crate) fn new(layout: &Layout, axis: usize, index_shape: &[usize]) -> Along {
+        let strides = layout.strides();
+        Along {
+            outer: offsets(&index_shape[..axis], &strides[..axis]),
+            len: index_shape[axis],
+            step: strides[axis],
+            inner: Inner::new(&index_shape[axis + 1..], &strides[axis + 1..]),
+        }
+    }
+}
+
+/// `out[o, j, i] = x[o, index[o, j, i], i]`; `out` and `index` are contiguous and of one shape.
+pub(crate) fn gather<T: Element>(x: &[T], first: usize, along: &Along, index: &[i64], out: &mut [T]) {
+    let inner = along.inner.len();
+    if out.is_empty() {
+        return;
+    }
+    let at = |base: isize, i: i64, k: usize| x[(base + i as isize * along.step + along.inner.at(k)) as usize];
+    if inner == 1 {
+        let unit = along.len;
+        par::chunks(out, unit, 2, |start, piece| {
+            let blocks = piece.chunks_exact_mut(unit).zip(index[start..].chunks_exact(unit));
+            for (o, (block, index)) in (start / unit..).zip(blocks) {
+                let base = first as isize + along.outer[o];
+                block.iter_mut().zip(index).for_each(|(slot, &i)| *slot = at(base, i, 0));
+            }
+        });
+    } else {
+        par::chunks(out, inner, 2, |start, piece| {
+            let rows = piece.chunks_exact_mut(inner).zip(index[start..].chunks_exact(inner));
+            for (r, (row, index)) in (start / inner..).zip(rows) {
+                let base = first as isize + along.outer[r / along.len];
+                row.iter_mut().zip(index).enumerate().for_each(|(k, (slot, &i))| *slot = at(base, i, k));
+            }
+        });
+    }
+}
+
+/// `f(&mut out[o, index[o, j, i], i], flat position in index)`, in the index's order within each outer position.
+///
+/// `out` is contiguous with `block` elements per outer position, and so is `index`.
+pub(crate) fn scatter<T: Element>(
+    out: &mut [T],
+    block: usize,
+    along: &Along,
+    index: &[i64],
+    f: impl Fn(&mut T, usize) + Sync,
+) {
+    let inner = along.inner.len();
+    let count = along.len * inner;
+    if index.is_empty() {
+        return;
+    }
+    let one = |out: &mut [T], o: usize| {
+        for j in 0..along.len {
+            let start = o * count + j * inner;
+            for (k, &i) in index[start..start + inner].iter().enumerate() {
+                f(&mut out[(i as isize * along.step + along.inner.at(k)) as usize], start + k);
+            }
+        }
+    };
+    // Where every outer position of `out` occurs, each is a block of its own and may go to a thread of its own.
+    if along.outer.len() * block == out.len() {
+        par::chunks(out, block, 4, |start, piece| {
+            piece.chunks_exact_mut(block).enumerate().for_each(|(i, piece)| one(piece, start / block + i));
+        });
+    } else {
+        along.outer.iter().enumerate().for_each(|(o, &at)| one(&mut out[at as usize..], o));
+    }
+}
+
+/// Puts contiguous tensors of one dtype side by side: `outer` rows, to each of which every part adds its share.
+pub(crate) fn join(parts: &[Tensor], outer: usize, shape: crate::shape::Shape) -> Tensor {
+    fn run<T: Element>(parts: &[Tensor], outer: usize, out: &mut [T]) {
+        if out.is_empty() {
+            return;
+        }
+        let parts: Vec<&[T]> = parts.iter().map(|p| p.as_slice().expect("the caller made it contiguous")).collect();
+        if outer == 1 {
+            let mut rest = out;
+            for part in parts {
+                let (head, tail) = rest.split_at_mut(part.len());
+                par::chunks(head, 1, 1, |start, piece| piece.copy_from_slice(&part[start..start + piece.len()]));
+                rest = tail;
+            }
+            return;
+        }
+        let width = out.len() / outer;
+        par::chunks(out, width, 1, |start, piece| {
+            for (o, row) in (start / width..).zip(piece.chunks_exact_mut(width)) {
+                let mut at = 0;
+                for part in &parts {
+                    let share = part.len() / outer;
+                    row[at..at + share].copy_from_slice(&part[o * share..(o + 1) * share]);
+                    at += share;
+                }
+            }
+        });
+    }
+    let dtype = parts.first().map_or(DType::F32, Tensor::dtype);
+    match_dtype!(dtype, T => Tensor::build(shape, |out: &mut [T]| run(parts, outer, out)))
+}
+
+/// What scatters combine with, in the element's own arithmetic: integers wrap, halves round after each step, booleans
+/// add by `or` and multiply by `and`.
+pub(crate) trait Combine: Element {
+    fn plus(self, other: Self) -> Self;
+    fn times(self, other: Self) -> Self;
+    /// The larger; NaN if one is NaN.
+    fn larger(self, other: Self) -> Self;
+    /// The smaller; NaN if one is NaN.
+    fn smaller(self, other: Self) -> Self;
+    /// The quotient by a count; integers round down.
+    fn over(self, count: i64) -> Self;
+}
+
+macro_rules! combine {
+    ($($ty:ty: |$a:ident, $b:ident| $plus:expr, $times:expr, |$x:ident, $n:ident| $over:expr;)*) => {
+        $(impl Combine for $ty {
+            #[inline(always)]
+            fn plus(self, other: Self) -> Self { let ($a, $b) = (self, other); $plus }
+            #[inline(always)]
+            fn times(self, other: Self) -> Self { let ($a, $b) = (self, other); $times }
+            // `x != x` is true for NaN only.
+            #[inline(always)]
+            #[allow(clippy::eq_op)]
+            fn larger(self, other: Self) -> Self { if self > other || self != self { self } else { other } }
+            #[inline(always)]
+            #[allow(clippy::eq_op)]
+            fn smaller(self, other: Self) -> Self { if self < other || self != self { self } else { other } }
+            #[inline(always)]
+            fn over(self, count: i64) -> Self { let ($x, $n) = (self, count); $over }
+        })*
+    };
+}
+combine! {
+    f64: |a, b| a + b, a * b, |x, n| x / n as f64;
+    f32: |a, b| a + b, a * b, |x, n| x / n as f32;
+    f16: |a, b| f16::from_f32(a.to_f32() + b.to_f32()), f16::from_f32(a.to_f32() * b.to_f32()), |x, n| f16::from_f32(x.to_f32() / n as f32);
+    bf16: |a, b| bf16::from_f32(a.to_f32() + b.to_f32()), bf16::from_f32(a.to_f32() * b.to_f32()), |x, n| bf16::from_f32(x.to_f32() / n as f32);
+    i64: |a, b| a.wrapping_add(b), a.wrapping_mul(b), |x, n| x.div_euclid(n);
+    i32: |a, b| a.wrapping_add(b), a.wrapping_mul(b), |x, n| (x as i64).div_euclid(n) as i32;
+    i16: |a, b| a.wrapping_add(b), a.wrapping_mul(b), |x, n| (x as i64).div_euclid(n) as i16;
+    i8: |a, b| a.wrapping_add(b), a.wrapping_mul(b), |x, n| (x as i64).div_euclid(n) as i8;
+    u8: |a, b| a.wrapping_add(b), a.wrapping_mul(b), |x, n| (x as i64).div_euclid(n) as u8;
+    bool: |a, b| a | b, a & b, |x, n| x && n != 0;
+}
