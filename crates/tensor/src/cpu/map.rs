@@ -208,6 +208,8 @@ pub(crate) trait UnaryOp {
     fn float<T: Math + Plain, const FMA: bool>(x: T, p: [T; 2]) -> T;
     /// On integers.
     fn int<I: Int>(x: I) -> I;
+    /// The magnitude beyond which `float` must not be used, and what to call there.
+    const RARE: Option<(f64, fn(f64) -> f64)>;
 }
 
 multiversion! {
@@ -215,6 +217,13 @@ multiversion! {
     fn map_as[T: Math + Plain, F: UnaryOp](_op: PhantomData<F>, x: &[T], out: &mut [T], p: [T; 2]) {
         for (o, &x) in out.iter_mut().zip(x) {
             *o = F::float::<T, FMA>(x, p);
+        }
+        if let Some((limit, exact)) = F::RARE {
+            for (o, &x) in out.iter_mut().zip(x) {
+                if x.abs() > T::of(limit) {
+                    *o = T::of(exact(x.to_f64()));
+                }
+            }
         }
     }
 }

@@ -126,28 +126,31 @@ macro_rules! plain {
 plain!(f32, libm::erfcf; f64, libm::erfc);
 
 macro_rules! math {
-    ($($ty:ident, $erf:path);*) => { $(
+    ($($ty:ident $module:ident: sin $sin:path, cos $cos:path, erf $erf:expr;)*) => { $(
         impl Math for $ty {
             #[inline(always)]
-            fn exp<const FMA: bool>(self) -> Self { $ty::exp(self) }
+            fn exp<const FMA: bool>(self) -> Self { super::elementary::$module::exp::<FMA>(self) }
             #[inline(always)]
-            fn ln<const FMA: bool>(self) -> Self { $ty::ln(self) }
+            fn ln<const FMA: bool>(self) -> Self { super::elementary::$module::ln::<FMA>(self) }
             #[inline(always)]
-            fn tanh<const FMA: bool>(self) -> Self { $ty::tanh(self) }
+            fn tanh<const FMA: bool>(self) -> Self { super::elementary::$module::tanh::<FMA>(self) }
+            #[inline(always)]
+            fn expm1<const FMA: bool>(self) -> Self { super::elementary::$module::expm1::<FMA>(self) }
+            #[inline(always)]
+            fn ln_1p<const FMA: bool>(self) -> Self { super::elementary::$module::ln_1p::<FMA>(self) }
             #[inline(always)]
             fn erf<const FMA: bool>(self) -> Self { $erf(self) }
             #[inline(always)]
-            fn sin<const FMA: bool>(self) -> Self { $ty::sin(self) }
+            fn sin<const FMA: bool>(self) -> Self { $sin(self) }
             #[inline(always)]
-            fn cos<const FMA: bool>(self) -> Self { $ty::cos(self) }
-            #[inline(always)]
-            fn expm1<const FMA: bool>(self) -> Self { $ty::exp_m1(self) }
-            #[inline(always)]
-            fn ln_1p<const FMA: bool>(self) -> Self { $ty::ln_1p(self) }
+            fn cos<const FMA: bool>(self) -> Self { $cos(self) }
         }
     )* };
 }
-math!(f32, libm::erff; f64, libm::erf);
+math! {
+    f32 single: sin super::elementary::sin_f32::<FMA>, cos super::elementary::cos_f32::<FMA>, erf super::elementary::erf_f32::<FMA>;
+    f64 double: sin f64::sin, cos f64::cos, erf libm::erf;
+}
 
 /// Integers as PyTorch computes with them: arithmetic wraps, division by zero is an error found before.
 pub(crate) trait Int: Element + Ord {

@@ -3,6 +3,7 @@
 
 pub(crate) mod conv;
 pub(crate) mod copy;
+pub(crate) mod elementary;
 pub(crate) mod gemm;
 pub(crate) mod index;
 pub(crate) mod map;

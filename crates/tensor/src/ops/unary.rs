@@ -1,5 +1,6 @@
 //! Functions of one tensor, element by element: one table row each.
 
+use crate::cpu::elementary::TURN_LIMIT;
 use crate::cpu::map::{self, Map, UnaryOp, map, map_int};
 use crate::cpu::math::{Int, Math, Plain};
 use crate::shape::Axes;
@@ -19,9 +20,10 @@ pub(crate) struct Unary {
 /// The kernels of one function: `Name name cost float |x, p| …` for functions of floats (integers and booleans become
 /// `f32` first), with `, int |x| …` added for those that PyTorch also computes on integers.
 ///
-/// `T` is the type computed in, `FMA` says whether it has fused multiply-add, and `p` holds two parameters.
+/// `, rare limit f` calls `f` in `f64` for elements beyond `limit`. `T` is the type computed in, `FMA` says whether it has fused multiply-add, and `p` holds two parameters.
 macro_rules! kernel {
-    ($Op:ident $name:ident $cost:literal float |$x:ident, $p:ident| $float:expr $(, int |$i:ident| $int:expr)?) => {
+    ($Op:ident $name:ident $cost:literal float |$x:ident, $p:ident| $float:expr $(, int |$i:ident| $int:expr)?
+        $(, rare $limit:path, $exact:path)?) => {
         struct $Op;
         impl UnaryOp for $Op {
             #[inline(always)]
@@ -34,6 +36,7 @@ macro_rules! kernel {
                 $(let x = { let $i = x; $int };)?
                 x
             }
+            const RARE: Option<(f64, fn(f64) -> f64)> = kernel!(@rare $($limit, $exact)?);
         }
         impl $Op {
             const KERNELS: Unary = Unary {
@@ -51,6 +54,12 @@ macro_rules! kernel {
     (@ints $Op:ident) => {
         None
     };
+    (@rare $limit:path, $exact:path) => {
+        Some(($limit, $exact))
+    };
+    (@rare) => {
+        None
+    };
 }
 
 /// One row: `/// doc` then `name` and what [`kernel!`] takes.
@@ -58,8 +67,9 @@ macro_rules! kernel {
 /// `exp Exp 8 float |x| x.exp::<FMA>();` makes `Tensor::exp`, a row of [`UNARY`] and the kernels for every instruction
 /// set.
 macro_rules! unary {
-    ($($(#[$doc:meta])* $name:ident $Op:ident $cost:literal float |$x:ident| $float:expr $(, int |$i:ident| $int:expr)?;)*) => {
-        $(kernel!($Op $name $cost float |$x, _p| $float $(, int |$i| $int)?);)*
+    ($($(#[$doc:meta])* $name:ident $Op:ident $cost:literal float |$x:ident| $float:expr $(, int |$i:ident| $int:expr)?
+        $(, rare $limit:path, $exact:path)?;)*) => {
+        $(kernel!($Op $name $cost float |$x, _p| $float $(, int |$i| $int)? $(, rare $limit, $exact)?);)*
         impl Tensor {
             $(
                 $(#[$doc])*
@@ -117,9 +127,9 @@ unary! {
     /// `ln(1 + x)`, accurate near 0.
     log1p Log1p 16 float |x| x.ln_1p::<FMA>();
     /// Sine.
-    sin Sin 10 float |x| x.sin::<FMA>();
+    sin Sin 10 float |x| x.sin::<FMA>(), rare TURN_LIMIT, f64::sin;
     /// Cosine.
-    cos Cos 10 float |x| x.cos::<FMA>();
+    cos Cos 10 float |x| x.cos::<FMA>(), rare TURN_LIMIT, f64::cos;
     /// Tangent.
     tan Tan 20 float |x| x.tan();
     /// Inverse sine.
