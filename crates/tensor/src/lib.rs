@@ -36,6 +36,9 @@ pub use layout::{Layout, MAX_RANK};
 pub use ops::binary::{BINARY, COMPARE, Operand, OperandRef};
 pub use ops::conv::{self, Conv2dOptions};
 pub use ops::index::{ScatterReduce, ScatterReduceOptions};
+pub use ops::indexing::{Ellipsis, Index, Indices, NewAxis, Step};
+#[doc(hidden)]
+pub use ops::indexing::{IndexStep, steps as index_steps};
 pub use ops::unary::UNARY;
 pub use ops::view::IntoSizes;
 pub use random::*;

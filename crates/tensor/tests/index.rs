@@ -46,6 +46,9 @@ impl Case<'_> {
     fn all(&self) -> Vec<Tensor> {
         self.t.iter().map(|t| t.clone().unwrap()).collect()
     }
+    fn refs(&self, from: usize) -> Vec<Option<&Tensor>> {
+        self.t[from..].iter().map(Option::as_ref).collect()
+    }
     fn int(&self, i: usize) -> isize {
         self.args[i].as_i64().unwrap() as isize
     }
@@ -87,6 +90,14 @@ impl Case<'_> {
             "index_add" => x().index_add(self.int(0), self.t(1), self.t(2)),
             "index_copy" => x().index_copy(self.int(0), self.t(1), self.t(2)),
             "index_fill" => x().index_fill(self.int(0), self.t(1), self.int(1) as i64),
+            "index" => x().index(&self.refs(1)),
+            "index_put" => x().index_put(&self.refs(2), self.t(1)),
+            "index_put_accumulate" => x().index_put_accumulate(&self.refs(2), self.t(1)),
+            "masked_select" => x().masked_select(self.t(1)),
+            "masked_scatter" => x().masked_scatter(self.t(1), self.t(2)),
+            "nonzero" => x().nonzero(),
+            "take" => x().take(self.t(1)),
+            "take_along_dim" => x().take_along_dim(self.t(1), self.int(0)),
             _ => return None,
         }])
     }
@@ -97,6 +108,9 @@ const OTHER_WORDS: &[(&str, &str)] = &[
     ("\"repeat_interleave_cpu\" not implemented for 'Float'", "repeats has to be Long or Int tensor"),
     ("index_copy_(): index ", "index_copy: index "),
     ("scatter(): Expected", "(): Expected"),
+    ("gotFloat and Long", "got Float and Long"),
+    // PyTorch counts axes after it moved the indexed ones to the front.
+    ("index 5 is out of bounds for dimension 0", "index 5 is out of bounds for dimension 1"),
 ];
 
 #[test]

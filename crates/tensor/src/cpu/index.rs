@@ -28,6 +28,7 @@ pub(crate) fn offsets(shape: &[usize], strides: &[isize]) -> Vec<isize> {
 }
 
 /// The elements that lie behind one position of an axis.
+#[derive(Clone)]
 pub(crate) enum Inner {
     /// This many, one behind the other.
     Dense(usize),
@@ -64,6 +65,7 @@ impl Inner {
 }
 
 /// Elements `first + outer[o] + middle[j] + inner[i]` of a storage, in the order of `(o, j, i)`.
+#[derive(Clone)]
 pub(crate) struct Positions {
     pub(crate) first: usize,
     pub(crate) outer: Vec<isize>,
@@ -80,6 +82,21 @@ impl Positions {
             outer: offsets(&shape[..axis], &strides[..axis]),
             middle: (0..shape[axis] as isize).map(|i| i * strides[axis]).collect(),
             inner: Inner::new(&shape[axis + 1..], &strides[axis + 1..]),
+        }
+    }
+
+    /// All of a layout, as long runs of neighbours as it has.
+    pub(crate) fn all(layout: &Layout) -> Positions {
+        let (shape, strides) = (layout.shape(), layout.strides());
+        let mut split = shape.len().saturating_sub(1);
+        while split > 0 && matches!(Inner::new(&shape[split - 1..], &strides[split - 1..]), Inner::Dense(_)) {
+            split -= 1;
+        }
+        Positions {
+            first: layout.offset(),
+            outer: offsets(&shape[..split], &strides[..split]),
+            middle: vec![0],
+            inner: Inner::new(&shape[split..], &strides[split..]),
         }
     }
 

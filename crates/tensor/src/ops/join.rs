@@ -1,7 +1,7 @@
 //! Joining and repeating: `cat`, `stack`, `repeat`, `repeat_interleave`, `tile`, `roll`.
 
 use crate::shape::{Shape, axis, numel};
-use crate::{DType, Tensor, bug};
+use crate::{DType, IntoDims, Tensor, bug};
 use std::borrow::Borrow;
 
 impl Tensor {
@@ -189,13 +189,13 @@ impl Tensor {
     /// # Examples
     /// ```
     /// use wengert_tensor::tensor;
-    /// assert_eq!(tensor![1, 2, 3].roll([1], [0]).to_vec::<i64>(), [3, 1, 2]);
+    /// assert_eq!(tensor![1, 2, 3].roll(1, 0).to_vec::<i64>(), [3, 1, 2]);
     /// ```
     #[track_caller]
-    pub fn roll(&self, shifts: impl AsRef<[isize]>, dims: impl AsRef<[isize]>) -> Tensor {
-        let (shifts, dims) = (shifts.as_ref(), dims.as_ref());
+    pub fn roll(&self, shifts: impl IntoDims, dims: impl IntoDims) -> Tensor {
+        let (shifts, dims) = (shifts.into_dims(), dims.into_dims());
         if shifts.len() == 1 && dims.is_empty() {
-            return self.reshape([-1isize]).roll(shifts, [0]).reshape(self.shape());
+            return self.reshape([-1isize]).roll(shifts[0], 0).reshape(self.shape());
         }
         if shifts.len() != dims.len() || shifts.is_empty() {
             bug!("roll", "shifts and dimensions must align. shifts: {}, dims:{}", shifts.len(), dims.len());
@@ -204,7 +204,7 @@ impl Tensor {
             bug!("roll", "Dimension specified as {} but tensor has no dimensions", dims[0]);
         }
         let mut out = self.clone();
-        for (&shift, &dim) in shifts.iter().zip(dims) {
+        for (&shift, &dim) in shifts.iter().zip(&dims) {
             let d = axis("roll", dim, self.rank());
             let size = self.shape()[d];
             if size > 0 {

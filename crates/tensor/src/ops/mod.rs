@@ -1,9 +1,11 @@
 //! Operations on tensors: shape and dtype rules, error texts, and the choice of kernel.
 
+pub(crate) mod advanced;
 pub(crate) mod arith;
 pub(crate) mod binary;
 pub mod conv;
 pub(crate) mod index;
+pub(crate) mod indexing;
 pub(crate) mod inplace;
 pub(crate) mod join;
 pub(crate) mod matmul;

@@ -1,0 +1,376 @@
+//! Indexing by tensors: lists of positions and masks, as `x[index, mask]` and `x[index] = values` in PyTorch.
+
+use super::index::wrapped;
+use crate::cpu::index::{self as kernel, Combine, Inner, Positions, offsets};
+use crate::shape::{Axes, Shape, axis, broadcast, numel};
+use crate::{DType, Tensor, bug, match_dtype};
+
+impl Tensor {
+    /// Elements at the positions that index tensors name, `None` for a whole axis: `x[i, :, j]` in PyTorch.
+    ///
+    /// Integer tensors (`i64`, `i32`, negative counts from the end) are broadcast against each other; a mask (`bool`,
+    /// `u8`) covers as many axes as it has and stands for the positions where it is true. The axes of the broadcast
+    /// index come where the first index is if the indices are side by side, else in front.
+    ///
+    /// # Panics
+    /// If there are too many indices, one is out of range, a mask has another shape than the axes it covers, or the
+    /// indices do not broadcast.
+    ///
+    /// # Examples
+    /// ```
+    /// use wengert_tensor::tensor;
+    /// let x = tensor![[1, 2, 3], [4, 5, 6]];
+    /// assert_eq!(x.index(&[Some(&tensor![1, 0]), Some(&tensor![2, -1])]).to_vec::<i64>(), [6, 3]);
+    /// assert_eq!(x.index(&[None, Some(&tensor![true, false, true])]).shape(), [2, 2]);
+    /// ```
+    #[track_caller]
+    pub fn index(&self, indices: &[Option<&Tensor>]) -> Tensor {
+        let Some(target) = Target::new("index", self, indices) else { return self.clone() };
+        match_dtype!(self.dtype(), T => {
+            Tensor::build(target.shape, |out: &mut [T]| kernel::read(self.data(), &target.positions, out))
+        })
+    }
+
+    /// A copy with `values`, broadcast, at the positions that [`Tensor::index`] would read. Where a position occurs
+    /// twice, the later value stays.
+    ///
+    /// # Panics
+    /// As [`Tensor::index`], and if dtypes differ or `values` does not broadcast.
+    #[track_caller]
+    pub fn index_put(&self, indices: &[Option<&Tensor>], values: &Tensor) -> Tensor {
+        same_dtype(self, values);
+        let mut out = self.clone();
+        out.put(|x| Target::new("index_put", x, indices), values);
+        out
+    }
+
+    /// A copy with `values`, broadcast, added at the positions that [`Tensor::index`] would read: the gradient of it.
+    ///
+    /// # Panics
+    /// As [`Tensor::index_put`].
+    #[track_caller]
+    pub fn index_put_accumulate(&self, indices: &[Option<&Tensor>], values: &Tensor) -> Tensor {
+        same_dtype(self, values);
+        let mut out = self.clone();
+        out.own();
+        if let Some(target) = Target::new("index_put", &out, indices) {
+            match_dtype!(self.dtype(), T => out.write::<T>(&target, values, |slot, v| *slot = slot.plus(v)));
+        } else {
+            return self.add(values);
+        }
+        out
+    }
+
+    /// The elements where a mask is true, as a vector; both are broadcast.
+    ///
+    /// # Panics
+    /// If the mask is not `bool` or the shapes do not broadcast.
+    #[track_caller]
+    pub fn masked_select(&self, mask: &Tensor) -> Tensor {
+        if mask.dtype() != DType::Bool {
+            bug!("", "masked_select: expected BoolTensor for mask");
+        }
+        let shape = broadcast("masked_select", mask.shape(), self.shape());
+        let (mask, x) = (mask.expand(&shape).contiguous(), self.expand(&shape).contiguous());
+        let mask = mask.as_slice::<bool>().expect("just made contiguous");
+        let count = mask.iter().filter(|m| **m).count();
+        match_dtype!(self.dtype(), T => Tensor::build([count], |out: &mut [T]| {
+            let chosen = x.as_slice::<T>().expect("just made contiguous").iter().zip(mask).filter(|(_, m)| **m);
+            out.iter_mut().zip(chosen).for_each(|(slot, (&v, _))| *slot = v);
+        }))
+    }
+
+    /// A copy in which the positions where `mask` (broadcast) is true hold the first elements of `source`, in order.
+    ///
+    /// # Panics
+    /// If the mask is not `bool`, dtypes differ, or `source` has too few elements.
+    #[track_caller]
+    pub fn masked_scatter(&self, mask: &Tensor, source: &Tensor) -> Tensor {
+        if self.dtype() != source.dtype() {
+            bug!(
+                "",
+                "masked_scatter: expected self and source to have same dtypes but got {} and {}",
+                self.dtype().legacy_name(),
+                source.dtype().legacy_name()
+            );
+        }
+        if mask.dtype() != DType::Bool {
+            bug!(
+                "",
+                "masked_scatter_ only supports boolean masks, but got mask with dtype {}",
+                mask.dtype().legacy_name()
+            );
+        }
+        let shape = broadcast("masked_scatter", self.shape(), mask.shape());
+        let mut out = self.expand(&shape).copy();
+        let mask = mask.expand(&shape).contiguous();
+        let mask = mask.as_slice::<bool>().expect("just made contiguous");
+        let count = mask.iter().filter(|m| **m).count();
+        if source.numel() < count {
+            bug!("masked_scatter", "Number of elements of source < number of ones in mask");
+        }
+        let source = source.contiguous();
+        match_dtype!(self.dtype(), T => {
+            let slots = out.as_mut_slice::<T>().iter_mut().zip(mask).filter(|(_, m)| **m);
+            let values = source.as_slice::<T>().expect("just made contiguous");
+            slots.zip(values).for_each(|((slot, _), &v)| *slot = v);
+        });
+        out
+    }
+
+    /// The positions of all elements that are not zero, one row of indices each, in C order.
+    ///
+    /// # Examples
+    /// ```
+    /// use wengert_tensor::tensor;
+    /// assert_eq!(tensor![[0, 5], [7, 0]].nonzero().to_vec::<i64>(), [0, 1, 1, 0]);
+    /// ```
+    pub fn nonzero(&self) -> Tensor {
+        let rank = self.rank();
+        let mut rows = Vec::new();
+        let mut count = 0;
+        let x = self.contiguous();
+        match_dtype!(self.dtype(), T => {
+            let mut index: Shape = Shape::from_elem(0, rank);
+            for &v in x.as_slice::<T>().expect("just made contiguous") {
+                if v != T::default() {
+                    rows.extend(index.iter().map(|&i| i as i64));
+                    count += 1;
+                }
+                for (i, &size) in index.iter_mut().zip(x.shape()).rev() {
+                    *i += 1;
+                    if *i < size {
+                        break;
+                    }
+                    *i = 0;
+                }
+            }
+        });
+        Tensor::from_vec(rows, [count, rank])
+    }
+
+    /// The elements at flat positions in C order; negative ones count from the end.
+    ///
+    /// # Panics
+    /// If a position is out of range or the index is not of integers.
+    #[track_caller]
+    pub fn take(&self, index: &Tensor) -> Tensor {
+        if !matches!(index.dtype(), DType::I64 | DType::I32) {
+            bug!("", "take(): Expected a long tensor for index, but got {}", index.dtype().legacy_name());
+        }
+        let size = self.numel() as i64;
+        if size == 0 && index.numel() != 0 {
+            bug!("", "take(): tried to take from an empty tensor");
+        }
+        if let Some(i) = index.to_vec::<i64>().into_iter().find(|&i| i < -size || i >= size) {
+            bug!("take", "out of range: tried to access index {i} on a tensor of {size} elements.");
+        }
+        let flat = index.reshape([-1isize]);
+        self.reshape([size as usize]).index(&[Some(&flat)]).reshape(index.shape())
+    }
+
+    /// As [`Tensor::gather`], but the other axes are broadcast: `x.take_along_dim(&x.argsort(1), 1)` sorts.
+    ///
+    /// # Panics
+    /// If ranks differ, other axes do not broadcast, or an entry is out of range.
+    #[track_caller]
+    pub fn take_along_dim(&self, index: &Tensor, dim: isize) -> Tensor {
+        if self.rank() != index.rank() {
+            bug!(
+                "",
+                "torch.take_along_dim(): input and indices should have the same number of dimensions, but got {} dimensions \
+                 for input, and {} dimensions for indices",
+                self.rank(),
+                index.rank()
+            );
+        }
+        if !matches!(index.dtype(), DType::I64 | DType::I32) {
+            bug!("", "torch.take_along_dim(): dtype of indices should be Long but got {}", index.dtype().legacy_name());
+        }
+        let d = axis("take_along_dim", dim, self.rank());
+        if self.rank() == 0 {
+            return self.gather(0, index);
+        }
+        let with = |shape: &[usize], size: usize| {
+            let mut out = Shape::from_slice(shape);
+            out[d] = size;
+            out
+        };
+        let shape = broadcast("take_along_dim", &with(self.shape(), 1), &with(index.shape(), 1));
+        let index = index.expand(with(&shape, index.shape()[d]));
+        self.expand(with(&shape, self.shape()[d])).gather(d as isize, &index)
+    }
+
+    /// Makes the memory this tensor's own and contiguous, before positions in it are computed.
+    pub(super) fn own(&mut self) {
+        match_dtype!(self.dtype(), T => {
+            self.as_mut_slice::<T>();
+        });
+    }
+
+    /// Writes `values`, broadcast, to the positions that `find` gives for this tensor; to all, if it gives none.
+    #[track_caller]
+    pub(super) fn put(&mut self, find: impl FnOnce(&Tensor) -> Option<Target>, values: &Tensor) {
+        self.own();
+        let target = find(self).unwrap_or_else(|| Target::view(self));
+        let values = values.to(self.dtype());
+        match_dtype!(self.dtype(), T => self.write::<T>(&target, &values, |slot, v| *slot = v));
+    }
+
+    /// Updates positions of this tensor, whose memory is its own and contiguous, in order.
+    #[track_caller]
+    fn write<T: Combine>(&mut self, target: &Target, values: &Tensor, f: impl Fn(&mut T, T)) {
+        // Axes of size 1 in front do not count.
+        let rank = values.rank();
+        let extra =
+            values.shape().iter().take(rank.saturating_sub(target.shape.len())).take_while(|s| **s == 1).count();
+        let values = values.reshape(&values.shape()[extra..]);
+        if target.by_tensors && try_broadcast(values.shape(), &target.shape).as_ref() != Some(&target.shape) {
+            bug!(
+                "",
+                "shape mismatch: value tensor of shape {:?} cannot be broadcast to indexing result of shape {:?}",
+                values.shape(),
+                &target.shape[..]
+            );
+        }
+        let values = values.expand(&target.shape);
+        let start = self.layout().offset();
+        let positions = Positions { first: target.positions.first - start, ..target.positions.clone() };
+        let out = self.as_mut_slice::<T>();
+        if values.numel() > 0 && values.strides().iter().all(|&s| s == 0) {
+            let value: T = values.data()[values.layout().offset()];
+            return kernel::write(out, &positions, |slot, _| f(slot, value));
+        }
+        let values = values.contiguous();
+        let values = values.as_slice::<T>().expect("just made contiguous");
+        kernel::write(out, &positions, |slot, k| f(slot, values[k]));
+    }
+}
+
+#[track_caller]
+fn same_dtype(x: &Tensor, values: &Tensor) {
+    if x.dtype() != values.dtype() {
+        bug!(
+            "",
+            "Index put requires the source and destination dtypes match, got {} for the destination and {} for the source.",
+            x.dtype().legacy_name(),
+            values.dtype().legacy_name()
+        );
+    }
+}
+
+/// Checked positions in a storage and the shape of what is read there.
+pub(super) struct Target {
+    pub(super) positions: Positions,
+    pub(super) shape: Shape,
+    /// Whether index tensors named them, which PyTorch's error for a wrong value depends on.
+    by_tensors: bool,
+}
+
+impl Target {
+    /// All elements of a tensor.
+    pub(super) fn view(x: &Tensor) -> Target {
+        Target { positions: Positions::all(x.layout()), shape: Shape::from_slice(x.shape()), by_tensors: false }
+    }
+
+    /// What index tensors name; `None` if there are none.
+    #[track_caller]
+    pub(super) fn new(op: &str, x: &Tensor, indices: &[Option<&Tensor>]) -> Option<Target> {
+        let mut x = x.clone();
+        let mut found: Vec<(usize, Tensor)> = Vec::new();
+        let mut dim = 0;
+        let rank = x.rank();
+        let covered: usize = indices
+            .iter()
+            .map(|i| i.filter(|t| matches!(t.dtype(), DType::Bool | DType::U8)).map_or(1, |mask| mask.rank()))
+            .sum();
+        if covered > rank {
+            bug!("", "too many indices for tensor of dimension {rank} (got {covered})");
+        }
+        for index in indices {
+            let Some(index) = index else {
+                dim += 1;
+                continue;
+            };
+            match index.dtype() {
+                DType::Bool | DType::U8 if index.rank() == 0 => {
+                    // A truth value is an axis of one element, or of none.
+                    x = x.unsqueeze(dim as isize);
+                    found.push((dim, index.reshape([1usize]).nonzero().select(1, 0)));
+                    dim += 1;
+                }
+                DType::Bool | DType::U8 => {
+                    for (k, (&have, &want)) in index.shape().iter().zip(&x.shape()[dim..]).enumerate() {
+                        if have != want {
+                            bug!(
+                                "",
+                                "The shape of the mask {:?} at index {k} does not match the shape of the indexed tensor {:?} \
+                                 at index {}",
+                                index.shape(),
+                                x.shape(),
+                                dim + k
+                            );
+                        }
+                    }
+                    let columns = index.nonzero();
+                    for k in 0..index.rank() {
+                        found.push((dim, columns.select(1, k as isize)));
+                        dim += 1;
+                    }
+                }
+                DType::I64 | DType::I32 => {
+                    found.push((dim, wrapped(op, index, dim, x.shape()[dim])));
+                    dim += 1;
+                }
+                _ => bug!("", "tensors used as indices must be long, int, byte or bool tensors"),
+            }
+        }
+        let (first, last) = (found.first()?.0, found.last()?.0);
+        let shape = found.iter().try_fold(Shape::new(), |shape, (_, i)| try_broadcast(&shape, i.shape()));
+        let Some(shape) = shape else {
+            let shapes: Vec<_> = found.iter().map(|(_, i)| format!("{:?}", i.shape())).collect();
+            bug!(
+                "",
+                "shape mismatch: indexing tensors could not be broadcast together with shapes {}",
+                shapes.join(", ")
+            );
+        };
+        let mut middle = vec![0isize; numel(&shape)];
+        for (d, index) in &found {
+            let index = index.expand(&shape).contiguous();
+            let entries = index.as_slice::<i64>().expect("just made contiguous");
+            let stride = x.strides()[*d];
+            middle.iter_mut().zip(entries).for_each(|(at, &i)| *at += i as isize * stride);
+        }
+        let adjacent = last - first + 1 == found.len();
+        let free = |d: &usize| found.iter().all(|(used, _)| used != d);
+        let before: Axes = if adjacent { (0..first).collect() } else { Axes::new() };
+        let after: Axes = (before.len()..x.rank()).filter(free).collect();
+        let pick =
+            |axes: &Axes| -> (Vec<usize>, Vec<isize>) { axes.iter().map(|&d| (x.shape()[d], x.strides()[d])).unzip() };
+        let ((outer_shape, outer_strides), (inner_shape, inner_strides)) = (pick(&before), pick(&after));
+        let mut result = Shape::from_vec(outer_shape.clone());
+        result.extend_from_slice(&shape);
+        result.extend_from_slice(&inner_shape);
+        let positions = Positions {
+            first: x.layout().offset(),
+            outer: offsets(&outer_shape, &outer_strides),
+            middle,
+            inner: Inner::new(&inner_shape, &inner_strides),
+        };
+        Some(Target { positions, shape: result, by_tensors: true })
+    }
+}
+
+/// The shape that two shapes broadcast to, if they do.
+fn try_broadcast(a: &[usize], b: &[usize]) -> Option<Shape> {
+    let rank = a.len().max(b.len());
+    let size = |s: &[usize], i: usize| if i + s.len() < rank { 1 } else { s[i + s.len() - rank] };
+    (0..rank)
+        .map(|i| match (size(a, i), size(b, i)) {
+            (x, y) if x == y || y == 1 => Some(x),
+            (1, y) => Some(y),
+            _ => None,
+        })
+        .collect()
+}
