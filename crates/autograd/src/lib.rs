@@ -1,1 +1,25 @@
-//! Placeholder.
+//! Reverse-mode differentiation over `wengert-tensor`, to any order.
+//!
+//! A [`Var`] is a tensor with its history; a [`Param`] is a leaf whose value changes. Operations on them have PyTorch's
+//! names and record themselves; [`Var::backward`] and [`grad()`] run the record in reverse.
+#![forbid(unsafe_code)]
+
+mod backward;
+mod catalog;
+mod display;
+mod mode;
+mod node;
+pub mod op;
+mod operand;
+mod ops;
+mod param;
+mod var;
+
+pub use backward::{BackwardOptions, GradOptions, grad, grad_or_none};
+#[doc(hidden)]
+pub use catalog::{Domain, Entry, Function, catalog, sample};
+pub use mode::{GradMode, enable_grad, is_grad_enabled, no_grad};
+pub use operand::{Arg, Operand};
+pub use param::Param;
+pub use var::Var;
+pub use wengert_tensor as tensor;

@@ -4,6 +4,7 @@ pub(crate) mod advanced;
 pub(crate) mod arith;
 pub(crate) mod binary;
 pub mod conv;
+pub(crate) mod embed;
 pub(crate) mod index;
 pub(crate) mod indexing;
 pub(crate) mod inplace;

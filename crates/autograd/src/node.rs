@@ -1,0 +1,167 @@
+//! Nodes of the graph: one per recorded operation, one per leaf.
+//!
+//! A node is one allocation: a header and, as its unsized tail, the rule with what it saved (or the gradient cell of a
+//! leaf). Its sequence number is larger than those of all its inputs, so sequence numbers order the graph.
+
+use crate::Var;
+use crate::op::Context;
+use smallvec::SmallVec;
+use std::cell::{Cell, RefCell};
+use std::panic::Location;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use wengert_tensor::shape::Shape;
+use wengert_tensor::{DType, Tensor};
+
+/// A node whose rule's type is known only to the node.
+pub(crate) type Node = NodeOf<dyn Slot>;
+/// The edge from an operation to what made one of its inputs; `None` for constants.
+pub(crate) type Edge = Option<Arc<Node>>;
+/// The edges of an operation.
+pub(crate) type Edges = SmallVec<[Edge; 2]>;
+
+/// Header and rule of a node.
+pub(crate) struct NodeOf<R: Slot + ?Sized> {
+    /// Position on the Wengert list; larger than that of every input.
+    pub(crate) seq: u64,
+    /// PyTorch's `grad_fn` name.
+    pub(crate) name: &'static str,
+    /// Where the operation was called.
+    pub(crate) location: &'static Location<'static>,
+    /// Shape of the value.
+    pub(crate) shape: Shape,
+    /// Dtype of the value.
+    pub(crate) dtype: DType,
+    pub(crate) inputs: Edges,
+    pub(crate) rule: R,
+}
+
+/// What a node holds in its tail: a rule that runs, or a leaf's gradient.
+pub(crate) trait Slot: Send + Sync {
+    /// Appends the cotangents of the inputs, one each, to `out`; `false` if the rule was given up by an earlier pass.
+    /// Unless `retain`, gives up the rule and all it saved.
+    fn run(&self, context: &Context<'_>, cotangent: &Var, retain: bool, out: &mut Vec<Option<Var>>) -> bool;
+    /// Gives up the rule and all it saved.
+    fn clear(&mut self);
+    /// The leaf, if this is one.
+    fn leaf(&self) -> Option<&Leaf> {
+        None
+    }
+}
+
+/// A rule that may have been given up.
+pub(crate) struct Rule<R>(pub(crate) Mutex<Option<R>>);
+
+/// A rule maps the cotangent of the output to those of the inputs; `Cotangents` is what it may return.
+pub(crate) trait Cotangents {
+    /// Appends one entry per input.
+    fn append(self, out: &mut Vec<Option<Var>>);
+}
+impl<const N: usize> Cotangents for [Option<Var>; N] {
+    fn append(self, out: &mut Vec<Option<Var>>) {
+        out.extend(self);
+    }
+}
+impl Cotangents for Vec<Option<Var>> {
+    fn append(self, out: &mut Vec<Option<Var>>) {
+        out.extend(self);
+    }
+}
+
+impl<R, C> Slot for Rule<R>
+where
+    R: Fn(&Context<'_>, &Var) -> C + Send + Sync,
+    C: Cotangents,
+{
+    fn run(&self, context: &Context<'_>, cotangent: &Var, retain: bool, out: &mut Vec<Option<Var>>) -> bool {
+        // A rule that saved nothing is kept in any case: as in PyTorch, it may run again.
+        if retain || !std::mem::needs_drop::<R>() {
+            // The lock is held while the rule runs; a rule never runs its own node.
+            let rule = lock(&self.0);
+            rule.as_ref().map(|rule| rule(context, cotangent).append(out)).is_some()
+        } else {
+            let rule = lock(&self.0).take();
+            rule.map(|rule| rule(context, cotangent).append(out)).is_some()
+        }
+    }
+
+    fn clear(&mut self) {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+/// The tail of a leaf: where gradients accumulate.
+#[derive(Default)]
+pub(crate) struct Leaf {
+    grad: Mutex<Option<Tensor>>,
+}
+
+impl Leaf {
+    pub(crate) fn grad(&self) -> MutexGuard<'_, Option<Tensor>> {
+        lock(&self.grad)
+    }
+}
+
+impl Slot for Leaf {
+    fn run(&self, _: &Context<'_>, _: &Var, _: bool, _: &mut Vec<Option<Var>>) -> bool {
+        unreachable!("a leaf has no inputs")
+    }
+    fn clear(&mut self) {}
+    fn leaf(&self) -> Option<&Leaf> {
+        Some(self)
+    }
+}
+
+/// The next sequence number. One counter for all threads: a `Var` may travel, and its users must come after it.
+pub(crate) fn next_seq() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// The node of a new leaf.
+#[track_caller]
+pub(crate) fn leaf(shape: &[usize], dtype: DType) -> Arc<Node> {
+    Arc::new(NodeOf {
+        seq: next_seq(),
+        name: "AccumulateGrad",
+        location: Location::caller(),
+        shape: Shape::from_slice(shape),
+        dtype,
+        inputs: Edges::new(),
+        rule: Leaf::default(),
+    })
+}
+
+/// A lock that outlives panics: what it guards is replaced whole, never left half written.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+thread_local! {
+    static DRAINING: Cell<bool> = const { Cell::new(false) };
+    static DOOMED: RefCell<Vec<Arc<Node>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Dropping a node must not drop its inputs from within: a chain of a million nodes would overflow the stack. Inputs go
+/// to a work list instead, which the outermost drop works off. What a rule saved are its node's inputs or constants, so
+/// clearing the rule after the inputs were put on the list never drops a node.
+impl<R: Slot + ?Sized> Drop for NodeOf<R> {
+    fn drop(&mut self) {
+        if self.inputs.is_empty() {
+            return;
+        }
+        let inputs = std::mem::take(&mut self.inputs);
+        let doomed = inputs.into_iter().flatten();
+        // A thread that is being torn down has no work list any more; then nested drops are all that is left.
+        let listed = DOOMED.try_with(|list| list.borrow_mut().extend(doomed)).is_ok();
+        self.rule.clear();
+        if !listed || DRAINING.get() {
+            return;
+        }
+        DRAINING.set(true);
+        while let Some(node) = DOOMED.with_borrow_mut(Vec::pop) {
+            drop(node);
+        }
+        DRAINING.set(false);
+    }
+}

@@ -1,0 +1,293 @@
+//! Functions of two operands with broadcasting. Rules give gradients of the broadcast shape and the promoted dtype; the
+//! backward pass sums and converts them.
+
+use crate::catalog::{Entry, domain};
+use crate::op::Context;
+use crate::operand::{Arg, Operand};
+use crate::{Var, op};
+use wengert_tensor::{DType, Scalar, Tensor};
+
+/// Which operands a rule looks at.
+#[derive(Clone, Copy, PartialEq)]
+enum Saves {
+    /// None.
+    Nothing,
+    /// For the gradient of one, the other.
+    Other,
+    /// Both.
+    Both,
+}
+
+/// What a rule saved; what it will not look at is replaced by a number.
+struct Pair {
+    x: Arg,
+    y: Arg,
+}
+
+#[track_caller]
+fn record(
+    name: &'static str,
+    value: Tensor,
+    x: &Var,
+    y: &Arg,
+    saves: Saves,
+    left: fn(&Var, &Arg, &Arg) -> Var,
+    right: fn(&Var, &Arg, &Arg) -> Var,
+) -> Var {
+    let nothing = || Arg::Scalar(Scalar::Int(0));
+    let nodes = [x.node.as_ref(), y.node()];
+    if saves == Saves::Nothing {
+        return op::record_nodes(name, value, nodes, || {
+            move |ctx: &Context<'_>, grad: &Var| {
+                let none = &nothing();
+                [ctx.needs(0).then(|| left(grad, none, none)), ctx.needs(1).then(|| right(grad, none, none))]
+            }
+        });
+    }
+    op::record_nodes(name, value, nodes, || {
+        let both = saves == Saves::Both;
+        let saved = Pair {
+            x: if both || y.node().is_some() { Arg::Var(x.clone()) } else { nothing() },
+            y: if both || x.node.is_some() { y.clone() } else { nothing() },
+        };
+        move |ctx: &Context<'_>, grad: &Var| {
+            [
+                ctx.needs(0).then(|| left(grad, &saved.x, &saved.y)),
+                ctx.needs(1).then(|| right(grad, &saved.x, &saved.y)),
+            ]
+        }
+    })
+}
+
+/// One row: method, PyTorch's `grad_fn`, what the rules save, the gradients of the left and of the right operand (`g` is
+/// the gradient of the result), and where samples for tests lie.
+macro_rules! binary {
+    ($($(#[$doc:meta])* $name:ident $grad_fn:literal $saves:ident |$g:ident, $x:ident, $y:ident| $left:expr, $right:expr,
+       $low:literal..$high:literal;)*) => {
+        impl Var {
+            $(
+                #[doc = concat!("[`Tensor::", stringify!($name), "`](wengert_tensor::Tensor::", stringify!($name), ").")]
+                $(#[$doc])*
+                #[track_caller]
+                pub fn $name(&self, other: impl Operand) -> Var {
+                    let other = other.into_arg();
+                    let value = self.value.$name(&other);
+                    record($grad_fn, value, self, &other, Saves::$saves,
+                        |$g, $x, $y| { let _ = ($x, $y); $left }, |$g, $x, $y| { let _ = ($x, $y); $right })
+                }
+            )*
+        }
+
+        /// The rows, for tests of every operation.
+        pub(crate) fn catalog() -> Vec<Entry> {
+            vec![$(Entry::binary(stringify!($name), $grad_fn, domain($low, $high), |x, y| x.$name(y))),*]
+        }
+    };
+}
+
+binary! {
+    add "AddBackward0" Nothing |g, x, y| g.clone(), g.clone(), -2.0..2.0;
+    sub "SubBackward0" Nothing |g, x, y| g.clone(), -g, -2.0..2.0;
+    mul "MulBackward0" Other |g, x, y| g * y, g * x, -2.0..2.0;
+    div "DivBackward0" Both |g, x, y| g / y, -g * (var(x) / y / y), 0.5..2.0;
+    /// At ties both get half.
+    maximum "MaximumBackward0" Both |g, x, y| extreme(g, var(x), y, |x, y| x.lt(y)), extreme(g, var(x), y, |x, y| x.gt(y)), -2.0..2.0;
+    /// At ties both get half.
+    minimum "MinimumBackward0" Both |g, x, y| extreme(g, var(x), y, |x, y| x.gt(y)), extreme(g, var(x), y, |x, y| x.lt(y)), -2.0..2.0;
+    atan2 "Atan2Backward0" Both |g, x, y| g * y / squares(var(x), y), -g * x / squares(var(x), y), 0.5..2.0;
+    fmod "FmodBackward1" Both |g, x, y| g.clone(), -g * (var(x) / y).trunc(), 1.1..1.9;
+    remainder "RemainderBackward1" Both |g, x, y| g.clone(), -g * (var(x) / y).floor(), 1.1..1.9;
+}
+
+/// The left operand, which is always a `Var`.
+fn var(x: &Arg) -> &Var {
+    match x {
+        Arg::Var(x) => x,
+        Arg::Scalar(_) => unreachable!("the left operand is saved by rows that look at it"),
+    }
+}
+
+/// `x² + y²`.
+fn squares(x: &Var, y: &Arg) -> Var {
+    match y {
+        Arg::Var(y) => x * x + y * y,
+        Arg::Scalar(y) => x * x + y.to_f64() * y.to_f64(),
+    }
+}
+
+/// Half at ties, nothing to the one that `loses`.
+fn extreme(grad: &Var, x: &Var, y: &Arg, loses: impl Fn(&Tensor, &Arg) -> Tensor) -> Var {
+    let tie = &x.value.eq(y);
+    Var::where_(tie, grad / 2.0, grad).masked_fill(&loses(&x.value, y), 0.0)
+}
+
+impl Var {
+    /// [`Tensor::pow`].
+    ///
+    /// The gradients at 0 are PyTorch's: `x⁰` has gradient 0, and the gradient by the exponent is 0 where the base is 0
+    /// and the exponent not negative.
+    #[track_caller]
+    pub fn pow(&self, exponent: impl Operand) -> Var {
+        match exponent.into_arg() {
+            Arg::Scalar(exponent) => self.pow_scalar(exponent),
+            Arg::Var(exponent) => self.pow_var(&exponent),
+        }
+    }
+
+    #[track_caller]
+    fn pow_scalar(&self, exponent: Scalar) -> Var {
+        op::record("PowBackward0", self.value.pow(exponent), [self], || {
+            let x = self.clone();
+            move |_: &Context<'_>, grad: &Var| {
+                let y = exponent.to_f64();
+                [Some(if y == 0.0 {
+                    Var::from(grad.value.zeros_like())
+                } else if y == 2.0 {
+                    grad * (&x * 2.0)
+                } else {
+                    grad * (x.pow(y - 1.0) * y)
+                })]
+            }
+        })
+    }
+
+    #[track_caller]
+    fn pow_var(&self, exponent: &Var) -> Var {
+        let value = self.value.pow(&exponent.value);
+        let saved = op::records(&[self, exponent]).then(|| value.clone());
+        op::record("PowBackward1", value, [self, exponent], || {
+            let (x, y) = (self.clone(), exponent.clone());
+            let value = saved.expect("made under the same condition");
+            move |ctx: &Context<'_>, grad: &Var| {
+                let base = ctx.needs(0).then(|| {
+                    let zero = &y.value.eq(0.0);
+                    grad * Var::where_(zero, 0.0, &y * x.pow(&y - 1.0))
+                });
+                let power = ctx.needs(1).then(|| {
+                    let flat = &x.value.eq(0.0).logical_and(y.value.ge(0.0));
+                    grad * Var::where_(flat, 0.0, ctx.output(&value) * x.masked_fill(flat, 1.0).log())
+                });
+                [base, power]
+            }
+        })
+    }
+
+    /// A number to the power of a `Var`: `base ** x` in Python.
+    #[track_caller]
+    pub fn pow_of(base: impl Into<Scalar>, exponent: &Var) -> Var {
+        let base = base.into();
+        let number = Tensor::full((), base, exponent.dtype());
+        let value = number.pow(&exponent.value);
+        let saved = op::records(&[exponent]).then(|| value.clone());
+        op::record("PowBackward2", value, [exponent], || {
+            let exponent = exponent.value.clone();
+            let value = saved.expect("made under the same condition");
+            move |ctx: &Context<'_>, grad: &Var| {
+                let slope = ctx.output(&value) * base.to_f64().ln();
+                [Some(if base.to_f64() == 0.0 {
+                    grad * Var::where_(&exponent.ge(0.0), 0.0, slope)
+                } else {
+                    grad * slope
+                })]
+            }
+        })
+    }
+
+    /// `number - self`.
+    #[track_caller]
+    pub(crate) fn rsub(&self, number: impl Into<Scalar>) -> Var {
+        let number = number.into();
+        let value = Tensor::full((), number, number_dtype(number, self.dtype())).sub(&self.value);
+        op::record("RsubBackward1", value, [self], || |_: &Context<'_>, grad: &Var| [Some(-grad)])
+    }
+
+    /// [`Tensor::where_`]: elements of `a` where `condition` is true, of `b` elsewhere. The condition is a constant.
+    #[track_caller]
+    pub fn where_(condition: &Tensor, a: impl Operand, b: impl Operand) -> Var {
+        let (a, b) = (a.into_arg(), b.into_arg());
+        // Beside a number, a 0-d tensor has a dtype of its own, which a result of `where` takes.
+        let value = condition.where_(&a, &b);
+        op::record_nodes("WhereBackward0", value, [a.node(), b.node()], || {
+            let condition = condition.clone();
+            move |ctx: &Context<'_>, grad: &Var| {
+                [
+                    ctx.needs(0).then(|| Var::where_(&condition, grad, 0.0)),
+                    ctx.needs(1).then(|| Var::where_(&condition, 0.0, grad)),
+                ]
+            }
+        })
+    }
+
+    /// [`Tensor::masked_fill`]. Nothing flows back to what was filled.
+    #[track_caller]
+    pub fn masked_fill(&self, mask: &Tensor, value: impl Into<Scalar>) -> Var {
+        op::record("MaskedFillBackward0", self.value.masked_fill(mask, value), [self], || {
+            let mask = mask.clone();
+            move |_: &Context<'_>, grad: &Var| [Some(grad.masked_fill(&mask, 0.0))]
+        })
+    }
+}
+
+/// The dtype in which a number meets a 0-d or larger tensor of `dtype`.
+fn number_dtype(number: Scalar, dtype: DType) -> DType {
+    match number {
+        Scalar::Float(_) => dtype.to_float(),
+        Scalar::Int(_) if dtype == DType::Bool => DType::I64,
+        _ => dtype,
+    }
+}
+
+/// The operators, for every mix of owned and borrowed `Var`s, tensors and numbers on the right, and numbers on the left.
+mod operators {
+    use super::{Operand, Var};
+    use std::ops::{Add, Div, Mul, Neg, Sub};
+
+    macro_rules! operators {
+        ($($Trait:ident $method:ident |$number:ident, $x:ident| $reversed:expr;)*) => { $(
+            impl<R: Operand> $Trait<R> for &Var {
+                type Output = Var;
+                #[track_caller]
+                fn $method(self, other: R) -> Var { Var::$method(self, other) }
+            }
+            impl<R: Operand> $Trait<R> for Var {
+                type Output = Var;
+                #[track_caller]
+                fn $method(self, other: R) -> Var { Var::$method(&self, other) }
+            }
+            operators!(@number $Trait $method |$number, $x| $reversed; f64 i64);
+        )* };
+        (@number $Trait:ident $method:ident |$number:ident, $x:ident| $reversed:expr; $($ty:ty)*) => { $(
+            impl $Trait<&Var> for $ty {
+                type Output = Var;
+                #[track_caller]
+                fn $method(self, $x: &Var) -> Var { let $number = self; $reversed }
+            }
+            impl $Trait<Var> for $ty {
+                type Output = Var;
+                #[track_caller]
+                fn $method(self, $x: Var) -> Var { let ($number, $x) = (self, &$x); $reversed }
+            }
+        )* };
+    }
+    operators! {
+        Add add |number, x| x.add(number);
+        Sub sub |number, x| x.rsub(number);
+        Mul mul |number, x| x.mul(number);
+        Div div |number, x| x.reciprocal().mul(number);
+    }
+
+    impl Neg for &Var {
+        type Output = Var;
+        #[track_caller]
+        fn neg(self) -> Var {
+            Var::neg(self)
+        }
+    }
+    impl Neg for Var {
+        type Output = Var;
+        #[track_caller]
+        fn neg(self) -> Var {
+            Var::neg(&self)
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Operations on `Var`, each with its rule.
+
+mod binary;
+mod conv;
+mod index;
+mod matmul;
+mod reduce;
+mod unary;
+mod view;
+
+use crate::catalog::Entry;
+
+/// Every differentiable operation.
+pub(crate) fn catalog() -> Vec<Entry> {
+    let files = [
+        unary::catalog(),
+        binary::catalog(),
+        reduce::catalog(),
+        matmul::catalog(),
+        view::catalog(),
+        index::catalog(),
+        conv::catalog(),
+    ];
+    files.into_iter().flatten().collect()
+}

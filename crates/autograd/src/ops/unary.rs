@@ -1,0 +1,168 @@
+//! Functions of one operand, element by element: one table row each, the rule beside the name.
+
+use crate::catalog::{Entry, domain};
+use crate::op::Context;
+use crate::{Var, op};
+use std::f64::consts::{FRAC_1_SQRT_2, LN_2, LN_10, PI};
+
+/// One row: method, PyTorch's `grad_fn`, what the rule saves (`x` the operand, `y` the result, `-` nothing), the rule
+/// (gradient `g` of the result to gradient of the operand), and where samples for tests lie.
+///
+/// `exp "ExpBackward0" y |g, y| g * y, -2.0..2.0;` makes `Var::exp` and a row of the catalog.
+macro_rules! unary {
+    ($($name:ident $grad_fn:literal $save:tt |$g:ident $(, $v:ident)?| $rule:expr, $low:literal..$high:literal;)*) => {
+        impl Var {
+            $(
+                #[doc = concat!("[`Tensor::", stringify!($name), "`](wengert_tensor::Tensor::", stringify!($name), ").")]
+                #[track_caller]
+                pub fn $name(&self) -> Var {
+                    unary!(@record self, $name, $grad_fn, $save, |$g $(, $v)?| $rule)
+                }
+            )*
+        }
+
+        /// The rows, for tests of every operation.
+        pub(crate) fn catalog() -> Vec<Entry> {
+            vec![$(Entry::unary(stringify!($name), $grad_fn, domain($low, $high), |x| x.$name())),*]
+        }
+    };
+    (@record $x:ident, $name:ident, $grad_fn:literal, x, |$g:ident, $v:ident| $rule:expr) => {
+        op::record($grad_fn, $x.value.$name(), [$x], || {
+            let saved = $x.clone();
+            move |_: &Context<'_>, $g: &Var| {
+                let $v = &saved;
+                [Some($rule)]
+            }
+        })
+    };
+    (@record $x:ident, $name:ident, $grad_fn:literal, y, |$g:ident, $v:ident| $rule:expr) => {{
+        let value = $x.value.$name();
+        // Cloned only if it will be saved.
+        let saved = op::records(&[$x]).then(|| value.clone());
+        op::record($grad_fn, value, [$x], || {
+            let saved = saved.expect("made under the same condition");
+            move |ctx: &Context<'_>, $g: &Var| {
+                let $v = &ctx.output(&saved);
+                [Some($rule)]
+            }
+        })
+    }};
+    (@record $x:ident, $name:ident, $grad_fn:literal, -, |$g:ident| $rule:expr) => {
+        op::record($grad_fn, $x.value.$name(), [$x], || move |_: &Context<'_>, $g: &Var| [Some($rule)])
+    };
+}
+
+unary! {
+    abs "AbsBackward0" x |g, x| g * x.sign(), -2.0..2.0;
+    neg "NegBackward0" - |g| -g, -2.0..2.0;
+    square "PowBackward0" x |g, x| g * (x * 2.0), -2.0..2.0;
+    sign "SignBackward0" - |g| zeros(g), -2.0..2.0;
+    floor "FloorBackward0" - |g| zeros(g), -2.0..2.0;
+    ceil "CeilBackward0" - |g| zeros(g), -2.0..2.0;
+    round "RoundBackward0" - |g| zeros(g), -2.0..2.0;
+    trunc "TruncBackward0" - |g| zeros(g), -2.0..2.0;
+    frac "FracBackward0" - |g| g.clone(), -2.0..2.0;
+    relu "ReluBackward0" y |g, y| g.masked_fill(&y.value.le(0.0), 0.0), -2.0..2.0;
+    reciprocal "ReciprocalBackward0" y |g, y| -g * (y * y), 0.5..2.0;
+    sqrt "SqrtBackward0" y |g, y| g / (y * 2.0), 0.5..2.0;
+    rsqrt "RsqrtBackward0" y |g, y| g * -0.5 * y.pow(3), 0.5..2.0;
+    exp "ExpBackward0" y |g, y| g * y, -2.0..2.0;
+    exp2 "Exp2Backward0" y |g, y| g * y * LN_2, -2.0..2.0;
+    expm1 "Expm1Backward0" y |g, y| g * (y + 1.0), -2.0..2.0;
+    log "LogBackward0" x |g, x| g / x, 0.5..2.0;
+    log2 "Log2Backward0" x |g, x| g / (x * LN_2), 0.5..2.0;
+    log10 "Log10Backward0" x |g, x| g / (x * LN_10), 0.5..2.0;
+    log1p "Log1PBackward0" x |g, x| g / (x + 1.0), -0.5..2.0;
+    sin "SinBackward0" x |g, x| g * x.cos(), -2.0..2.0;
+    cos "CosBackward0" x |g, x| g * -x.sin(), -2.0..2.0;
+    tan "TanBackward0" y |g, y| g * (y * y + 1.0), -1.0..1.0;
+    asin "AsinBackward0" x |g, x| g * (1.0 - x * x).rsqrt(), -0.8..0.8;
+    acos "AcosBackward0" x |g, x| -g * (1.0 - x * x).rsqrt(), -0.8..0.8;
+    atan "AtanBackward0" x |g, x| g / (x * x + 1.0), -2.0..2.0;
+    sinh "SinhBackward0" x |g, x| g * x.cosh(), -2.0..2.0;
+    cosh "CoshBackward0" x |g, x| g * x.sinh(), -2.0..2.0;
+    tanh "TanhBackward0" y |g, y| g * (1.0 - y * y), -2.0..2.0;
+    asinh "AsinhBackward0" x |g, x| g * (x * x + 1.0).rsqrt(), -2.0..2.0;
+    acosh "AcoshBackward0" x |g, x| g * (x * x - 1.0).rsqrt(), 1.5..3.0;
+    atanh "AtanhBackward0" x |g, x| g / (1.0 - x * x), -0.8..0.8;
+    erf "ErfBackward0" x |g, x| g * (x * x).neg().exp() * (2.0 / PI.sqrt()), -2.0..2.0;
+    erfc "ErfcBackward0" x |g, x| g * (x * x).neg().exp() * (-2.0 / PI.sqrt()), -2.0..2.0;
+    sigmoid "SigmoidBackward0" y |g, y| g * (y * (1.0 - y)), -2.0..2.0;
+    silu "SiluBackward0" x |g, x| silu_rule(g, x), -2.0..2.0;
+    gelu "GeluBackward0" x |g, x| gelu_rule(g, x), -2.0..2.0;
+}
+
+fn zeros(grad: &Var) -> Var {
+    Var::from(grad.value.zeros_like())
+}
+
+/// `s + x s (1 - s)` with `s` the logistic function.
+fn silu_rule(grad: &Var, x: &Var) -> Var {
+    let s = x.sigmoid();
+    grad * (&s * (x * (1.0 - &s) + 1.0))
+}
+
+/// `Φ(x) + x φ(x)` with the normal distribution function and density.
+fn gelu_rule(grad: &Var, x: &Var) -> Var {
+    let distribution = ((x * FRAC_1_SQRT_2).erf() + 1.0) * 0.5;
+    let density = (x * x * -0.5).exp() * (1.0 / (2.0 * PI).sqrt());
+    grad * (distribution + x * density)
+}
+
+impl Var {
+    /// [`Tensor::clamp`](wengert_tensor::Tensor::clamp). The gradient passes where the element is within the bounds,
+    /// bounds included.
+    #[track_caller]
+    pub fn clamp(&self, min: impl Into<Option<f64>>, max: impl Into<Option<f64>>) -> Var {
+        let (min, max) = (min.into(), max.into());
+        op::record("ClampBackward1", self.value.clamp(min, max), [self], || {
+            let x = self.value.clone();
+            move |_: &Context<'_>, grad: &Var| {
+                let mut grad = grad.clone();
+                if let Some(min) = min {
+                    grad = grad.masked_fill(&x.lt(min), 0.0);
+                }
+                if let Some(max) = max {
+                    grad = grad.masked_fill(&x.gt(max), 0.0);
+                }
+                [Some(grad)]
+            }
+        })
+    }
+
+    /// [`Tensor::leaky_relu`](wengert_tensor::Tensor::leaky_relu). At 0 the gradient is that below 0.
+    #[track_caller]
+    pub fn leaky_relu(&self, slope: f64) -> Var {
+        op::record("LeakyReluBackward0", self.value.leaky_relu(slope), [self], || {
+            let x = self.value.clone();
+            move |_: &Context<'_>, grad: &Var| [Some(Var::where_(&x.gt(0.0), grad, grad * slope))]
+        })
+    }
+
+    /// [`Tensor::elu`](wengert_tensor::Tensor::elu). At 0 the gradient is that below 0.
+    #[track_caller]
+    pub fn elu(&self, alpha: f64) -> Var {
+        op::record("EluBackward0", self.value.elu(alpha), [self], || {
+            let x = self.clone();
+            move |_: &Context<'_>, grad: &Var| {
+                let below = &x.value.le(0.0);
+                // Zero above, where e^x may overflow.
+                let low = x.masked_fill(&below.logical_not(), 0.0).exp() * alpha;
+                [Some(Var::where_(below, grad * low, grad))]
+            }
+        })
+    }
+
+    /// [`Tensor::softplus`](wengert_tensor::Tensor::softplus).
+    #[track_caller]
+    pub fn softplus(&self, beta: f64, threshold: f64) -> Var {
+        op::record("SoftplusBackward0", self.value.softplus(beta, threshold), [self], || {
+            let x = self.clone();
+            move |_: &Context<'_>, grad: &Var| {
+                let scaled = &x * beta;
+                let linear = &scaled.value.gt(threshold);
+                [Some(Var::where_(linear, grad, grad * scaled.sigmoid()))]
+            }
+        })
+    }
+}

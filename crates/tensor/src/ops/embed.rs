@@ -1,0 +1,84 @@
+//! The adjoint of views: elements put back where a view had taken them from, zeros elsewhere.
+
+use crate::cpu::walk::Walk;
+use crate::shape::IntoShape;
+use crate::storage::Storage;
+use crate::{Element, Tensor, bug, match_dtype};
+
+impl Tensor {
+    /// A tensor of zeros of the given shape in which the elements that `view` names hold this tensor's.
+    ///
+    /// It is the adjoint of a view that names no element twice, such as [`Tensor::select`], [`Tensor::slice`] or
+    /// [`Tensor::diagonal`].
+    ///
+    /// # Panics
+    /// If the view's shape is not this tensor's.
+    ///
+    /// # Examples
+    /// ```
+    /// use wengert_tensor::Tensor;
+    /// let row = Tensor::from_vec(vec![1.0f32, 2.0], [2]);
+    /// assert_eq!(row.embed([2, 2], |x| x.select(0, 1)).to_vec::<f32>(), [0.0, 0.0, 1.0, 2.0]);
+    /// ```
+    #[track_caller]
+    pub fn embed(&self, shape: impl IntoShape, view: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
+        let shape = shape.into_shape();
+        let mut base = Tensor::from_storage(Storage::zeroed(self.dtype(), crate::shape::numel(&shape)), shape);
+        let target = view(&base);
+        if target.shape() != self.shape() {
+            bug!("embed", "the view is of shape {:?} but the tensor of {:?}", target.shape(), self.shape());
+        }
+        if !target.shares_storage(&base) {
+            bug!("embed", "the view copies");
+        }
+        let layout = target.layout().clone();
+        drop(target);
+        match_dtype!(self.dtype(), T => put::<T>(self, &layout, base.as_mut_slice()));
+        base
+    }
+}
+
+/// `out[layout] = source`.
+fn put<T: Element>(source: &Tensor, layout: &crate::Layout, out: &mut [T]) {
+    if source.numel() == 0 {
+        return;
+    }
+    let data = source.data::<T>();
+    let walk = Walk::new(source.shape(), [source.strides(), layout.strides()]);
+    let ([from, to], len) = (walk.row_strides(), walk.row_len());
+    walk.each_row(0..walk.rows(), [source.layout().offset(), layout.offset()], |[a, b]| {
+        if from == 1 && to == 1 {
+            out[b..b + len].copy_from_slice(&data[a..a + len]);
+        } else {
+            let (mut a, mut b) = (a as isize, b as isize);
+            for _ in 0..len {
+                out[b as usize] = data[a as usize];
+                a += from;
+                b += to;
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Tensor;
+
+    #[test]
+    fn embedding_a_view_of_a_tensor_keeps_exactly_its_elements() {
+        let x = Tensor::from_vec((1..=24).collect::<Vec<i64>>(), [2, 3, 4]);
+        let views: [fn(&Tensor) -> Tensor; 4] = [
+            |x| x.slice(2, Some(1), None, 2).transpose(0, 1),
+            |x| x.diagonal(1, 1, 2),
+            |x| x.select(0, 1).narrow(0, 1, 2),
+            |x| x.narrow(1, 0, 0),
+        ];
+        for view in views {
+            let taken = view(&x);
+            let back = taken.embed(x.shape(), view);
+            assert_eq!(view(&back).to_vec::<i64>(), taken.to_vec::<i64>());
+            let sum = |x: &Tensor| x.to_vec::<i64>().iter().sum::<i64>();
+            assert_eq!(sum(&back), sum(&taken));
+        }
+    }
+}
