@@ -269,14 +269,16 @@ impl Pair<'_> {
         }
     }
 
-    /// Runs an `f32` kernel on halves. A number is not rounded to half first, as in PyTorch.
-    fn run_half<H: map::Half>(&self, cost: usize, kernel: Zip<f32, f32>) -> Tensor {
+    /// Runs an `f32` kernel on halves. For arithmetic a number is not rounded to half first, as in PyTorch.
+    fn run_half<H: map::Half>(&self, op: &Binary) -> Tensor {
+        let (cost, kernel) = (op.cost, op.f32);
         match self {
             Pair::Tensors(x, y, shape) => {
                 tensors(x, y, shape, cost + 2, &|[x, y], out| map::half_zip::<H>(x, y, out, kernel))
             }
             Pair::Scalar(x, c, first) => {
-                let c: f32 = c.to();
+                let exact = matches!(op.name, "add" | "sub" | "mul" | "div" | "pow");
+                let c: f32 = if exact { c.to() } else { c.to::<H>().to_f64() as f32 };
                 super::unary::elementwise(x, cost + 2, &|[x], out| {
                     map::half_map::<H>(x, out, |x, out| map::with_scalar(x, c, *first, out, kernel));
                 })
@@ -340,8 +342,8 @@ pub(crate) fn binary(op: &Binary, a: OperandRef<'_>, b: OperandRef<'_>) -> Tenso
     paired(op.name, a, b, dtype, |pair| match (dtype, &op.ints) {
         (DType::F64, _) => pair.run(op.cost, op.f64),
         (DType::F32, _) => pair.run(op.cost, op.f32),
-        (DType::F16, _) => pair.run_half::<f16>(op.cost, op.f32),
-        (DType::BF16, _) => pair.run_half::<bf16>(op.cost, op.f32),
+        (DType::F16, _) => pair.run_half::<f16>(op),
+        (DType::BF16, _) => pair.run_half::<bf16>(op),
         (DType::I64, Some(ints)) => pair.run(op.cost, ints.0),
         (DType::I32, Some(ints)) => pair.run(op.cost, ints.1),
         (DType::I16, Some(ints)) => pair.run(op.cost, ints.2),
@@ -464,7 +466,12 @@ impl Tensor {
             bug!("", "Integers to negative integer powers are not allowed.");
         }
         if !dtype.is_float() {
-            return if scalar.to_i64() == 2 { self.to(dtype).square() } else { self.pow_tensor(other) };
+            return match scalar.to_i64() {
+                0 => Tensor::full(self.shape(), 1, dtype),
+                1 => self.to(dtype),
+                2 => self.to(dtype).square(),
+                _ => self.pow_tensor(other),
+            };
         }
         // PyTorch's shortcuts, which differ from `pow` in the last bit and at infinities.
         let x = self.to(dtype);
