@@ -1,6 +1,8 @@
 //! The syntax of `x[…]` and `x[…] = v` against PyTorch's results.
 
 #![allow(clippy::unwrap_used)]
+// `1..=-1` ends at the last element.
+#![allow(clippy::reversed_empty_ranges)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use wengert_tensor::{DType, Ellipsis, Indices, NewAxis, Step, Tensor, tensor};
@@ -92,7 +94,7 @@ fn mistakes_are_told_in_pytorchs_words() {
     assert_eq!(read(|x| x.i((0, 3))), "index 3 is out of bounds for dimension 1 with size 3");
     assert_eq!(read(|x| x.i((0, 0, 0))), "too many indices for tensor of dimension 2");
     assert_eq!(read(|x| x.i(Step(.., 0))), "slice step cannot be zero");
-    assert!(read(|x| x.i(&tensor![5])).contains("index 5 is out of bounds for dimension 0 with size 2"));
+    assert!(read(|x| x.i(tensor![5])).contains("index 5 is out of bounds for dimension 0 with size 2"));
     assert!(read(|_| Tensor::scalar(1.0).i(0)).starts_with("invalid index of a 0-dim tensor."));
     let write = |shape: &[usize]| message(|| drop(x.clone().set(0, &zeros(shape)).clone()));
     assert_eq!(

@@ -11,5 +11,6 @@ pub(crate) mod math;
 pub(crate) mod par;
 pub(crate) mod reduce;
 pub(crate) mod simd;
+pub(crate) mod sort;
 pub(crate) mod update;
 pub(crate) mod walk;
