@@ -1,6 +1,6 @@
 //! Convolution and its adjoints as matrix products over patches, one image at a time.
 
-use super::gemm::{Gemm, Init, Mat};
+use super::gemm::{Gemm, Init, Mat, gemm};
 use super::simd::Real;
 use crate::Tensor;
 use rayon::prelude::*;
@@ -101,7 +101,7 @@ fn product<T: Gemm>(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, g: &Geometry)
                 g.patches(&x_data[i * g.image()..][..g.image()], patches);
                 let init = bias.map_or(Init::Zero, |b| Init::From(Mat::new(b, first, (g.out, positions), (1, 0))));
                 let kernel = Mat::dense(&w_data[first * taps..][..g.out * taps], g.out, taps);
-                T::gemm(kernel, Mat::dense(patches, taps, positions), init, out, positions);
+                gemm(kernel, Mat::dense(patches, taps, positions), init, out, positions);
             },
         );
     })
@@ -121,7 +121,7 @@ pub(crate) fn input_grad<T: Gemm + Real>(w: &Tensor, dy: &Tensor, g: &Geometry, 
             |patches, (i, dx)| {
                 let kernel = Mat::dense(&w_data[i % g.groups * g.out * taps..][..g.out * taps], g.out, taps);
                 let grad = Mat::dense(&dy_data[i * g.out * positions..][..g.out * positions], g.out, positions);
-                T::gemm(kernel.t(), grad, Init::Zero, patches, positions);
+                gemm(kernel.t(), grad, Init::Zero, patches, positions);
                 dx.fill(T::ZERO);
                 g.each_run(|tap, position, index, count| {
                     let row = &patches[tap * positions + position..][..count];
@@ -148,7 +148,7 @@ pub(crate) fn weight_grad<T: Gemm + Real>(x: &Tensor, dy: &Tensor, g: &Geometry,
                 g.patches(&x_data[i * g.image()..][..g.image()], &mut patches);
                 let grad = Mat::dense(&dy_data[i * g.out * positions..][..g.out * positions], g.out, positions);
                 let sum = &mut sum[i % g.groups * g.out * taps..][..g.out * taps];
-                T::gemm(grad, Mat::dense(&patches, taps, positions).t(), Init::Keep, sum, taps);
+                gemm(grad, Mat::dense(&patches, taps, positions).t(), Init::Keep, sum, taps);
             }
             sum
         })

@@ -1,11 +1,21 @@
 //! Matrix products of strided matrices, alone and in batches.
 //!
-//! Work is cut into row panels whose boundaries depend on the sizes only, and every element of a result is summed in
-//! one order, so results do not depend on the number of threads.
+//! The plan is BLIS's: blocks of the right factor are packed into panels of a tile's width that stay in the second
+//! cache, rows of the left one into panels of a tile's height in the first, and register tiles run over both.
+//!
+//! Each element of a result is a chain of fused multiply-adds over [`KC`] steps at a time, and the chains are added in
+//! order. No cut of rows or columns changes that, so results do not depend on the number of threads, although the cuts do.
 
 use super::par;
+use super::simd::{Real, fma, multiversion};
+use super::tile::{Rows, Start, Tiled};
 use crate::Element;
-use rayon::prelude::*;
+use crate::storage::Storage;
+
+/// Steps of the inner axis per block: a packed panel of 8 rows takes 8 KB, a quarter of the first cache.
+pub(super) const KC: usize = 256;
+/// Columns per block: with [`KC`] steps 480 KB of f32, half of the second cache.
+const NC: usize = 480;
 
 /// A matrix inside a slice: element `(i, j)` is `data[at + i·rs + j·cs]`.
 ///
@@ -58,6 +68,17 @@ impl<'a, T: Copy> Mat<'a, T> {
         (self.at as isize + i as isize * self.rs + j as isize * self.cs) as usize
     }
 
+    /// Columns `start..start + count`.
+    pub(crate) fn cols(self, start: usize, count: usize) -> Mat<'a, T> {
+        self.t().rows(start, count).t()
+    }
+
+    /// The slice from element `(i, j)` on.
+    #[inline(always)]
+    fn from(&self, i: usize, j: usize) -> &'a [T] {
+        &self.data[self.index(i, j)..]
+    }
+
     /// Element `(i, j)`.
     #[inline(always)]
     pub(crate) fn get(&self, i: usize, j: usize) -> T {
@@ -83,20 +104,54 @@ impl<T: Copy> Init<'_, T> {
             other => other,
         }
     }
+
+    fn cols(self, start: usize, count: usize) -> Self {
+        match self {
+            Init::From(mat) => Init::From(mat.cols(start, count)),
+            other => other,
+        }
+    }
+
+    fn t(self) -> Self {
+        match self {
+            Init::From(mat) => Init::From(mat.t()),
+            other => other,
+        }
+    }
 }
 
 /// An element type that has a matrix product.
 pub(crate) trait Gemm: Element {
-    /// `c = init + a·b` on the calling thread, where row `i` of `c` is `c[i * ldc..][..b.cols]`.
-    fn gemm(a: Mat<'_, Self>, b: Mat<'_, Self>, init: Init<'_, Self>, c: &mut [Self], ldc: usize);
+    /// `c = init + a·b` on the calling thread, where row `i` of `c` is at `c + i·ldc`. If `vector` is set, one of the
+    /// outer sizes is 1 and the product is one of a matrix and a vector, which has its own order of summation.
+    ///
+    /// # Safety
+    /// Each row of `c` has `b.cols` numbers that may be written and that nothing else reads or writes meanwhile.
+    unsafe fn gemm_at(a: Mat<'_, Self>, b: Mat<'_, Self>, init: Init<'_, Self>, c: *mut Self, ldc: usize, vector: bool);
+
     /// The product of two elements; integers wrap.
     fn times(self, other: Self) -> Self;
 }
 
+/// `c = init + a·b` on the calling thread, where row `i` of `c` is `c[i * ldc..][..b.cols]`.
+pub(crate) fn gemm<T: Gemm>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, c: &mut [T], ldc: usize) {
+    let (m, n) = (a.rows, b.cols);
+    if m == 0 || n == 0 {
+        return;
+    }
+    assert!(b.rows == a.cols && ldc >= n && (m - 1) * ldc + n <= c.len(), "sizes of a product");
+    // SAFETY: just checked; the slice is borrowed exclusively.
+    unsafe { T::gemm_at(a, b, init, c.as_mut_ptr(), ldc, m == 1 || n == 1) }
+}
+
 /// Writes the initial value of the output.
-fn start<T: Element>(init: Init<'_, T>, (m, n): (usize, usize), c: &mut [T], ldc: usize) {
+///
+/// # Safety
+/// As [`Gemm::gemm_at`].
+unsafe fn begin<T: Element>(init: Init<'_, T>, (m, n): (usize, usize), c: *mut T, ldc: usize) {
     for i in 0..m {
-        let row = &mut c[i * ldc..][..n];
+        // SAFETY: the caller's promise is about exactly these rows.
+        let row = unsafe { std::slice::from_raw_parts_mut(c.add(i * ldc), n) };
         match init {
             Init::Zero => row.fill(T::ZERO),
             Init::Keep => {}
@@ -107,41 +162,25 @@ fn start<T: Element>(init: Init<'_, T>, (m, n): (usize, usize), c: &mut [T], ldc
 }
 
 macro_rules! real {
-    ($($ty:ty, $kernel:path);*) => { $(
+    ($($ty:ty),*) => { $(
         impl Gemm for $ty {
             #[inline(always)]
             fn times(self, other: Self) -> Self { self * other }
 
-            fn gemm(a: Mat<'_, Self>, b: Mat<'_, Self>, init: Init<'_, Self>, c: &mut [Self], ldc: usize) {
-                let (m, k, n) = (a.rows, a.cols, b.cols);
-                assert!(b.rows == k && ldc >= n, "sizes of a product");
-                if m == 0 || n == 0 {
-                    return;
-                }
-                assert!((m - 1) * ldc + n <= c.len(), "the output of a product is too small");
-                let beta = if matches!(init, Init::Zero) { 0.0 } else { 1.0 };
-                if k == 0 || !matches!(init, Init::Zero | Init::Keep) {
-                    start(init, (m, n), c, ldc);
-                }
-                if k == 0 {
-                    return;
-                }
-                // SAFETY: `Mat`'s invariant puts every element of a (m × k) and b (k × n), neither empty, inside its
-                // slice, and the assertions above put row i of c, i < m, at c[i * ldc..][..n]; rows do not overlap since
-                // ldc >= n. c is borrowed exclusively, so it overlaps neither a nor b.
+            unsafe fn gemm_at(a: Mat<'_, Self>, b: Mat<'_, Self>, init: Init<'_, Self>, c: *mut Self, ldc: usize, vector: bool) {
+                // SAFETY: the promise is passed on.
                 unsafe {
-                    $kernel(
-                        m, k, n, 1.0,
-                        a.data.as_ptr().add(a.at), a.rs, a.cs,
-                        b.data.as_ptr().add(b.at), b.rs, b.cs,
-                        beta, c.as_mut_ptr(), ldc as isize, 1,
-                    )
+                    match vector {
+                        true if a.rows == 1 => row_times_matrix(a, b, init, c),
+                        true if ldc == 1 => row_times_matrix(b.t(), a.t(), init.t(), c),
+                        _ => blocks(a, b, init, c, ldc),
+                    }
                 }
             }
         }
     )* };
 }
-real!(f32, matrixmultiply::sgemm; f64, matrixmultiply::dgemm);
+real!(f32, f64);
 
 macro_rules! integer {
     ($($ty:ty),*) => { $(
@@ -150,12 +189,13 @@ macro_rules! integer {
             fn times(self, other: Self) -> Self { self.wrapping_mul(other) }
 
             /// Wraps on overflow, as PyTorch's integer products do.
-            fn gemm(a: Mat<'_, Self>, b: Mat<'_, Self>, init: Init<'_, Self>, c: &mut [Self], ldc: usize) {
+            unsafe fn gemm_at(a: Mat<'_, Self>, b: Mat<'_, Self>, init: Init<'_, Self>, c: *mut Self, ldc: usize, _: bool) {
                 let (m, k, n) = (a.rows, a.cols, b.cols);
-                assert!(b.rows == k && ldc >= n, "sizes of a product");
-                start(init, (m, n), c, ldc);
+                // SAFETY: the promise is passed on.
+                unsafe { begin(init, (m, n), c, ldc) };
                 for i in 0..m {
-                    let row = &mut c[i * ldc..][..n];
+                    // SAFETY: the promise is about exactly these rows.
+                    let row = unsafe { std::slice::from_raw_parts_mut(c.add(i * ldc), n) };
                     for p in 0..k {
                         let x = a.get(i, p);
                         for (j, o) in row.iter_mut().enumerate() {
@@ -169,12 +209,204 @@ macro_rules! integer {
 }
 integer!(i64, i32, i16, i8, u8);
 
-/// Rows per panel of an `m × n` product over `k`, a function of the sizes alone: enough work to be worth a thread.
-fn panel(m: usize, n: usize, k: usize) -> usize {
-    const WORK: usize = 1 << 20;
-    let row = n.saturating_mul(k).max(1);
-    // A multiple of 8 rows keeps the register tiles whole.
-    WORK.div_ceil(row).next_multiple_of(8).min(m).max(1)
+/// The product by packed blocks and register tiles.
+///
+/// # Safety
+/// As [`Gemm::gemm_at`].
+unsafe fn blocks<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, c: *mut T, ldc: usize) {
+    let (m, k, n) = (a.rows, a.cols, b.cols);
+    let kernels = T::kernels();
+    let (nr, mr) = (kernels.nr(), kernels.mr);
+    let whole = match init {
+        Init::From(mat) => !(matches!(mat.cs, 0 | 1) && mat.rs >= 0),
+        _ => k == 0,
+    };
+    if whole || k == 0 {
+        // SAFETY: the promise is passed on.
+        unsafe { begin(init, (m, n), c, ldc) };
+    }
+    let init = if whole { Init::Keep } else { init };
+    let (steps, width) = (k.min(KC), n.min(NC / nr * nr).next_multiple_of(nr));
+    // Few rows do not pay for packing rows of `b` that lie well.
+    let direct = b.cs == 1 && b.rs >= 0 && m <= 2 * mr;
+    let mut memory = Storage::stale(T::DTYPE, steps * (width + mr));
+    let (packed_a, packed_b) = memory.as_mut_slice::<T>().split_at_mut(steps * mr);
+    let mut panel_rows = [0; KC];
+    panel_rows.iter_mut().enumerate().for_each(|(p, at)| *at = p * nr);
+    let mut direct_rows = [0; KC];
+    if direct {
+        direct_rows.iter_mut().enumerate().for_each(|(p, at)| *at = p * b.rs as usize);
+    }
+    let mut c_at = [0; 8];
+    c_at.iter_mut().enumerate().for_each(|(i, at)| *at = i * ldc);
+    for jc in (0..n).step_by(width) {
+        let nc = width.min(n - jc);
+        for pc in (0..k).step_by(KC) {
+            let kc = KC.min(k - pc);
+            let (panel_rows, direct_rows) = (Rows::new(&panel_rows[..kc]), Rows::new(&direct_rows[..kc]));
+            let lies = |j: usize| {
+                let wide = kernels.read(nr.min(n - j));
+                direct && b.index(pc + kc - 1, j) + wide <= b.data.len()
+            };
+            for j in (0..nc).step_by(nr).filter(|&j| !lies(jc + j)) {
+                pack_columns(b, pc..pc + kc, jc + j, nr, &mut packed_b[j * kc..][..nr * kc]);
+            }
+            for i in (0..m).step_by(mr) {
+                let rows = mr.min(m - i);
+                let high = kernels.padded(rows);
+                pack_columns(a.t(), pc..pc + kc, i, high, &mut packed_a[..high * kc]);
+                for j in (0..nc).step_by(nr) {
+                    let (cols, at) = (nr.min(nc - j), jc + j);
+                    let start = match init {
+                        _ if pc > 0 => Start::Keep,
+                        Init::Zero => Start::Zero,
+                        Init::Keep => Start::Keep,
+                        Init::From(mat) if mat.cs == 0 => Start::Splat(mat.from(i, at), mat.rs as usize),
+                        Init::From(mat) => Start::Rows(mat.from(i, at), mat.rs as usize),
+                    };
+                    let (right, right_rows) = match lies(at) {
+                        true => (b.from(pc, at), direct_rows),
+                        false => (&packed_b[j * kc..][..nr * kc], panel_rows),
+                    };
+                    // SAFETY: rows i.. and columns at.. of c, `rows` and `cols` many, are among the promised.
+                    unsafe {
+                        kernels.tile_at(packed_a, right, right_rows, c.add(i * ldc + at), &c_at[..rows], cols, start);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Copies columns `j..j + width` of the steps `steps` of a matrix side by side, `out[p·width + i] = mat[steps.start + p, j + i]`,
+/// zeros where the matrix has ended.
+pub(super) fn pack_columns<T: Real>(
+    mat: Mat<'_, T>,
+    steps: std::ops::Range<usize>,
+    j: usize,
+    width: usize,
+    out: &mut [T],
+) {
+    let count = width.min(mat.cols - j);
+    if count < width {
+        out.fill(T::ZERO);
+    }
+    if mat.cs == 1 {
+        for (p, out) in steps.zip(out.chunks_exact_mut(width)) {
+            out[..count].copy_from_slice(&mat.from(p, j)[..count]);
+        }
+    } else if mat.rs == 1 {
+        // Sixteen steps of all columns at a time: what is read and what is written fit in the first cache.
+        for first in (0..steps.len()).step_by(16) {
+            let some = 16.min(steps.len() - first);
+            let out = &mut out[first * width..][..some * width];
+            for i in 0..count {
+                let column = &mat.from(steps.start + first, j + i)[..some];
+                for (out, &x) in out.chunks_exact_mut(width).zip(column) {
+                    out[i] = x;
+                }
+            }
+        }
+    } else {
+        for (p, out) in steps.zip(out.chunks_exact_mut(width)) {
+            out[..count].iter_mut().enumerate().for_each(|(i, o)| *o = mat.get(p, j + i));
+        }
+    }
+}
+
+/// `c = init + a·b` for `a` of one row.
+///
+/// # Safety
+/// `c` points to `b.cols` numbers as in [`Gemm::gemm_at`].
+unsafe fn row_times_matrix<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, c: *mut T) {
+    let (k, n) = (a.cols, b.cols);
+    // SAFETY: the promise is passed on, and is about this slice, initialised by `begin` or by who gave it.
+    let out = unsafe {
+        begin(init, (1, n), c, n);
+        std::slice::from_raw_parts_mut(c, n)
+    };
+    let dense: Vec<T>;
+    let row = if a.cs == 1 && k > 0 {
+        &a.from(0, 0)[..k]
+    } else {
+        dense = (0..k).map(|p| a.get(0, p)).collect();
+        &dense
+    };
+    if b.rs == 1 && k > 0 {
+        for (j, o) in out.iter_mut().enumerate() {
+            *o += dot(row, &b.from(0, j)[..k]);
+        }
+    } else if b.cs == 1 {
+        // Eight rows at a time: one pass over the output serves them all.
+        let mut p = 0;
+        while p + 8 <= k {
+            let rows: [&[T]; 8] = std::array::from_fn(|i| &b.from(p + i, 0)[..n]);
+            let factors: [T; 8] = std::array::from_fn(|i| row[p + i]);
+            add_scaled(out, &factors, &rows);
+            p += 8;
+        }
+        for p in p..k {
+            add_scaled(out, &[row[p]], &[&b.from(p, 0)[..n]]);
+        }
+    } else {
+        for (j, o) in out.iter_mut().enumerate() {
+            *o += row.iter().enumerate().fold(T::ZERO, |sum, (p, &x)| sum + x * b.get(p, j));
+        }
+    }
+}
+
+multiversion! {
+    /// The sum of products of two slices of one length, in 64 interleaved chains.
+    fn dot[T: Real](a: &[T], b: &[T]) -> T {
+        let mut sums = [T::ZERO; 64];
+        let (heads, tail) = a.as_chunks::<64>();
+        let (others, rest) = b.as_chunks::<64>();
+        for (x, y) in heads.iter().zip(others) {
+            for i in 0..64 {
+                sums[i] = fma::<FMA, T>(x[i], y[i], sums[i]);
+            }
+        }
+        for (i, (&x, &y)) in tail.iter().zip(rest).enumerate() {
+            sums[i] = fma::<FMA, T>(x, y, sums[i]);
+        }
+        let mut half = 32;
+        while half > 0 {
+            for i in 0..half {
+                let other = sums[i + half];
+                sums[i] += other;
+            }
+            half /= 2;
+        }
+        sums[0]
+    }
+}
+
+multiversion! {
+    /// `out[j] += Σ_i factors[i]·rows[i][j]`; the rows have the length of `out`.
+    fn add_scaled[T: Real, const N: usize](out: &mut [T], factors: &[T; N], rows: &[&[T]; N]) {
+        let rows: [&[T]; N] = std::array::from_fn(|i| &rows[i][..out.len()]);
+        for j in 0..out.len() {
+            let mut sum = out[j];
+            for i in 0..N {
+                sum = fma::<FMA, T>(factors[i], rows[i][j], sum);
+            }
+            out[j] = sum;
+        }
+    }
+}
+
+/// An output that tasks write parts of.
+#[derive(Clone, Copy)]
+struct Shared<T>(*mut T);
+// SAFETY: who uses the pointer in several threads sees to it that they write different elements.
+unsafe impl<T: Send> Send for Shared<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Shared<T> {}
+
+impl<T> Shared<T> {
+    fn pointer(self) -> *mut T {
+        self.0
+    }
 }
 
 /// `c[i] = init(i) + a(i)·b(i)` for a batch of products of one size, in parallel; `c` holds them one after another.
@@ -183,30 +415,47 @@ pub(crate) fn batched<'a, T: Gemm>(
     operands: impl Fn(usize) -> (Mat<'a, T>, Mat<'a, T>, Init<'a, T>) + Sync,
     c: &mut [T],
 ) {
-    if m == 0 || n == 0 {
+    if m == 0 || n == 0 || c.is_empty() {
         return;
     }
-    debug_assert_eq!(c.len() % (m * n), 0);
-    let rows = panel(m, n, k);
-    let pieces = m.div_ceil(rows);
-    let work = |index: usize, c: &mut [T]| {
-        let (a, b, init) = operands(index / pieces);
-        let start = index % pieces * rows;
-        let count = rows.min(m - start);
-        T::gemm(a.rows(start, count), b, init.rows(start, count), c, n);
+    let batch = c.len() / (m * n);
+    assert_eq!(c.len(), batch * m * n, "whole products");
+    let work = (m * n).saturating_mul(k.max(1));
+    let (rows, cols) = cut(batch, (m, n), work);
+    let (down, across) = (m.div_ceil(rows), n.div_ceil(cols));
+    let vector = m == 1 || n == 1;
+    let c = Shared(c.as_mut_ptr());
+    let piece = |index: usize| {
+        let (which, i, j) = (index / (down * across), index / across % down * rows, index % across * cols);
+        let (a, b, init) = operands(which);
+        assert!(a.rows == m && a.cols == k && b.rows == k && b.cols == n, "sizes of a product");
+        let (high, wide) = (rows.min(m - i), cols.min(n - j));
+        // SAFETY: product `which` is c[which·m·n..][..m·n], and this piece is its rows i.. and columns j.., inside it.
+        // Pieces are different parts, so no other task touches these.
+        unsafe {
+            let at = c.pointer().add(which * m * n + i * n + j);
+            T::gemm_at(a.rows(i, high), b.cols(j, wide), init.rows(i, high).cols(j, wide), at, n, vector);
+        }
     };
-    if !par::worth(c.len().saturating_mul(k) / 8) {
-        c.chunks_mut(m * n).flat_map(|one| one.chunks_mut(rows * n)).enumerate().for_each(|(i, piece)| work(i, piece));
-    } else if pieces == 1 {
-        // Small products: some of them per task.
-        let group = (1 << 18) / (m * n * k).max(1) + 1;
-        c.par_chunks_mut(group * m * n).enumerate().for_each(|(g, chunk)| {
-            chunk.chunks_mut(m * n).enumerate().for_each(|(i, piece)| work(g * group + i, piece));
-        });
+    let pieces = batch * down * across;
+    // A multiply-add takes a tenth of the time of an element of `par`'s cheap memory-bound work.
+    par::each(pieces, (work / (8 * down * across)).max(1), piece);
+}
+
+/// The rows and columns per piece of a product, given how many there are: about two pieces per thread, if they are
+/// worth it, of whole rows where these are many.
+fn cut(batch: usize, (m, n): (usize, usize), work: usize) -> (usize, usize) {
+    /// Multiply-adds per piece: some 20 µs.
+    const WORTH: usize = 1 << 20;
+    let threads = rayon::current_num_threads();
+    let pieces = (2 * threads).div_ceil(batch).min(work / WORTH);
+    if threads == 1 || pieces < 2 {
+        return (m, n);
+    }
+    if m >= 32 * pieces || m >= n {
+        (m.div_ceil(pieces).next_multiple_of(8), n)
     } else {
-        let all: Vec<(usize, &mut [T])> =
-            c.chunks_mut(m * n).flat_map(|one| one.chunks_mut(rows * n)).enumerate().collect();
-        all.into_par_iter().for_each(|(i, piece)| work(i, piece));
+        (m, n.div_ceil(pieces).next_multiple_of(48))
     }
 }
 

@@ -12,5 +12,6 @@ pub(crate) mod par;
 pub(crate) mod reduce;
 pub(crate) mod simd;
 pub(crate) mod sort;
+pub(crate) mod tile;
 pub(crate) mod update;
 pub(crate) mod walk;

@@ -1,0 +1,324 @@
+//! Register tiles: the innermost loops of matrix products and convolutions, in vector intrinsics.
+//!
+//! Loops over arrays of accumulators do not stay in registers when left to the compiler, and these few decide the speed
+//! of everything above; so here, and only here, intrinsics are written out. [`Kernels::of`] chooses the instruction set
+//! once; its methods check every bound once per tile, so that callers need no `unsafe`.
+
+use super::simd::{Isa, Real, isa};
+use crate::Element;
+
+/// A vector register of numbers.
+///
+/// # Safety
+/// The methods may be called only where the processor has the instructions behind them, and on pointers to `N`
+/// readable (`load`) or writable (`store`) numbers.
+trait Lanes: Copy {
+    type T: Real;
+    const N: usize;
+    unsafe fn splat(x: Self::T) -> Self;
+    unsafe fn load(at: *const Self::T) -> Self;
+    unsafe fn store(self, at: *mut Self::T);
+    /// `self · b + c`.
+    unsafe fn fma(self, b: Self, c: Self) -> Self;
+    unsafe fn add(self, b: Self) -> Self;
+}
+
+/// Four numbers for processors without a written-out path; the compiler finds their registers.
+#[derive(Clone, Copy)]
+struct Plain<T>([T; 4]);
+
+impl<T: Real> Lanes for Plain<T> {
+    type T = T;
+    const N: usize = 4;
+    #[inline(always)]
+    unsafe fn splat(x: T) -> Self {
+        Plain([x; 4])
+    }
+    #[inline(always)]
+    unsafe fn load(at: *const T) -> Self {
+        // SAFETY: the caller gives a pointer to N readable numbers; an array of them has their alignment.
+        Plain(unsafe { *at.cast() })
+    }
+    #[inline(always)]
+    unsafe fn store(self, at: *mut T) {
+        // SAFETY: as in `load`, writable.
+        unsafe { *at.cast() = self.0 }
+    }
+    #[inline(always)]
+    unsafe fn fma(self, b: Self, c: Self) -> Self {
+        const FMA: bool = cfg!(target_arch = "aarch64");
+        Plain(std::array::from_fn(|i| super::simd::fma::<FMA, T>(self.0[i], b.0[i], c.0[i])))
+    }
+    #[inline(always)]
+    unsafe fn add(self, b: Self) -> Self {
+        Plain(std::array::from_fn(|i| self.0[i] + b.0[i]))
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+macro_rules! lanes {
+    ($($register:ident, $ty:ty, $n:literal, $splat:ident, $load:ident, $store:ident, $fma:ident, $add:ident;)*) => {
+        use std::arch::x86_64::*;
+        $(impl Lanes for $register {
+            type T = $ty;
+            const N: usize = $n;
+            #[inline(always)]
+            // SAFETY: (all five) what the trait demands is what the intrinsic demands.
+            unsafe fn splat(x: $ty) -> Self { unsafe { $splat(x) } }
+            #[inline(always)]
+            // SAFETY: see `splat`.
+            unsafe fn load(at: *const $ty) -> Self { unsafe { $load(at) } }
+            #[inline(always)]
+            // SAFETY: see `splat`.
+            unsafe fn store(self, at: *mut $ty) { unsafe { $store(at, self) } }
+            #[inline(always)]
+            // SAFETY: see `splat`.
+            unsafe fn fma(self, b: Self, c: Self) -> Self { unsafe { $fma(self, b, c) } }
+            #[inline(always)]
+            // SAFETY: see `splat`.
+            unsafe fn add(self, b: Self) -> Self { unsafe { $add(self, b) } }
+        })*
+    };
+}
+#[cfg(target_arch = "x86_64")]
+lanes! {
+    __m512, f32, 16, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps, _mm512_add_ps;
+    __m512d, f64, 8, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_fmadd_pd, _mm512_add_pd;
+    __m256, f32, 8, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_add_ps;
+    __m256d, f64, 4, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd, _mm256_add_pd;
+}
+
+/// What a tile is added to, before it is stored.
+#[derive(Clone, Copy)]
+pub(crate) enum Start<'a, T> {
+    /// Nothing.
+    Zero,
+    /// What the output holds.
+    Keep,
+    /// Row `i` is `data[i·stride..]`.
+    Rows(&'a [T], usize),
+    /// All of row `i` is `data[i·stride]`.
+    Splat(&'a [T], usize),
+}
+
+/// Where the rows of an operand start in its slice.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    at: &'a [usize],
+    /// The largest of `at`.
+    last: usize,
+}
+
+impl<'a> Rows<'a> {
+    pub(crate) fn new(at: &'a [usize]) -> Rows<'a> {
+        Rows { at, last: at.iter().copied().max().unwrap_or(0) }
+    }
+}
+
+/// Sums of products over `rows.at.len()` rows: `c[i][j] = start + Σ_p a[p][i] · b[at[p] + j]`.
+///
+/// # Safety
+/// `a` holds `MR` numbers per row; each row of `b` has `NV·N` readable numbers; `m <= MR` rows of `c`, at
+/// `c + c_at[i]`, have `n <= NV·N` writable numbers, and the rows of `start` likewise.
+#[inline(always)]
+unsafe fn tile<V: Lanes, const MR: usize, const NV: usize>(
+    (a, b, rows): (*const V::T, *const V::T, &[usize]),
+    (c, c_at, n): (*mut V::T, &[usize], usize),
+    start: Start<'_, V::T>,
+) {
+    // SAFETY: the pointers are in bounds as the caller promises, see each use.
+    unsafe {
+        let mut acc = [[V::splat(V::T::ZERO); NV]; MR];
+        let mut a = a;
+        for &at in rows {
+            let row = b.add(at);
+            let mut x = [V::splat(V::T::ZERO); NV];
+            for v in 0..NV {
+                x[v] = V::load(row.add(v * V::N));
+            }
+            for i in 0..MR {
+                let s = V::splat(*a.add(i));
+                for v in 0..NV {
+                    acc[i][v] = s.fma(x[v], acc[i][v]);
+                }
+            }
+            a = a.add(MR);
+        }
+        for i in 0..MR {
+            if i >= c_at.len() {
+                break;
+            }
+            let out = c.add(c_at[i]);
+            let (from, splat) = match start {
+                Start::Zero => (std::ptr::null(), None),
+                Start::Keep => (out.cast_const(), None),
+                Start::Rows(data, stride) => (data.as_ptr().add(i * stride), None),
+                Start::Splat(data, stride) => (std::ptr::null(), Some(V::splat(*data.as_ptr().add(i * stride)))),
+            };
+            for v in 0..NV {
+                let (first, sum) = (v * V::N, acc[i][v]);
+                let sum = splat.map_or(sum, |s| s.add(sum));
+                if first + V::N <= n {
+                    let sum = if from.is_null() { sum } else { V::load(from.add(first)).add(sum) };
+                    sum.store(out.add(first));
+                } else if first < n {
+                    let mut part = [V::T::ZERO; 16];
+                    sum.store(part.as_mut_ptr());
+                    for j in first..n {
+                        let value = part[j - first];
+                        *out.add(j) = if from.is_null() { value } else { *from.add(j) + value };
+                    }
+                }
+            }
+        }
+    }
+}
+
+type TileFn<T> = unsafe fn((*const T, *const T, &[usize]), (*mut T, &[usize], usize), Start<'_, T>);
+
+/// The register tiles of one element type on this processor.
+pub(crate) struct Kernels<T: 'static> {
+    /// Numbers in a vector.
+    pub(crate) lanes: usize,
+    /// Rows of the largest tile.
+    pub(crate) mr: usize,
+    /// `tiles[(rows+1)/2 - 1][vectors - 1]`.
+    tiles: &'static [[TileFn<T>; 3]],
+}
+
+/// An element type with register tiles.
+pub(crate) trait Tiled: Real {
+    /// The tiles for this processor.
+    fn kernels() -> &'static Kernels<Self>;
+}
+
+macro_rules! tiled {
+    ($($ty:ty, $r512:ident, $r256:ident, $v512:ident, $v256:ident, $plain:ident;)*) => { $(
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx2,fma")]
+        unsafe fn $v512<const MR: usize, const NV: usize>(
+            ab: (*const $ty, *const $ty, &[usize]), c: (*mut $ty, &[usize], usize), start: Start<'_, $ty>,
+        ) {
+            // SAFETY: the caller promises what `tile` demands; the features are enabled here.
+            unsafe { tile::<$r512, MR, NV>(ab, c, start) }
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn $v256<const MR: usize, const NV: usize>(
+            ab: (*const $ty, *const $ty, &[usize]), c: (*mut $ty, &[usize], usize), start: Start<'_, $ty>,
+        ) {
+            // SAFETY: as above.
+            unsafe { tile::<$r256, MR, NV>(ab, c, start) }
+        }
+        unsafe fn $plain<const MR: usize, const NV: usize>(
+            ab: (*const $ty, *const $ty, &[usize]), c: (*mut $ty, &[usize], usize), start: Start<'_, $ty>,
+        ) {
+            // SAFETY: the caller promises what `tile` demands; plain lanes need no feature.
+            unsafe { tile::<Plain<$ty>, MR, NV>(ab, c, start) }
+        }
+        impl Tiled for $ty {
+            fn kernels() -> &'static Kernels<$ty> {
+                #[cfg(target_arch = "x86_64")]
+                {
+                    // 24 sums, three vectors and a factor fill the 32 registers of AVX-512; 12 and 4 the 16 of AVX2.
+                    static WIDE: Kernels<$ty> = Kernels { lanes: $r512::N, mr: 8, tiles: &[
+                        [$v512::<2, 1>, $v512::<2, 2>, $v512::<2, 3>],
+                        [$v512::<4, 1>, $v512::<4, 2>, $v512::<4, 3>],
+                        [$v512::<6, 1>, $v512::<6, 2>, $v512::<6, 3>],
+                        [$v512::<8, 1>, $v512::<8, 2>, $v512::<8, 3>],
+                    ] };
+                    static MIDDLE: Kernels<$ty> = Kernels { lanes: $r256::N, mr: 4, tiles: &[
+                        [$v256::<2, 1>, $v256::<2, 2>, $v256::<2, 3>],
+                        [$v256::<4, 1>, $v256::<4, 2>, $v256::<4, 3>],
+                    ] };
+                    match isa() {
+                        Isa::Avx512 => return &WIDE,
+                        Isa::Avx2 => return &MIDDLE,
+                        Isa::Baseline => {}
+                    }
+                }
+                static NARROW: Kernels<$ty> = Kernels { lanes: 4, mr: 4, tiles: &[
+                    [$plain::<2, 1>, $plain::<2, 2>, $plain::<2, 3>],
+                    [$plain::<4, 1>, $plain::<4, 2>, $plain::<4, 3>],
+                ] };
+                &NARROW
+            }
+        }
+    )* };
+}
+tiled! {
+    f32, __m512, __m256, f32_avx512, f32_avx2, f32_plain;
+    f64, __m512d, __m256d, f64_avx512, f64_avx2, f64_plain;
+}
+
+impl<T: Tiled> Kernels<T> {
+    /// Columns of the widest tile.
+    pub(crate) fn nr(&self) -> usize {
+        3 * self.lanes
+    }
+
+    /// Rows that a tile of `m` rows computes: its packed factor has so many numbers per step.
+    pub(crate) fn padded(&self, m: usize) -> usize {
+        m.next_multiple_of(2).min(self.mr)
+    }
+
+    /// Columns that a tile of `n` columns reads.
+    pub(crate) fn read(&self, n: usize) -> usize {
+        n.next_multiple_of(self.lanes)
+    }
+
+    /// One tile: `c[c_at[i] + j] = start + Σ_p a[p·padded(m) + i] · b[rows[p] + j]` for `i < m = c_at.len()`, `j < n`.
+    ///
+    /// # Panics
+    /// If a slice is too short for that (each row of `b` is read up to [`Kernels::read`]`(n)`).
+    #[inline]
+    pub(crate) fn tile(
+        &self,
+        a: &[T],
+        b: &[T],
+        rows: Rows<'_>,
+        c: &mut [T],
+        c_at: &[usize],
+        n: usize,
+        start: Start<'_, T>,
+    ) {
+        let end = c_at.iter().copied().max().unwrap_or(0) + n;
+        assert!(end <= c.len(), "a tile leaves its output");
+        // SAFETY: just checked for the output; the rest is checked by `tile_at`.
+        unsafe { self.tile_at(a, b, rows, c.as_mut_ptr(), c_at, n, start) }
+    }
+
+    /// [`Kernels::tile`] with a raw output.
+    ///
+    /// # Safety
+    /// `c + c_at[i]` points to `n` numbers that may be written, and that nothing else reads or writes meanwhile.
+    #[inline]
+    pub(crate) unsafe fn tile_at(
+        &self,
+        a: &[T],
+        b: &[T],
+        rows: Rows<'_>,
+        c: *mut T,
+        c_at: &[usize],
+        n: usize,
+        start: Start<'_, T>,
+    ) {
+        let (m, wide) = (c_at.len(), self.read(n));
+        if m == 0 || n == 0 {
+            return;
+        }
+        assert!(m <= self.mr && wide <= self.nr(), "a tile is too large");
+        let (mr, vectors) = (self.padded(m), wide / self.lanes);
+        assert!(a.len() >= rows.at.len() * mr, "a factor is too short");
+        assert!(rows.at.is_empty() || rows.last + wide <= b.len(), "a factor's rows leave it");
+        match start {
+            Start::Zero | Start::Keep => {}
+            Start::Rows(data, stride) => assert!((m - 1) * stride + n <= data.len(), "an addend is too small"),
+            Start::Splat(data, stride) => assert!((m - 1) * stride < data.len(), "an addend is too small"),
+        }
+        // SAFETY: the assertions give `tile` what it demands of a, b and start (m <= mr rows and n <= wide columns, mr
+        // the constant MR and vectors the constant NV of the chosen entry), the caller the rest; the table was chosen
+        // for this processor's instructions.
+        unsafe { self.tiles[mr / 2 - 1][vectors - 1]((a.as_ptr(), b.as_ptr(), rows.at), (c, c_at, n), start) }
+    }
+}
