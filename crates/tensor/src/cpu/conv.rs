@@ -1,8 +1,11 @@
-//! Convolution and its adjoints as matrix products over patches, one image at a time.
+//! Convolution and its adjoints by register tiles over images laid out so that no patch matrix is ever built.
 
-use super::gemm::{Gemm, Init, Mat, gemm};
-use super::simd::Real;
-use crate::Tensor;
+use super::gemm::{Gemm, Init, KC, Mat, gemm, pack_columns};
+use super::par;
+use super::simd::multiversion;
+use super::tile::{Rows, Start, Tiled};
+use crate::storage::Storage;
+use crate::{Element, Tensor};
 use rayon::prelude::*;
 
 /// Sizes of a convolution, checked by `ops::conv`.
@@ -39,113 +42,474 @@ impl Geometry {
         self.depth * self.size[0] * self.size[1]
     }
 
-    /// Calls `f(tap, position, index)` for runs of taps that lie inside the image: element `index + i·stride` of the
-    /// group's image is tap `tap` of output position `position + i`, for `i` in `0..count`.
-    fn each_run(&self, mut f: impl FnMut(usize, usize, usize, usize)) {
-        let [height, width] = self.size;
-        for tap in 0..self.taps() {
-            let (kx, ky) = (tap % self.kernel[1], tap / self.kernel[1] % self.kernel[0]);
-            let channel = tap / (self.kernel[0] * self.kernel[1]);
-            for oy in 0..self.out_size[0] {
-                let y = (oy * self.stride[0] + ky * self.dilation[0]).wrapping_sub(self.padding[0]);
-                if y >= height {
-                    continue;
+    /// Images times groups: the independent products.
+    fn units(&self) -> usize {
+        self.batch * self.groups
+    }
+
+    /// Units whose columns are worth joining: a block of columns should be some hundred wide, and every thread should
+    /// get something. Where columns are joined and where not makes no difference to any element's sum.
+    fn joined(&self, columns: usize) -> usize {
+        if self.groups > 1 {
+            return 1;
+        }
+        (BLOCK / columns.max(1)).min(self.batch / (2 * rayon::current_num_threads())).max(1)
+    }
+}
+
+/// Columns of a block: with [`KC`] rows half of the second cache.
+const BLOCK: usize = 480;
+/// Numbers copied at a time, some of them too many: copies of a fixed size are single instructions.
+const STEP: usize = 16;
+
+/// An image laid out for the taps of a kernel: padded, and split into one plane per phase of the stride, so that what
+/// one tap reads for neighbouring outputs are neighbours.
+///
+/// With stride `s` and dilation `d`, output `o` and tap `k` meet at `o·s + k·d` of the padded image, which is element
+/// `o + (k·d) / s` of the plane that holds every `s`-th element from `(k·d) mod s` on. So a tap is an offset, an output
+/// is an offset, and their sum is where they meet.
+struct Planes<'a> {
+    g: &'a Geometry,
+    /// The phases that taps read, by axis.
+    phases: [Vec<usize>; 2],
+    /// Height and width of a plane.
+    plane: [usize; 2],
+    /// Offset of each tap, in the order of the weight.
+    taps: Vec<usize>,
+}
+
+impl Planes<'_> {
+    fn new(g: &Geometry) -> Planes<'_> {
+        let phases = [0, 1].map(|a| {
+            let mut used: Vec<usize> = (0..g.kernel[a]).map(|k| k * g.dilation[a] % g.stride[a]).collect();
+            used.sort_unstable();
+            used.dedup();
+            used
+        });
+        let plane = [0, 1].map(|a| (g.kernel[a] - 1) * g.dilation[a] / g.stride[a] + g.out_size[a]);
+        let mut planes = Planes { g, phases, plane, taps: Vec::new() };
+        let along = |a: usize, k: usize| {
+            let at = k * g.dilation[a];
+            let phase = planes.phases[a].iter().position(|&p| p == at % g.stride[a]).expect("listed above");
+            (phase, at / g.stride[a])
+        };
+        let mut taps = Vec::with_capacity(g.taps());
+        for channel in 0..g.depth {
+            for ky in 0..g.kernel[0] {
+                for kx in 0..g.kernel[1] {
+                    let ((py, y), (px, x)) = (along(0, ky), along(1, kx));
+                    let plane = (channel * planes.phases[0].len() + py) * planes.phases[1].len() + px;
+                    taps.push((plane * planes.plane[0] + y) * planes.plane[1] + x);
                 }
-                let shift = kx * self.dilation[1];
-                // Outputs whose tap falls left of the image, and outputs up to its right edge.
-                let first = self.padding[1].saturating_sub(shift).div_ceil(self.stride[1]);
-                let last =
-                    (width + self.padding[1]).saturating_sub(shift).div_ceil(self.stride[1]).min(self.out_size[1]);
-                if first < last {
-                    let x = first * self.stride[1] + shift - self.padding[1];
-                    f(tap, oy * self.out_size[1] + first, (channel * height + y) * width + x, last - first);
+            }
+        }
+        planes.taps = taps;
+        planes
+    }
+
+    /// Elements per channel.
+    fn channel(&self) -> usize {
+        self.phases[0].len() * self.phases[1].len() * self.plane[0] * self.plane[1]
+    }
+
+    /// Elements per image of a group.
+    fn image(&self) -> usize {
+        self.g.depth * self.channel()
+    }
+
+    /// Offset of an output position.
+    fn position(&self, index: usize) -> usize {
+        index / self.g.out_size[1] * self.plane[1] + index % self.g.out_size[1]
+    }
+
+    /// Calls `f(row of a plane, first column, image row, count)` for the parts of the plane that lie in the image:
+    /// element `row + first + i` of the planes is element `image row + i·stride` of the image, for `i < count`.
+    fn each_run(&self, mut f: impl FnMut(usize, usize, usize)) {
+        let g = self.g;
+        let [height, width] = g.size;
+        let mut row = 0;
+        for channel in 0..g.depth {
+            for &py in &self.phases[0] {
+                for &px in &self.phases[1] {
+                    // Columns c with 0 <= c·stride + px - padding < width.
+                    let first = g.padding[1].saturating_sub(px).div_ceil(g.stride[1]).min(self.plane[1]);
+                    let last =
+                        (width + g.padding[1]).saturating_sub(px).div_ceil(g.stride[1]).clamp(first, self.plane[1]);
+                    for r in 0..self.plane[0] {
+                        let y = (r * g.stride[0] + py).wrapping_sub(g.padding[0]);
+                        if y < height && first < last {
+                            let x = first * g.stride[1] + px - g.padding[1];
+                            f(row + first, (channel * height + y) * width + x, last - first);
+                        }
+                        row += self.plane[1];
+                    }
                 }
             }
         }
     }
 
-    /// Writes the patches of one group's image: row `tap`, column `position`.
-    fn patches<T: Copy + Default>(&self, image: &[T], patches: &mut [T]) {
-        let columns = self.positions();
-        patches.fill(T::default());
-        self.each_run(|tap, position, index, count| {
-            let row = &mut patches[tap * columns + position..][..count];
-            row.iter_mut().zip(image[index..].iter().step_by(self.stride[1])).for_each(|(p, &x)| *p = x);
+    /// Lays out an image. `out` is longer than the planes by at least [`STEP`]; it is zero where nothing is written, if
+    /// it was zero before or held another image.
+    fn lay<T: Element>(&self, image: &[T], out: &mut [T]) {
+        let stride = self.g.stride[1];
+        self.each_run(|at, index, count| {
+            let out = &mut out[at..][..count];
+            if stride == 1 {
+                out.copy_from_slice(&image[index..][..count]);
+            } else {
+                out.iter_mut().zip(image[index..].iter().step_by(stride)).for_each(|(o, &x)| *o = x);
+            }
+        });
+    }
+
+    /// The inverse of [`Planes::lay`]; elements that no tap reads become zero.
+    fn gather<T: Element>(&self, planes: &[T], image: &mut [T]) {
+        let stride = self.g.stride[1];
+        image.fill(T::ZERO);
+        self.each_run(|at, index, count| {
+            let from = &planes[at..][..count];
+            if stride == 1 {
+                image[index..][..count].copy_from_slice(from);
+            } else {
+                image[index..].iter_mut().step_by(stride).zip(from).for_each(|(o, &x)| *o = x);
+            }
         });
     }
 }
 
+/// Columns that lie side by side in the planes and in a panel: `(column of the panel, offset in the planes, count)`.
+type Run = (usize, usize, usize);
+
+multiversion! {
+    /// Copies runs of columns for each tap of a block: `out[t·width + column + i] = planes[taps[t] + offset + i]`.
+    ///
+    /// Whole steps are copied; what is too much is overwritten by what comes next or is never read. `out` and `planes`
+    /// are longer by a step for this.
+    fn pack_runs[T: Element](planes: &[T], taps: &[usize], runs: &[Run], width: usize, out: &mut [T]) {
+        for (t, &tap) in taps.iter().enumerate() {
+            for &(column, offset, count) in runs {
+                let from = &planes[tap + offset..][..count.next_multiple_of(STEP)];
+                let to = &mut out[t * width + column..][..count.next_multiple_of(STEP)];
+                for (to, from) in to.as_chunks_mut::<STEP>().0.iter_mut().zip(from.as_chunks::<STEP>().0) {
+                    *to = *from;
+                }
+            }
+        }
+    }
+}
+
 /// The convolution of `x` with `w`, plus a bias per channel.
-pub(crate) fn forward<T: Gemm + Real>(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, g: &Geometry) -> Tensor {
-    product::<T>(x, w, bias, g)
-}
-
-/// [`forward`] on `i64`.
-pub(crate) fn forward_integer(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, g: &Geometry) -> Tensor {
-    product::<i64>(x, w, bias, g)
-}
-
-fn product<T: Gemm>(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, g: &Geometry) -> Tensor {
+pub(crate) fn forward<T: Tiled>(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, g: &Geometry) -> Tensor {
     let (x, w, bias) = (x.contiguous(), w.contiguous(), bias.map(Tensor::contiguous));
     let (x_data, w_data) = (x.as_slice::<T>().expect("contiguous"), w.as_slice::<T>().expect("contiguous"));
     let bias = bias.as_ref().map(|b| b.as_slice::<T>().expect("contiguous"));
-    let (taps, positions) = (g.taps(), g.positions());
+    let planes = Planes::new(g);
+    let weight = PackedWeight::new(w_data, g);
     Tensor::build(g.output_shape(x.rank()), |out: &mut [T]| {
+        let unit = g.out * g.positions();
         if out.is_empty() {
             return;
         }
-        out.par_chunks_mut(g.out * positions).enumerate().for_each_init(
-            || vec![T::ZERO; taps * positions],
-            |patches, (i, out)| {
-                let first = i % g.groups * g.out;
-                g.patches(&x_data[i * g.image()..][..g.image()], patches);
-                let init = bias.map_or(Init::Zero, |b| Init::From(Mat::new(b, first, (g.out, positions), (1, 0))));
-                let kernel = Mat::dense(&w_data[first * taps..][..g.out * taps], g.out, taps);
-                gemm(kernel, Mat::dense(patches, taps, positions), init, out, positions);
-            },
-        );
+        let joined = g.joined(g.positions());
+        let task = |i: usize, channels: std::ops::Range<usize>, out: &mut [T]| {
+            let count = out.len() / (channels.len() * g.positions());
+            let images = &x_data[i * g.image()..][..count * g.image()];
+            let first = i % g.groups * g.out;
+            let bias = bias.map(|b| &b[first..][..g.out]);
+            columns(&planes, &weight, i % g.groups, images, bias, channels, out);
+        };
+        let cost = unit * g.taps() / 8;
+        if !par::worth(cost * g.units()) {
+            out.chunks_mut(joined * unit).enumerate().for_each(|(i, out)| task(i * joined, 0..g.out, out));
+        } else if g.units() >= 2 * rayon::current_num_threads() {
+            out.par_chunks_mut(joined * unit).enumerate().for_each(|(i, out)| task(i * joined, 0..g.out, out));
+        } else {
+            // Few images: channels are divided too.
+            let high = g.out.div_ceil(2 * rayon::current_num_threads()).next_multiple_of(8);
+            for (i, out) in out.chunks_mut(unit).enumerate() {
+                out.par_chunks_mut(high * g.positions()).enumerate().for_each(|(c, out)| {
+                    task(i, c * high..((c + 1) * high).min(g.out), out);
+                });
+            }
+        }
     })
 }
 
-/// The gradient with respect to the input: each output's gradient, spread over the patch that it came from.
-pub(crate) fn input_grad<T: Gemm + Real>(w: &Tensor, dy: &Tensor, g: &Geometry, shape: &[usize]) -> Tensor {
+/// The weight in panels of a tile's height: for each group and each `mr` output channels, `[tap][channel]`.
+struct PackedWeight {
+    data: Storage,
+    group: usize,
+}
+
+impl PackedWeight {
+    fn new<T: Tiled>(w: &[T], g: &Geometry) -> PackedWeight {
+        let (kernels, taps) = (T::kernels(), g.taps());
+        let group = g.out.next_multiple_of(2) * taps;
+        let mut data = Storage::stale(T::DTYPE, g.groups * group);
+        let packed = data.as_mut_slice::<T>();
+        for group_index in 0..g.groups {
+            let mat = Mat::dense(&w[group_index * g.out * taps..][..g.out * taps], g.out, taps);
+            let panels = &mut packed[group_index * group..][..group];
+            panels.par_chunks_mut(kernels.mr * taps).enumerate().for_each(|(i, panel)| {
+                let high = panel.len() / taps.max(1);
+                pack_columns(mat.t(), 0..taps, i * kernels.mr, high, panel);
+            });
+        }
+        PackedWeight { data, group }
+    }
+}
+
+/// Output channels `channels` of some images of one group: `out` holds them image after image.
+fn columns<T: Tiled>(
+    planes: &Planes<'_>,
+    weight: &PackedWeight,
+    group: usize,
+    images: &[T],
+    bias: Option<&[T]>,
+    channels: std::ops::Range<usize>,
+    out: &mut [T],
+) {
+    let (g, kernels) = (planes.g, T::kernels());
+    let (nr, mr, taps, positions) = (kernels.nr(), kernels.mr, g.taps(), g.positions());
+    let count = out.len() / (channels.len() * positions);
+    let weight = &weight.data.as_slice::<T>()[group * weight.group..][..weight.group];
+    let total = count * positions;
+    let width = BLOCK.min(total).next_multiple_of(nr);
+    let steps = taps.min(KC);
+    let lengths = [count * planes.image() + STEP, steps * width + STEP, mr * nr];
+    let mut memory = Storage::zeroed(T::DTYPE, lengths.iter().sum());
+    let (laid, rest) = memory.as_mut_slice::<T>().split_at_mut(lengths[0]);
+    let (packed, spare) = rest.split_at_mut(lengths[1]);
+    for (i, image) in images.chunks_exact(g.image().max(1)).enumerate() {
+        planes.lay(image, &mut laid[i * planes.image()..]);
+    }
+    let panel_rows: Vec<usize> = (0..steps).map(|p| p * nr).collect();
+    let mut runs: Vec<Run> = Vec::new();
+    for jc in (0..total).step_by(width) {
+        let nc = width.min(total - jc);
+        for pc in (0..taps.max(1)).step_by(KC) {
+            let kc = KC.min(taps - pc);
+            let rows = Rows::new(&panel_rows[..kc]);
+            for j in (0..nc).step_by(nr) {
+                find_runs(planes, jc + j, nr.min(nc - j), &mut runs);
+                pack_runs(laid, &planes.taps[pc..pc + kc], &runs, nr, &mut packed[j * kc..]);
+            }
+            for i in channels.clone().step_by(mr) {
+                let high = mr.min(channels.end - i);
+                // Panels start at multiples of mr; all but the last of a group are mr high.
+                let panel = kernels.padded((g.out - i).min(mr));
+                let left = &weight[i * taps + pc * panel..][..kc * panel];
+                for j in (0..nc).step_by(nr) {
+                    let (first, wide) = (jc + j, nr.min(nc - j));
+                    let right = &packed[j * kc..][..kc * nr];
+                    let start = match bias {
+                        _ if pc > 0 => Start::Keep,
+                        None => Start::Zero,
+                        Some(bias) => Start::Splat(&bias[i..], 1),
+                    };
+                    let (image, position) = (first / positions, first % positions);
+                    let at = (image * channels.len() + i - channels.start) * positions + position;
+                    let c_at: [usize; 8] = std::array::from_fn(|r| r * positions);
+                    if position + wide <= positions {
+                        kernels.tile(left, right, rows, &mut out[at..], &c_at[..high], wide, start);
+                        continue;
+                    }
+                    // The tile spans images: by way of memory of its own.
+                    let c_at: [usize; 8] = std::array::from_fn(|r| r * nr);
+                    let each = |f: &mut dyn FnMut(usize, usize)| {
+                        for r in 0..high {
+                            for column in 0..wide {
+                                let (image, position) = ((first + column) / positions, (first + column) % positions);
+                                f(
+                                    r * nr + column,
+                                    (image * channels.len() + i - channels.start + r) * positions + position,
+                                );
+                            }
+                        }
+                    };
+                    if pc > 0 {
+                        each(&mut |own, at| spare[own] = out[at]);
+                    }
+                    kernels.tile(left, right, rows, spare, &c_at[..high], wide, start);
+                    each(&mut |own, at| out[at] = spare[own]);
+                }
+            }
+        }
+    }
+}
+
+/// The runs of columns `first..first + count`, which number the positions of image after image.
+fn find_runs(planes: &Planes<'_>, first: usize, count: usize, runs: &mut Vec<Run>) {
+    let (positions, width) = (planes.g.positions(), planes.g.out_size[1]);
+    runs.clear();
+    let mut column = 0;
+    while column < count {
+        let (image, position) = ((first + column) / positions, (first + column) % positions);
+        let len = (width - position % width).min(count - column);
+        runs.push((column, image * planes.image() + planes.position(position), len));
+        column += len;
+    }
+}
+
+/// [`forward`] on `i64`, by the definition.
+pub(crate) fn forward_integer(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, g: &Geometry) -> Tensor {
+    let (x_data, w_data) = (x.as_slice::<i64>().expect("contiguous"), w.as_slice::<i64>().expect("contiguous"));
+    let bias = bias.map(|b| b.as_slice::<i64>().expect("contiguous"));
+    let planes = Planes::new(g);
+    Tensor::build(g.output_shape(x.rank()), |out: &mut [i64]| {
+        if out.is_empty() {
+            return;
+        }
+        let mut laid = vec![0; planes.image() + STEP];
+        for (i, out) in out.chunks_mut(g.out * g.positions()).enumerate() {
+            planes.lay(&x_data[i * g.image()..][..g.image()], &mut laid);
+            for (c, out) in out.chunks_mut(g.positions()).enumerate() {
+                let channel = i % g.groups * g.out + c;
+                let taps = &w_data[channel * g.taps()..][..g.taps()];
+                for (position, o) in out.iter_mut().enumerate() {
+                    let at = planes.position(position);
+                    let start = bias.map_or(0, |b| b[channel]);
+                    *o = taps
+                        .iter()
+                        .zip(&planes.taps)
+                        .fold(start, |sum, (&w, &tap)| sum.wrapping_add(w.wrapping_mul(laid[tap + at])));
+                }
+            }
+        }
+    })
+}
+
+/// The gradient with respect to the input: each output's gradient, spread by the taps over what it was computed from.
+///
+/// The gradients of an image are laid out like the planes, zeros where a row of the planes has no output; then a tap's
+/// contribution to all inputs is one contiguous addition, done where a tile stores its sums.
+pub(crate) fn input_grad<T: Tiled>(w: &Tensor, dy: &Tensor, g: &Geometry, shape: &[usize]) -> Tensor {
     let (w, dy) = (w.contiguous(), dy.contiguous());
     let (w_data, dy_data) = (w.as_slice::<T>().expect("contiguous"), dy.as_slice::<T>().expect("contiguous"));
-    let (taps, positions) = (g.taps(), g.positions());
+    let planes = Planes::new(g);
+    let weight = PackedTaps::new(w_data, g);
     Tensor::build(shape, |dx: &mut [T]| {
         if dx.is_empty() {
             return;
         }
-        dx.par_chunks_mut(g.image()).enumerate().for_each_init(
-            || vec![T::ZERO; taps * positions],
-            |patches, (i, dx)| {
-                let kernel = Mat::dense(&w_data[i % g.groups * g.out * taps..][..g.out * taps], g.out, taps);
-                let grad = Mat::dense(&dy_data[i * g.out * positions..][..g.out * positions], g.out, positions);
-                gemm(kernel.t(), grad, Init::Zero, patches, positions);
-                dx.fill(T::ZERO);
-                g.each_run(|tap, position, index, count| {
-                    let row = &patches[tap * positions + position..][..count];
-                    dx[index..].iter_mut().step_by(g.stride[1]).zip(row).for_each(|(d, &p)| *d += p);
-                });
-            },
-        );
+        let joined = g.joined(planes.position(g.positions() - 1) + 1);
+        let task = |i: usize, dx: &mut [T]| {
+            let count = dx.len() / g.image();
+            let grads = &dy_data[i * g.out * g.positions()..][..count * g.out * g.positions()];
+            spread(&planes, &weight, i % g.groups, grads, dx);
+        };
+        let unit = joined * g.image();
+        if par::worth(g.units() * g.out * g.positions() * g.taps() / 8) {
+            dx.par_chunks_mut(unit).enumerate().for_each(|(i, dx)| task(i * joined, dx));
+        } else {
+            dx.chunks_mut(unit).enumerate().for_each(|(i, dx)| task(i * joined, dx));
+        }
     })
+}
+
+/// The weight turned over, in panels of a tile's height: for each group, each place in the kernel and each `mr` input
+/// channels, `[output channel][input channel]`.
+///
+/// The channels of a panel write to different planes, so its rows never wait for each other's stores.
+struct PackedTaps {
+    data: Storage,
+}
+
+impl PackedTaps {
+    fn new<T: Tiled>(w: &[T], g: &Geometry) -> PackedTaps {
+        let (mr, taps, places) = (T::kernels().mr, g.taps(), g.kernel[0] * g.kernel[1]);
+        let place = weight_place(g);
+        let mut data = Storage::stale(T::DTYPE, g.groups * places * place);
+        if place > 0 {
+            data.as_mut_slice::<T>().par_chunks_mut(place).enumerate().for_each(|(i, panels)| {
+                let w = &w[i / places * g.out * taps..][..g.out * taps];
+                let mat = Mat::new(w, i % places, (g.out, g.depth), (taps as isize, places as isize));
+                for (c, panel) in panels.chunks_mut(mr * g.out).enumerate() {
+                    pack_columns(mat, 0..g.out, c * mr, panel.len() / g.out, panel);
+                }
+            });
+        }
+        PackedTaps { data }
+    }
+}
+
+/// The input gradients of some images of one group.
+fn spread<T: Tiled>(planes: &Planes<'_>, weight: &PackedTaps, group: usize, grads: &[T], dx: &mut [T]) {
+    let (g, kernels) = (planes.g, T::kernels());
+    let (nr, mr, positions) = (kernels.nr(), kernels.mr, g.positions());
+    let places = g.kernel[0] * g.kernel[1];
+    let weight = &weight.data.as_slice::<T>()[group * places * weight_place(g)..][..places * weight_place(g)];
+    let count = dx.len() / g.image();
+    let total = planes.position(positions - 1) + 1;
+    let panels = total.div_ceil(nr);
+    let lengths = [count * planes.image(), count * panels * g.out * nr];
+    let mut memory = Storage::zeroed(T::DTYPE, lengths.iter().sum());
+    let (sums, packed) = memory.as_mut_slice::<T>().split_at_mut(lengths[0]);
+    // packed[image][panel][output channel][column]
+    for (i, row) in grads.chunks_exact(g.out_size[1]).enumerate() {
+        let (image, channel, y) = (i / g.out_size[0] / g.out, i / g.out_size[0] % g.out, i % g.out_size[0]);
+        let mut at = y * planes.plane[1];
+        let mut row = row;
+        while !row.is_empty() {
+            let (panel, column) = (at / nr, at % nr);
+            let (now, later) = row.split_at(row.len().min(nr - column));
+            packed[((image * panels + panel) * g.out + channel) * nr + column..][..now.len()].copy_from_slice(now);
+            at += now.len();
+            row = later;
+        }
+    }
+    let panel_rows: Vec<usize> = (0..g.out.min(KC)).map(|p| p * nr).collect();
+    let block = (BLOCK / nr).max(1);
+    for pc in (0..g.out).step_by(KC) {
+        let kc = KC.min(g.out - pc);
+        let rows = Rows::new(&panel_rows[..kc]);
+        for first in (0..count * panels).step_by(block) {
+            let some = first..(first + block).min(count * panels);
+            for place in 0..places {
+                for c in (0..g.depth).step_by(mr) {
+                    let high = mr.min(g.depth - c);
+                    let padded = kernels.padded(high);
+                    let left = &weight[place * weight_place(g) + c * g.out + pc * padded..][..kc * padded];
+                    let c_at: [usize; 8] = std::array::from_fn(|r| r * planes.channel());
+                    for panel in some.clone() {
+                        let (image, j) = (panel / panels, panel % panels * nr);
+                        let right = &packed[(panel * g.out + pc) * nr..][..kc * nr];
+                        let at = image * planes.image() + planes.taps[c * places + place] + j;
+                        kernels.tile(left, right, rows, &mut sums[at..], &c_at[..high], nr.min(total - j), Start::Keep);
+                    }
+                }
+            }
+        }
+    }
+    for (sums, dx) in sums.chunks_exact(planes.image()).zip(dx.chunks_exact_mut(g.image())) {
+        planes.gather(sums, dx);
+    }
+}
+
+/// Elements of [`PackedTaps`] per place in the kernel.
+fn weight_place(g: &Geometry) -> usize {
+    g.depth.next_multiple_of(2) * g.out
 }
 
 /// The gradient with respect to the weight: products of output gradients and patches, summed over images in chunks
 /// that depend on the sizes only.
-pub(crate) fn weight_grad<T: Gemm + Real>(x: &Tensor, dy: &Tensor, g: &Geometry, shape: &[usize]) -> Tensor {
+pub(crate) fn weight_grad<T: Tiled + Gemm>(x: &Tensor, dy: &Tensor, g: &Geometry, shape: &[usize]) -> Tensor {
     let (x, dy) = (x.contiguous(), dy.contiguous());
     let (x_data, dy_data) = (x.as_slice::<T>().expect("contiguous"), dy.as_slice::<T>().expect("contiguous"));
+    let planes = Planes::new(g);
     let (taps, positions) = (g.taps(), g.positions());
     let chunk = g.batch.div_ceil(16).max(1);
     let partial: Vec<Vec<T>> = (0..g.batch.div_ceil(chunk))
         .into_par_iter()
         .map(|c| {
             let mut sum = vec![T::ZERO; g.groups * g.out * taps];
-            let mut patches = vec![T::ZERO; taps * positions];
+            let mut laid = vec![T::ZERO; planes.image() + STEP];
+            let mut patches = vec![T::ZERO; taps * positions + STEP];
+            let mut runs = Vec::new();
+            find_runs(&planes, 0, positions, &mut runs);
             for i in c * chunk * g.groups..((c + 1) * chunk).min(g.batch) * g.groups {
-                g.patches(&x_data[i * g.image()..][..g.image()], &mut patches);
+                planes.lay(&x_data[i * g.image()..][..g.image()], &mut laid);
+                pack_runs(&laid, &planes.taps, &runs, positions, &mut patches);
                 let grad = Mat::dense(&dy_data[i * g.out * positions..][..g.out * positions], g.out, positions);
                 let sum = &mut sum[i % g.groups * g.out * taps..][..g.out * taps];
                 gemm(grad, Mat::dense(&patches, taps, positions).t(), Init::Keep, sum, taps);
