@@ -133,17 +133,6 @@ pub(crate) trait Gemm: Element {
     fn times(self, other: Self) -> Self;
 }
 
-/// `c = init + a·b` on the calling thread, where row `i` of `c` is `c[i * ldc..][..b.cols]`.
-pub(crate) fn gemm<T: Gemm>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, c: &mut [T], ldc: usize) {
-    let (m, n) = (a.rows, b.cols);
-    if m == 0 || n == 0 {
-        return;
-    }
-    assert!(b.rows == a.cols && ldc >= n && (m - 1) * ldc + n <= c.len(), "sizes of a product");
-    // SAFETY: just checked; the slice is borrowed exclusively.
-    unsafe { T::gemm_at(a, b, init, c.as_mut_ptr(), ldc, m == 1 || n == 1) }
-}
-
 /// Writes the initial value of the output.
 ///
 /// # Safety

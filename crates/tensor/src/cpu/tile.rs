@@ -174,6 +174,57 @@ unsafe fn tile<V: Lanes, const MR: usize, const NV: usize>(
     }
 }
 
+/// Sums of products along both operands, for `MR` rows of one and `NT` of the other: for `i < MR`, `t < NT`
+/// `sums[i·NT + t] += Σ_s Σ_j d[s·d_step + d_at[i] + j] · x[s·x_step + x_at[t] + j]`, `j < steps·N`, `s < segments`.
+///
+/// # Safety
+/// All these elements are readable, `sums` has room.
+#[inline(always)]
+unsafe fn dots<V: Lanes, const MR: usize, const NT: usize>(
+    (x, x_at, x_step): (*const V::T, &[usize], usize),
+    (d, d_at, d_step): (*const V::T, &[usize], usize),
+    (segments, steps): (usize, usize),
+    sums: &mut [V::T],
+) {
+    // SAFETY: the pointers are in bounds as the caller promises.
+    unsafe {
+        let mut acc = [[V::splat(V::T::ZERO); NT]; MR];
+        for s in 0..segments {
+            let (x, d) = (x.add(s * x_step), d.add(s * d_step));
+            let xs: [*const V::T; NT] = std::array::from_fn(|t| x.add(x_at[t]));
+            let ds: [*const V::T; MR] = std::array::from_fn(|i| d.add(d_at[i]));
+            for j in 0..steps {
+                let mut row = [V::splat(V::T::ZERO); NT];
+                for t in 0..NT {
+                    row[t] = V::load(xs[t].add(j * V::N));
+                }
+                for i in 0..MR {
+                    let d = V::load(ds[i].add(j * V::N));
+                    for t in 0..NT {
+                        acc[i][t] = d.fma(row[t], acc[i][t]);
+                    }
+                }
+            }
+        }
+        for i in 0..MR {
+            for t in 0..NT {
+                let mut parts = [V::T::ZERO; 16];
+                acc[i][t].store(parts.as_mut_ptr());
+                let mut half = V::N / 2;
+                while half > 0 {
+                    for l in 0..half {
+                        let other = parts[l + half];
+                        parts[l] += other;
+                    }
+                    half /= 2;
+                }
+                sums[i * NT + t] += parts[0];
+            }
+        }
+    }
+}
+
+type DotsFn<T> = unsafe fn((*const T, &[usize], usize), (*const T, &[usize], usize), (usize, usize), &mut [T]);
 type TileFn<T> = unsafe fn((*const T, *const T, &[usize]), (*mut T, &[usize], usize), Start<'_, T>);
 
 /// The register tiles of one element type on this processor.
@@ -184,6 +235,9 @@ pub(crate) struct Kernels<T: 'static> {
     pub(crate) mr: usize,
     /// `tiles[(rows+1)/2 - 1][vectors - 1]`.
     tiles: &'static [[TileFn<T>; 3]],
+    /// The widest of `dots`, less one: `dots[rows - 1][0]` takes so many rows of the second operand, `[1]` one more.
+    pub(crate) dot_width: usize,
+    dots: &'static [[DotsFn<T>; 2]],
 }
 
 /// An element type with register tiles.
@@ -193,7 +247,7 @@ pub(crate) trait Tiled: Real {
 }
 
 macro_rules! tiled {
-    ($($ty:ty, $r512:ident, $r256:ident, $v512:ident, $v256:ident, $plain:ident;)*) => { $(
+    ($($ty:ty, $r512:ident, $r256:ident, $v512:ident, $v256:ident, $plain:ident, $d512:ident, $d256:ident, $dplain:ident;)*) => { $(
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx512f,avx2,fma")]
         unsafe fn $v512<const MR: usize, const NV: usize>(
@@ -216,6 +270,28 @@ macro_rules! tiled {
             // SAFETY: the caller promises what `tile` demands; plain lanes need no feature.
             unsafe { tile::<Plain<$ty>, MR, NV>(ab, c, start) }
         }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx2,fma")]
+        unsafe fn $d512<const MR: usize, const NT: usize>(
+            x: (*const $ty, &[usize], usize), d: (*const $ty, &[usize], usize), n: (usize, usize), sums: &mut [$ty],
+        ) {
+            // SAFETY: the caller promises what `dots` demands; the features are enabled here.
+            unsafe { dots::<$r512, MR, NT>(x, d, n, sums) }
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn $d256<const MR: usize, const NT: usize>(
+            x: (*const $ty, &[usize], usize), d: (*const $ty, &[usize], usize), n: (usize, usize), sums: &mut [$ty],
+        ) {
+            // SAFETY: as above.
+            unsafe { dots::<$r256, MR, NT>(x, d, n, sums) }
+        }
+        unsafe fn $dplain<const MR: usize, const NT: usize>(
+            x: (*const $ty, &[usize], usize), d: (*const $ty, &[usize], usize), n: (usize, usize), sums: &mut [$ty],
+        ) {
+            // SAFETY: the caller promises what `dots` demands; plain lanes need no feature.
+            unsafe { dots::<Plain<$ty>, MR, NT>(x, d, n, sums) }
+        }
         impl Tiled for $ty {
             fn kernels() -> &'static Kernels<$ty> {
                 #[cfg(target_arch = "x86_64")]
@@ -226,11 +302,14 @@ macro_rules! tiled {
                         [$v512::<4, 1>, $v512::<4, 2>, $v512::<4, 3>],
                         [$v512::<6, 1>, $v512::<6, 2>, $v512::<6, 3>],
                         [$v512::<8, 1>, $v512::<8, 2>, $v512::<8, 3>],
+                    ], dot_width: 5, dots: &[
+                        [$d512::<1, 5>, $d512::<1, 6>], [$d512::<2, 5>, $d512::<2, 6>],
+                        [$d512::<3, 5>, $d512::<3, 6>], [$d512::<4, 5>, $d512::<4, 6>],
                     ] };
                     static MIDDLE: Kernels<$ty> = Kernels { lanes: $r256::N, mr: 4, tiles: &[
                         [$v256::<2, 1>, $v256::<2, 2>, $v256::<2, 3>],
                         [$v256::<4, 1>, $v256::<4, 2>, $v256::<4, 3>],
-                    ] };
+                    ], dot_width: 4, dots: &[[$d256::<1, 4>, $d256::<1, 5>], [$d256::<2, 4>, $d256::<2, 5>]] };
                     match isa() {
                         Isa::Avx512 => return &WIDE,
                         Isa::Avx2 => return &MIDDLE,
@@ -240,15 +319,15 @@ macro_rules! tiled {
                 static NARROW: Kernels<$ty> = Kernels { lanes: 4, mr: 4, tiles: &[
                     [$plain::<2, 1>, $plain::<2, 2>, $plain::<2, 3>],
                     [$plain::<4, 1>, $plain::<4, 2>, $plain::<4, 3>],
-                ] };
+                ], dot_width: 4, dots: &[[$dplain::<1, 4>, $dplain::<1, 5>], [$dplain::<2, 4>, $dplain::<2, 5>]] };
                 &NARROW
             }
         }
     )* };
 }
 tiled! {
-    f32, __m512, __m256, f32_avx512, f32_avx2, f32_plain;
-    f64, __m512d, __m256d, f64_avx512, f64_avx2, f64_plain;
+    f32, __m512, __m256, f32_avx512, f32_avx2, f32_plain, f32_dots_avx512, f32_dots_avx2, f32_dots_plain;
+    f64, __m512d, __m256d, f64_avx512, f64_avx2, f64_plain, f64_dots_avx512, f64_dots_avx2, f64_dots_plain;
 }
 
 impl<T: Tiled> Kernels<T> {
@@ -320,5 +399,36 @@ impl<T: Tiled> Kernels<T> {
         // the constant MR and vectors the constant NV of the chosen entry), the caller the rest; the table was chosen
         // for this processor's instructions.
         unsafe { self.tiles[mr / 2 - 1][vectors - 1]((a.as_ptr(), b.as_ptr(), rows.at), (c, c_at, n), start) }
+    }
+
+    /// The most rows of the first operand of [`Kernels::dots`].
+    pub(crate) fn dot_rows(&self) -> usize {
+        self.dots.len()
+    }
+
+    /// Sums of products along two operands of which each row is read in `segments` pieces, `x_step` or `d_step` apart,
+    /// of `steps` vectors each: `sums[i·x_at.len() + t] += Σ d[.. d_at[i] ..] · x[.. x_at[t] ..]`.
+    ///
+    /// # Panics
+    /// If a slice is too short, or there is no tile of so many rows.
+    pub(crate) fn dots(
+        &self,
+        (x, x_at, x_step): (&[T], &[usize], usize),
+        (d, d_at, d_step): (&[T], &[usize], usize),
+        (segments, steps): (usize, usize),
+        sums: &mut [T],
+    ) {
+        if segments == 0 || steps == 0 || d_at.is_empty() {
+            return;
+        }
+        let end = |at: &[usize], step: usize| {
+            at.iter().copied().max().unwrap_or(0) + (segments - 1) * step + steps * self.lanes
+        };
+        assert!(end(x_at, x_step) <= x.len() && end(d_at, d_step) <= d.len(), "rows leave their operand");
+        assert!(sums.len() >= d_at.len() * x_at.len(), "no room for the sums");
+        let kernel = self.dots[d_at.len() - 1][x_at.len() - self.dot_width];
+        // SAFETY: the assertions keep every read inside x and d; the table's entry is for exactly these numbers of rows
+        // and was chosen for this processor's instructions.
+        unsafe { kernel((x.as_ptr(), x_at, x_step), (d.as_ptr(), d_at, d_step), (segments, steps), sums) }
     }
 }
