@@ -22,6 +22,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("fashion", "examples/tests/golden"),
     ("index", "crates/tensor/tests/golden"),
     ("interop", "examples/tests/golden"),
+    ("nn", "crates/nn/tests/golden"),
     ("optim", "crates/optim/tests/golden"),
     ("text", "crates/tensor/tests/golden"),
 ];

@@ -1,1 +1,55 @@
-//! Placeholder.
+//! PyTorch's layers in module trees: walk them, run them, save them.
+//!
+//! A network is a struct whose fields are layers. `#[derive(Tree)]` names what is in it, [`Module`] runs it, and from
+//! the two follow names, parameters, state dicts, training modes and printing, all as in PyTorch.
+#![forbid(unsafe_code)]
+
+// Lets `#[derive(Tree)]` name this crate from within.
+#[allow(unused_extern_crates)]
+extern crate self as wengert_nn;
+
+mod activation;
+mod container;
+mod conv;
+mod display;
+mod dropout;
+mod embedding;
+mod flatten;
+mod glob;
+pub mod init;
+mod layer_norm;
+mod linear;
+mod list;
+mod load;
+mod module;
+mod norm;
+mod pair;
+mod parameters;
+mod sequential;
+mod state;
+mod tree;
+mod walk;
+
+pub use activation::{ELU, GELU, LeakyReLU, LogSoftmax, ReLU, SiLU, Sigmoid, Softmax, Softplus, Tanh};
+pub use container::Key;
+pub use conv::{Conv1d, Conv1dOptions, Conv2d, Conv2dOptions};
+pub use display::format_tree;
+pub use dropout::Dropout;
+pub use embedding::{Embedding, EmbeddingOptions};
+pub use flatten::{Flatten, Unflatten};
+pub use layer_norm::{LayerNorm, LayerNormOptions};
+pub use linear::{Identity, Linear, LinearOptions};
+pub use list::{ModuleDict, ModuleList};
+pub use load::{IncompatibleKeys, LoadError, SizeMismatch};
+pub use module::{AsModule, Module};
+pub use norm::{BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormOptions};
+pub use pair::{Padding, PaddingMode, Pair};
+pub use parameters::{ParameterDict, ParameterList};
+pub use sequential::Sequential;
+pub use state::{Buffer, Mode};
+pub use tree::{Field, Tree, Visitor};
+pub use wengert_autograd as autograd;
+pub use wengert_autograd::{Param, Var};
+pub use wengert_nn_derive::Tree;
+pub use wengert_tensor as tensor;
+pub use wengert_tensor::{DType, StateDict, Tensor};

@@ -1,0 +1,104 @@
+//! [`Embedding`].
+
+use crate::{Mode, Module, Param, Tree, Var, init};
+use wengert_tensor::{DType, Tensor, bug};
+
+/// A table whose rows are looked up by integers (`torch.nn.Embedding`): indices (…) to (…, embedding).
+///
+/// `weight` is (embeddings, embedding), drawn from N(0, 1); the row of `padding_idx` is 0 and stays so.
+///
+/// # Examples
+/// ```
+/// use wengert_nn::{Embedding, Module, Var, tensor::Tensor};
+/// let table = Embedding::new(5, 3);
+/// assert_eq!(table.forward(&Var::from(Tensor::from_vec(vec![1i64, 4], [2]))).shape(), [2, 3]);
+/// ```
+#[derive(Tree)]
+#[tree(extra_repr = Self::text)]
+pub struct Embedding {
+    /// (embeddings, embedding).
+    pub weight: Param,
+    #[tree(skip)]
+    options: EmbeddingOptions,
+    mode: Mode,
+}
+
+/// What [`Embedding::with`] takes.
+#[derive(Clone, Copy, Debug)]
+pub struct EmbeddingOptions {
+    /// Number of rows.
+    pub num_embeddings: usize,
+    /// Length of a row.
+    pub embedding_dim: usize,
+    /// The row, negative from the end, that stands for nothing: it is 0 and gets no gradient.
+    pub padding_idx: Option<isize>,
+}
+
+impl EmbeddingOptions {
+    /// The defaults.
+    pub const fn new(num_embeddings: usize, embedding_dim: usize) -> EmbeddingOptions {
+        EmbeddingOptions { num_embeddings, embedding_dim, padding_idx: None }
+    }
+}
+
+impl Embedding {
+    /// Without a padding row.
+    pub fn new(num_embeddings: usize, embedding_dim: usize) -> Embedding {
+        Embedding::with(EmbeddingOptions::new(num_embeddings, embedding_dim))
+    }
+
+    /// With options.
+    ///
+    /// # Panics
+    /// If the padding row is not one of the table's.
+    #[track_caller]
+    pub fn with(mut options: EmbeddingOptions) -> Embedding {
+        let rows = options.num_embeddings as isize;
+        if let Some(padding) = &mut options.padding_idx {
+            if *padding < -rows || *padding >= rows {
+                bug!("", "Padding_idx must be within num_embeddings");
+            }
+            *padding = padding.rem_euclid(rows);
+        }
+        let weight = Param::new(Tensor::zeros([options.num_embeddings, options.embedding_dim], DType::F32));
+        init::normal_(&weight, 0.0, 1.0);
+        if let Some(padding) = options.padding_idx {
+            weight.update(|weight| {
+                let row = padding as usize * options.embedding_dim;
+                weight.as_mut_slice::<f32>()[row..row + options.embedding_dim].fill(0.0);
+            });
+        }
+        Embedding { weight, options, mode: Mode::default() }
+    }
+
+    fn text(&self) -> String {
+        let EmbeddingOptions { num_embeddings, embedding_dim, padding_idx } = self.options;
+        let padding = padding_idx.map_or_else(String::new, |padding| format!(", padding_idx={padding}"));
+        format!("{num_embeddings}, {embedding_dim}{padding}")
+    }
+}
+
+impl Module for Embedding {
+    #[track_caller]
+    fn forward(&self, input: &Var) -> Var {
+        let indices = input.value();
+        if !indices.dtype().is_int() {
+            bug!("embedding", "expected indices of an integer dtype, but got {}", indices.dtype());
+        }
+        let rows = self.options.num_embeddings as i64;
+        let flat = indices.to_vec::<i64>();
+        if let Some(wrong) = flat.iter().find(|&&row| row < 0 || row >= rows) {
+            bug!("embedding", "index out of range in self: index {wrong} of {rows} rows");
+        }
+        let flat = Tensor::from_vec(flat, [indices.numel()]);
+        let mut found = self.weight.var().index_select(0, &flat);
+        if let Some(padding) = self.options.padding_idx {
+            // The same values, and no gradient to the padding row.
+            let rows = flat.eq(padding as i64).unsqueeze(1);
+            found = Var::where_(&rows, found.detach(), found);
+        }
+        let mut shape: Vec<isize> = indices.shape().iter().map(|&n| n as isize).collect();
+        shape.push(self.options.embedding_dim as isize);
+        found.reshape(shape)
+    }
+}

@@ -1,0 +1,106 @@
+//! [`LayerNorm`].
+
+use crate::{Mode, Module, Param, Tree, Var};
+use wengert_tensor::shape::list;
+use wengert_tensor::{DType, Tensor, Value, bug};
+
+/// Gives the last axes of every sample mean 0 and variance 1, then scales and shifts them (`torch.nn.LayerNorm`).
+///
+/// # Examples
+/// ```
+/// use wengert_nn::LayerNorm;
+/// assert_eq!(LayerNorm::new([4]).to_string(), "LayerNorm((4,), eps=1e-05, elementwise_affine=True, bias=True)");
+/// ```
+#[derive(Tree)]
+#[tree(extra_repr = Self::text)]
+pub struct LayerNorm {
+    /// Scale, at first 1.
+    pub weight: Option<Param>,
+    /// Shift, at first 0.
+    pub bias: Option<Param>,
+    #[tree(skip)]
+    options: LayerNormOptions,
+    mode: Mode,
+}
+
+/// What [`LayerNorm::with`] takes.
+#[derive(Clone, Debug)]
+pub struct LayerNormOptions {
+    /// Sizes of the last axes.
+    pub normalized_shape: Vec<usize>,
+    /// Added to the variance: 1e-5.
+    pub eps: f64,
+    /// Whether to scale and shift: yes.
+    pub elementwise_affine: bool,
+    /// Whether to shift, if `elementwise_affine`: yes.
+    pub bias: bool,
+}
+
+impl LayerNormOptions {
+    /// The defaults.
+    pub fn new(normalized_shape: impl Into<Vec<usize>>) -> LayerNormOptions {
+        LayerNormOptions { normalized_shape: normalized_shape.into(), eps: 1e-5, elementwise_affine: true, bias: true }
+    }
+}
+
+impl LayerNorm {
+    /// Over the last axes, which have these sizes.
+    pub fn new(normalized_shape: impl Into<Vec<usize>>) -> LayerNorm {
+        LayerNorm::with(LayerNormOptions::new(normalized_shape))
+    }
+
+    /// With options.
+    pub fn with(options: LayerNormOptions) -> LayerNorm {
+        let filled = |value: f64| Param::new(Tensor::full(options.normalized_shape.clone(), value, DType::F32));
+        LayerNorm {
+            weight: options.elementwise_affine.then(|| filled(1.0)),
+            bias: (options.elementwise_affine && options.bias).then(|| filled(0.0)),
+            options,
+            mode: Mode::default(),
+        }
+    }
+
+    /// How it was made.
+    pub fn options(&self) -> &LayerNormOptions {
+        &self.options
+    }
+
+    fn text(&self) -> String {
+        let shape = Value::Tuple(self.options.normalized_shape.iter().map(|&n| Value::from(n)).collect());
+        format!(
+            "{shape}, eps={}, elementwise_affine={}, bias={}",
+            Value::from(self.options.eps),
+            Value::from(self.options.elementwise_affine),
+            Value::from(self.bias.is_some())
+        )
+    }
+}
+
+impl Module for LayerNorm {
+    #[track_caller]
+    fn forward(&self, input: &Var) -> Var {
+        let normalized = &self.options.normalized_shape;
+        let Some(first) = input.rank().checked_sub(normalized.len()).filter(|&i| input.shape()[i..] == normalized[..])
+        else {
+            let sizes: Vec<_> = normalized.iter().map(usize::to_string).collect();
+            bug!(
+                "",
+                "Given normalized_shape={}, expected input with shape [*, {}], but got input of size{}",
+                list(normalized),
+                sizes.join(", "),
+                list(input.shape())
+            )
+        };
+        let dims: Vec<isize> = (first as isize..input.rank() as isize).collect();
+        let centred = input - input.mean_keepdim(dims.as_slice());
+        let variance = centred.square().mean_keepdim(dims.as_slice());
+        let mut value = centred * (variance + self.options.eps).rsqrt();
+        if let Some(weight) = &self.weight {
+            value = value * weight.var();
+        }
+        if let Some(bias) = &self.bias {
+            value = value + bias.var();
+        }
+        value
+    }
+}

@@ -1,0 +1,90 @@
+//! [`Linear`] and [`Identity`].
+
+use crate::{Mode, Module, Param, Tree, Var, init};
+use wengert_tensor::Value;
+
+/// `y = x Wᵀ + b` over the last axis (`torch.nn.Linear`): (…, in) to (…, out).
+///
+/// `weight` is (out, in) and `bias` (out), both drawn from U(−1/√in, 1/√in).
+///
+/// # Examples
+/// ```
+/// use wengert_nn::{Linear, LinearOptions};
+/// assert_eq!(Linear::new(3, 2).to_string(), "Linear(in_features=3, out_features=2, bias=True)");
+/// let plain = Linear::with(LinearOptions { bias: false, ..LinearOptions::new(3, 2) });
+/// assert!(plain.bias.is_none());
+/// ```
+#[derive(Tree)]
+#[tree(extra_repr = Self::text)]
+pub struct Linear {
+    /// (out, in).
+    pub weight: Param,
+    /// (out).
+    pub bias: Option<Param>,
+    in_features: usize,
+    out_features: usize,
+    mode: Mode,
+}
+
+/// What [`Linear::with`] takes.
+#[derive(Clone, Copy, Debug)]
+pub struct LinearOptions {
+    /// Size of the input's last axis.
+    pub in_features: usize,
+    /// Size of the output's last axis.
+    pub out_features: usize,
+    /// Whether to add a bias: yes.
+    pub bias: bool,
+}
+
+impl LinearOptions {
+    /// The defaults.
+    pub const fn new(in_features: usize, out_features: usize) -> LinearOptions {
+        LinearOptions { in_features, out_features, bias: true }
+    }
+}
+
+impl Linear {
+    /// With a bias.
+    pub fn new(in_features: usize, out_features: usize) -> Linear {
+        Linear::with(LinearOptions::new(in_features, out_features))
+    }
+
+    /// With options.
+    pub fn with(options: LinearOptions) -> Linear {
+        let LinearOptions { in_features, out_features, bias } = options;
+        let (weight, bias) = init::affine(&[out_features, in_features], bias);
+        Linear { weight, bias, in_features, out_features, mode: Mode::default() }
+    }
+
+    fn text(&self) -> String {
+        let bias = Value::from(self.bias.is_some());
+        format!("in_features={}, out_features={}, bias={bias}", self.in_features, self.out_features)
+    }
+}
+
+impl Module for Linear {
+    #[track_caller]
+    fn forward(&self, input: &Var) -> Var {
+        input.linear(&self.weight.var(), self.bias.as_ref().map(Param::var).as_ref())
+    }
+}
+
+/// Returns its input (`torch.nn.Identity`).
+#[derive(Default, Tree)]
+pub struct Identity {
+    mode: Mode,
+}
+
+impl Identity {
+    /// The layer.
+    pub fn new() -> Identity {
+        Identity::default()
+    }
+}
+
+impl Module for Identity {
+    fn forward(&self, input: &Var) -> Var {
+        input.clone()
+    }
+}

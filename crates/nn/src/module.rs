@@ -1,0 +1,312 @@
+//! [`Module`]: a tree with a forward pass, and everything that can be asked of it.
+
+use crate::load::{self, IncompatibleKeys, LoadError};
+use crate::walk::{self, Members};
+use crate::{Buffer, Tree, Visitor, glob};
+use std::any::Any;
+use std::sync::Arc;
+use wengert_autograd::{Param, Var};
+use wengert_tensor::{DType, StateDict, bug};
+
+/// A [`Tree`] that maps a value to a value. Only `forward` is yours to write; the rest follows from the tree.
+///
+/// Modules change through `&self` (parameters, buffers and the training flag are cells), so one may be shared with
+/// `Arc`: then it appears under every name in [`state_dict`](Module::state_dict), and once in
+/// [`named_parameters`](Module::named_parameters), [`named_modules`](Module::named_modules) and
+/// [`named_children`](Module::named_children), as in PyTorch.
+///
+/// # Examples
+/// ```
+/// use wengert_nn::{Linear, Module, ReLU, sequential};
+/// let net = sequential![Linear::new(4, 3), ReLU::new(), Linear::new(3, 1)];
+/// let names: Vec<_> = net.named_parameters().into_iter().map(|(name, _)| name).collect();
+/// assert_eq!(names, ["0.weight", "0.bias", "2.weight", "2.bias"]);
+/// assert_eq!(net.num_parameters(), 19);
+/// ```
+pub trait Module: Tree + AsModule + Send + Sync {
+    /// Computes the module's output.
+    ///
+    /// # Panics
+    /// If the module has no forward pass, as the lists have not; layers panic on inputs of a wrong shape.
+    #[track_caller]
+    fn forward(&self, input: &Var) -> Var {
+        let _ = input;
+        bug!("", "Module [{}] is missing the required \"forward\" function", self.type_name())
+    }
+
+    /// Names and modules one level down.
+    fn named_children(&self) -> Vec<(String, &dyn Module)> {
+        walk::named_children(self.as_module())
+    }
+
+    /// The modules one level down.
+    fn children(&self) -> Vec<&dyn Module> {
+        self.named_children().into_iter().map(|(_, module)| module).collect()
+    }
+
+    /// Dotted names and modules of the whole tree: the root first, under `""`, then depth first.
+    fn named_modules(&self) -> Vec<(String, &dyn Module)> {
+        walk::named_modules(self.as_module())
+    }
+
+    /// The modules of the whole tree, in the order of [`named_modules`](Module::named_modules).
+    fn modules(&self) -> Vec<&dyn Module> {
+        self.named_modules().into_iter().map(|(_, module)| module).collect()
+    }
+
+    /// Dotted names and parameters; a parameter that occurs several times has its first name.
+    fn named_parameters(&self) -> Vec<(String, Param)> {
+        let mut seen = std::collections::HashSet::new();
+        walk::named_members(self.as_module(), |members| members.params)
+            .into_iter()
+            .filter(|(_, param)| seen.insert(param.id()))
+            .map(|(name, param)| (name, param.clone()))
+            .collect()
+    }
+
+    /// The parameters, each once: what optimizers take.
+    fn parameters(&self) -> Vec<Param> {
+        self.named_parameters().into_iter().map(|(_, param)| param).collect()
+    }
+
+    /// Dotted names and buffers, those outside the state dict too; a buffer that occurs several times has its first name.
+    fn named_buffers(&self) -> Vec<(String, Buffer)> {
+        let mut seen = std::collections::HashSet::new();
+        walk::named_members(self.as_module(), |members| members.buffers)
+            .into_iter()
+            .filter(|(_, buffer)| seen.insert(buffer.id()))
+            .map(|(name, buffer)| (name, buffer.clone()))
+            .collect()
+    }
+
+    /// The buffers, each once.
+    fn buffers(&self) -> Vec<Buffer> {
+        self.named_buffers().into_iter().map(|(_, buffer)| buffer).collect()
+    }
+
+    /// The number of trained and frozen numbers, shared ones counted once.
+    fn num_parameters(&self) -> usize {
+        self.parameters().iter().map(Param::numel).sum()
+    }
+
+    /// A snapshot of all parameters and persistent buffers. It shares memory with them, yet never changes.
+    fn state_dict(&self) -> StateDict {
+        walk::state_dict(self.as_module())
+    }
+
+    /// Takes all parameters and persistent buffers from a state dict, converted to the dtypes they have here.
+    ///
+    /// # Errors
+    /// [`LoadError`] lists every missing, unexpected and mismatched key at once; nothing is changed then.
+    ///
+    /// # Examples
+    /// ```
+    /// use wengert_nn::{Linear, Module};
+    /// let (trained, fresh) = (Linear::new(3, 2), Linear::new(3, 2));
+    /// let report = fresh.load_state_dict(&trained.state_dict()).unwrap();
+    /// assert_eq!(report.to_string(), "<All keys matched successfully>");
+    /// ```
+    fn load_state_dict(&self, state: &StateDict) -> Result<IncompatibleKeys, LoadError> {
+        load::load(self.as_module(), state, load::Strictness::Strict)
+    }
+
+    /// Takes what fits by name, and reports what did not (`load_state_dict(…, strict=False)`).
+    ///
+    /// # Errors
+    /// [`LoadError`] lists the keys whose shapes differ; nothing is changed then.
+    fn load_state_dict_partial(&self, state: &StateDict) -> Result<IncompatibleKeys, LoadError> {
+        load::load(self.as_module(), state, load::Strictness::Partial)
+    }
+
+    /// Puts the module and its descendants in training mode.
+    fn train(&self) {
+        walk::set_training(self.as_module(), true);
+    }
+
+    /// Puts the module and its descendants in evaluation mode.
+    fn eval(&self) {
+        walk::set_training(self.as_module(), false);
+    }
+
+    /// Whether the module is in training mode: by its own [`Mode`](crate::Mode) or its first descendant's that has one,
+    /// and true if none has.
+    fn training(&self) -> bool {
+        self.modules().into_iter().find_map(|module| Members::of(module).mode).is_none_or(|mode| mode.is_training())
+    }
+
+    /// Chooses for all parameters whether they get gradients.
+    fn requires_grad_(&self, requires_grad: bool) {
+        for param in self.parameters() {
+            param.requires_grad_(requires_grad);
+        }
+    }
+
+    /// Stops gradients to all parameters.
+    fn freeze(&self) {
+        self.requires_grad_(false);
+    }
+
+    /// Lets all parameters have gradients again.
+    fn unfreeze(&self) {
+        self.requires_grad_(true);
+    }
+
+    /// Stops gradients to the parameters whose dotted name matches, where `*` stands for any text; returns how many.
+    ///
+    /// # Examples
+    /// ```
+    /// use wengert_nn::{Linear, Module, sequential};
+    /// let net = sequential! { "features" => Linear::new(4, 4), "head" => Linear::new(4, 2) };
+    /// assert_eq!(net.freeze_matching("features.*"), 2);
+    /// ```
+    fn freeze_matching(&self, pattern: &str) -> usize {
+        let matching = glob::select(self.named_parameters(), pattern);
+        for param in &matching {
+            param.requires_grad_(false);
+        }
+        matching.len()
+    }
+
+    /// Lets the parameters whose dotted name matches have gradients again; returns how many.
+    fn unfreeze_matching(&self, pattern: &str) -> usize {
+        let matching = glob::select(self.named_parameters(), pattern);
+        for param in &matching {
+            param.requires_grad_(true);
+        }
+        matching.len()
+    }
+
+    /// Sets all gradients to none.
+    fn zero_grad(&self) {
+        self.parameters().iter().for_each(Param::zero_grad);
+    }
+
+    /// Calls `f` with every module of the tree, children before their parent.
+    ///
+    /// # Examples
+    /// ```
+    /// use wengert_nn::{Linear, Module, init, sequential};
+    /// let net = sequential![Linear::new(4, 3), Linear::new(3, 1)];
+    /// net.apply(&mut |module| {
+    ///     if let Some(linear) = module.downcast_ref::<Linear>() {
+    ///         init::constant_(&linear.weight, 1.0);
+    ///     }
+    /// });
+    /// assert_eq!(net.parameters()[0].value().to_vec::<f32>(), [1.0; 12]);
+    /// ```
+    fn apply(&self, f: &mut dyn FnMut(&dyn Module)) {
+        self.children().into_iter().for_each(|child| child.apply(f));
+        f(walk::resolve(self.as_module()));
+    }
+
+    /// Converts floating parameters and buffers to a floating dtype.
+    ///
+    /// # Panics
+    /// If the dtype is not a floating one.
+    #[track_caller]
+    fn to(&self, dtype: DType) {
+        if !dtype.is_float() {
+            bug!("", "nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}");
+        }
+        self.parameters().iter().for_each(|param| param.set(param.value().to(dtype)));
+        for buffer in self.buffers().iter().filter(|buffer| buffer.value().dtype().is_float()) {
+            buffer.set(buffer.value().to(dtype));
+        }
+    }
+
+    /// The module of that dotted name; `""` is this one.
+    fn get(&self, path: &str) -> Option<&dyn Module> {
+        let mut module = walk::resolve(self.as_module());
+        if path.is_empty() {
+            return Some(module);
+        }
+        for name in path.split('.') {
+            module = walk::resolve(Members::of(module).children.into_iter().find(|(own, _)| own == name)?.1);
+        }
+        Some(module)
+    }
+
+    /// What a pointer points to: `Box` and `Arc` of a module stand for that module.
+    #[doc(hidden)]
+    fn pointee(&self) -> Option<&dyn Module> {
+        None
+    }
+}
+
+impl dyn Module {
+    /// The module as its own type, if it is that.
+    pub fn downcast_ref<M: Module>(&self) -> Option<&M> {
+        walk::resolve(self).as_any().downcast_ref()
+    }
+
+    /// Whether the module is of that type.
+    pub fn is<M: Module>(&self) -> bool {
+        self.downcast_ref::<M>().is_some()
+    }
+}
+
+/// Modules as `dyn Module` and `dyn Any`; every module has it.
+pub trait AsModule: 'static {
+    /// The module as a trait object.
+    fn as_module(&self) -> &dyn Module;
+    /// The module as `dyn Any`.
+    fn as_any(&self) -> &dyn Any;
+}
+
+impl<M: Module> AsModule for M {
+    fn as_module(&self) -> &dyn Module {
+        self
+    }
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl std::fmt::Display for dyn Module {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        crate::format_tree(walk::resolve(self), f)
+    }
+}
+
+impl std::fmt::Debug for dyn Module {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
+/// Lets a pointer to a module stand for the module.
+macro_rules! pointer {
+    ($($pointer:ident),*) => {$(
+        impl<M: Module + ?Sized> Tree for $pointer<M> {
+            fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
+                (**self).visit(visitor)
+            }
+            fn type_name(&self) -> &str {
+                (**self).type_name()
+            }
+            fn extra_repr(&self) -> String {
+                (**self).extra_repr()
+            }
+            fn version(&self) -> i64 {
+                (**self).version()
+            }
+            fn since(&self, name: &str) -> i64 {
+                (**self).since(name)
+            }
+            fn prints_repeats_once(&self) -> bool {
+                (**self).prints_repeats_once()
+            }
+        }
+
+        impl<M: Module + ?Sized> Module for $pointer<M> {
+            #[track_caller]
+            fn forward(&self, input: &Var) -> Var {
+                (**self).forward(input)
+            }
+            fn pointee(&self) -> Option<&dyn Module> {
+                Some((**self).as_module())
+            }
+        }
+    )*};
+}
+pointer!(Box, Arc);

@@ -1,0 +1,84 @@
+//! Cells that a module changes through `&self`: [`Buffer`] for tensors, [`Mode`] for the training flag.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use wengert_tensor::Tensor;
+
+/// A tensor that belongs to a module's state and is no parameter, such as a running mean.
+///
+/// Clones are the same buffer. A persistent buffer is in the state dict.
+///
+/// # Examples
+/// ```
+/// use wengert_nn::{Buffer, tensor::Tensor};
+/// let steps = Buffer::new(Tensor::from_vec(vec![0i64], [1]));
+/// steps.update(|t| t.as_mut_slice::<i64>()[0] += 1);
+/// assert_eq!(steps.value().to_vec::<i64>(), [1]);
+/// ```
+#[derive(Clone)]
+pub struct Buffer {
+    value: Arc<RwLock<Tensor>>,
+    persistent: bool,
+}
+
+impl Buffer {
+    /// A buffer that is in the state dict.
+    pub fn new(value: Tensor) -> Buffer {
+        Buffer { value: Arc::new(RwLock::new(value)), persistent: true }
+    }
+
+    /// A buffer that is not in the state dict (`register_buffer(…, persistent=False)`).
+    pub fn non_persistent(value: Tensor) -> Buffer {
+        Buffer { persistent: false, ..Buffer::new(value) }
+    }
+
+    /// The value now; a later change does not show in it.
+    pub fn value(&self) -> Tensor {
+        self.value.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Replaces the value.
+    pub fn set(&self, value: Tensor) {
+        *self.value.write().unwrap_or_else(PoisonError::into_inner) = value;
+    }
+
+    /// Changes the value in place: without a copy, if no snapshot shares its memory.
+    pub fn update<R>(&self, f: impl FnOnce(&mut Tensor) -> R) -> R {
+        f(&mut self.value.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether the buffer is in the state dict.
+    pub fn is_persistent(&self) -> bool {
+        self.persistent
+    }
+
+    /// What tells living buffers apart; clones have the same.
+    pub(crate) fn id(&self) -> usize {
+        Arc::as_ptr(&self.value).addr()
+    }
+}
+
+/// A module's training flag, set by `train()` and `eval()`. A new module is in training mode.
+///
+/// Layers that behave differently in training have one as a field; a module without one takes the mode of its first
+/// descendant that has.
+#[derive(Debug)]
+pub struct Mode(AtomicBool);
+
+impl Mode {
+    /// Whether the module is in training mode.
+    pub fn is_training(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set(&self, training: bool) {
+        self.0.store(training, Ordering::Relaxed);
+    }
+}
+
+impl Default for Mode {
+    /// Training.
+    fn default() -> Mode {
+        Mode(AtomicBool::new(true))
+    }
+}
