@@ -1,5 +1,6 @@
 //! Copies between layouts and dtypes.
 
+use super::half::{narrow_bf16, narrow_f16, widen_bf16, widen_f16};
 use super::par;
 use super::walk::Walk;
 use crate::layout::Layout;
@@ -110,7 +111,7 @@ macro_rules! cast {
 }
 macro_rules! cast_number {
     ($($from:ty),*) => { $(cast! { $from =>
-        f64, |x| x as f64; f32, |x| x as f32; f16, |x| f16::from_f32(x as f32); bf16, |x| bf16::from_f32(x as f32);
+        f64, |x| x as f64; f32, |x| x as f32; f16, |x| narrow_f16(x as f32); bf16, |x| narrow_bf16(x as f32);
         i64, |x| x as i64; i32, |x| x as i64 as i32; i16, |x| x as i64 as i16; i8, |x| x as i64 as i8; u8, |x| x as i64 as u8;
         bool, |x| x != 0 as $from;
     })* };
@@ -129,7 +130,7 @@ macro_rules! cast_through {
         }
     )* };
 }
-cast_through!(f16, |v| v.to_f32(); bf16, |v| v.to_f32());
+cast_through!(f16, |v| widen_f16(v); bf16, |v| widen_bf16(v));
 impl<T> Cast<T> for bool
 where
     u8: Cast<T>,

@@ -2,10 +2,10 @@
 
 use super::math::{Int, Math, Plain};
 use super::par;
-use super::simd::multiversion;
+use super::simd::{fma, multiversion};
 use super::walk::Walk;
+use crate::Element;
 use crate::layout::Layout;
-use crate::{Element, bf16, f16};
 use std::marker::PhantomData;
 
 /// Elements per block where operands are gathered or converted first: scratch stays in the first-level cache.
@@ -106,20 +106,51 @@ fn short_rows<S: Element, O: Element, const N: usize>(
 ) {
     let len = walk.row_len();
     let steps = walk.row_strides();
+    let last = walk.shape.len() - 1;
+    // An operand whose rows follow each other is used where it lies; one whose rows are all the same fills its block
+    // once. Only the others need the walk.
+    let dense: [bool; N] = std::array::from_fn(|k| {
+        steps[k] == 1
+            && (0..last)
+                .rev()
+                .try_fold(len, |next, d| (walk.strides[k][d] == next as isize).then(|| next * walk.shape[d]))
+                .is_some()
+    });
+    let same: [bool; N] = std::array::from_fn(|k| walk.strides[k][..last].iter().all(|&s| s == 0));
     let mut scratch = [[S::ZERO; BLOCK]; N];
     let per_block = BLOCK / len;
-    let mut out = out.chunks_mut(per_block * len);
+    for k in (0..N).filter(|&k| same[k]) {
+        scratch[k]
+            .chunks_exact_mut(len)
+            .take(rows.len())
+            .for_each(|row| gather(data[k], offsets[k] as isize, steps[k], row));
+    }
+    let first = rows.start;
+    let emit = |scratch: &[[S; BLOCK]; N], row: usize, piece: &mut [O]| {
+        let slices = std::array::from_fn(|k| match dense[k] {
+            true => &data[k][offsets[k] + row * len..][..piece.len()],
+            false => &scratch[k][..piece.len()],
+        });
+        kernel(slices, piece);
+    };
+    if (0..N).all(|k| dense[k] || same[k]) {
+        for (block, piece) in out.chunks_mut(per_block * len).enumerate() {
+            emit(&scratch, first + block * per_block, piece);
+        }
+        return;
+    }
+    let mut out = out.chunks_mut(per_block * len).enumerate();
     let mut filled = 0;
     let mut left = rows.len();
     walk.each_row(rows, offsets, |at| {
-        for k in 0..N {
+        for k in (0..N).filter(|&k| !dense[k] && !same[k]) {
             gather(data[k], at[k] as isize, steps[k], &mut scratch[k][filled..filled + len]);
         }
         filled += len;
         left -= 1;
         if filled == per_block * len || left == 0 {
-            let piece = out.next().expect("one chunk per block");
-            kernel(std::array::from_fn(|k| &scratch[k][..filled]), piece);
+            let (block, piece) = out.next().expect("one chunk per block");
+            emit(&scratch, first + block * per_block, piece);
             filled = 0;
         }
     });
@@ -139,57 +170,6 @@ pub(crate) fn gather<S: Copy>(data: &[S], first: isize, step: isize, to: &mut [S
     }
 }
 
-/// Half-width floats: stored in 16 bits, computed in `f32`.
-pub(crate) trait Half: Element {
-    /// Widens; the slices have equal length.
-    fn widen(from: &[Self], to: &mut [f32]);
-    /// Rounds to nearest, ties to even; the slices have equal length.
-    fn narrow(from: &[f32], to: &mut [Self]);
-}
-
-macro_rules! half {
-    ($($ty:ident),*) => { $(
-        impl Half for $ty {
-            fn widen(from: &[Self], to: &mut [f32]) {
-                half::slice::HalfFloatSliceExt::convert_to_f32_slice(from, to);
-            }
-            fn narrow(from: &[f32], to: &mut [Self]) {
-                half::slice::HalfFloatSliceExt::convert_from_f32_slice(to, from);
-            }
-        }
-    )* };
-}
-half!(f16, bf16);
-
-/// Runs a unary `f32` kernel on halves, block by block.
-pub(crate) fn half_map<H: Half>(x: &[H], out: &mut [H], kernel: impl Fn(&[f32], &mut [f32])) {
-    let (mut a, mut o) = ([0.0f32; BLOCK], [0.0f32; BLOCK]);
-    for (x, out) in x.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
-        let n = x.len();
-        H::widen(x, &mut a[..n]);
-        kernel(&a[..n], &mut o[..n]);
-        H::narrow(&o[..n], out);
-    }
-}
-
-/// Runs a unary `f32` kernel that does not give floats on halves, block by block.
-pub(crate) fn half_test<H: Half, O>(x: &[H], out: &mut [O], kernel: impl Fn(&[f32], &mut [O])) {
-    let mut a = [0.0f32; BLOCK];
-    for (x, out) in x.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
-        H::widen(x, &mut a[..x.len()]);
-        kernel(&a[..x.len()], out);
-    }
-}
-
-/// Runs a binary `f32` kernel on halves, block by block.
-pub(crate) fn half_zip<H: Half>(x: &[H], y: &[H], out: &mut [H], kernel: impl Fn(&[f32], &[f32], &mut [f32])) {
-    let mut b = [0.0f32; BLOCK];
-    for ((x, y), out) in x.chunks(BLOCK).zip(y.chunks(BLOCK)).zip(out.chunks_mut(BLOCK)) {
-        H::widen(y, &mut b[..x.len()]);
-        half_map(x, out, |x, out| kernel(x, &b[..x.len()], out));
-    }
-}
-
 /// Applies a binary kernel to a slice and a number: `out = kernel(x, c)`, or `kernel(c, x)` if `first` is set.
 #[inline]
 pub(crate) fn with_scalar<T: Copy, O>(x: &[T], c: T, first: bool, out: &mut [O], kernel: Zip<T, O>) {
@@ -199,6 +179,33 @@ pub(crate) fn with_scalar<T: Copy, O>(x: &[T], c: T, first: bool, out: &mut [O],
     for (x, out) in x.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
         let c = &block[..x.len()];
         if first { kernel(c, x, out) } else { kernel(x, c, out) }
+    }
+}
+
+/// `out[i] = kernel(out[i], y[i])` where both have equal length.
+pub(crate) fn zip_in_place<T: Element>(y: &[T], out: &mut [T], kernel: Zip<T, T>) {
+    let mut before = [T::ZERO; BLOCK];
+    for (y, out) in y.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
+        let before = &mut before[..out.len()];
+        before.copy_from_slice(out);
+        kernel(before, y, out);
+    }
+}
+
+/// `out[i] = kernel(out[i], c)`.
+pub(crate) fn number_in_place<T: Element>(c: T, out: &mut [T], kernel: Zip<T, T>) {
+    let number = [c; BLOCK];
+    for out in out.chunks_mut(BLOCK) {
+        zip_in_place(&number[..out.len()], out, kernel);
+    }
+}
+
+multiversion! {
+    /// `out[i] += alpha * x[i]`, fused where the processor can.
+    pub(crate) fn add_scaled[T: Math](alpha: T, x: &[T], out: &mut [T]) {
+        for (o, &x) in out.iter_mut().zip(x) {
+            *o = fma::<FMA, T>(alpha, x, *o);
+        }
     }
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod conv;
 pub(crate) mod copy;
 pub(crate) mod elementary;
 pub(crate) mod gemm;
+pub(crate) mod half;
 pub(crate) mod index;
 pub(crate) mod map;
 pub(crate) mod math;

@@ -1,6 +1,7 @@
 //! Functions of two tensors with broadcasting and PyTorch's promotion: one table row each.
 
 use super::unary::memory_order;
+use crate::cpu::half;
 use crate::cpu::map::{self, BinaryOp, CompareOp, Zip, compare, compare_plain, zip, zip_bool, zip_int};
 use crate::cpu::math::{Int, Math, Plain};
 use crate::dtype::Category;
@@ -96,11 +97,11 @@ type Ints<O> = (Zip<i64, O>, Zip<i32, O>, Zip<i16, O>, Zip<i8, O>, Zip<u8, O>);
 
 /// The kernels of one row, and what the dispatch must know.
 pub(crate) struct Binary {
-    name: &'static str,
+    pub(crate) name: &'static str,
     /// Work per element, in additions.
-    cost: usize,
-    f64: Zip<f64, f64>,
-    f32: Zip<f32, f32>,
+    pub(crate) cost: usize,
+    pub(crate) f64: Zip<f64, f64>,
+    pub(crate) f32: Zip<f32, f32>,
     /// `None` for functions of floats only; integers then become `f32`.
     ints: Option<(Zip<i64, i64>, Zip<i32, i32>, Zip<i16, i16>, Zip<i8, i8>, Zip<u8, u8>)>,
     bool: Option<Zip<bool, bool>>,
@@ -270,17 +271,17 @@ impl Pair<'_> {
     }
 
     /// Runs an `f32` kernel on halves. For arithmetic a number is not rounded to half first, as in PyTorch.
-    fn run_half<H: map::Half>(&self, op: &Binary) -> Tensor {
+    fn run_half<H: half::Half>(&self, op: &Binary) -> Tensor {
         let (cost, kernel) = (op.cost, op.f32);
         match self {
             Pair::Tensors(x, y, shape) => {
-                tensors(x, y, shape, cost + 2, &|[x, y], out| map::half_zip::<H>(x, y, out, kernel))
+                tensors(x, y, shape, cost + 2, &|[x, y], out| half::half_zip::<H>(x, y, out, kernel))
             }
             Pair::Scalar(x, c, first) => {
                 let exact = matches!(op.name, "add" | "sub" | "mul" | "div" | "pow");
                 let c: f32 = if exact { c.to() } else { c.to::<H>().to_f64() as f32 };
                 super::unary::elementwise(x, cost + 2, &|[x], out| {
-                    map::half_map::<H>(x, out, |x, out| map::with_scalar(x, c, *first, out, kernel));
+                    half::half_map::<H>(x, out, |x, out| map::with_scalar(x, c, *first, out, kernel));
                 })
             }
         }

@@ -1,9 +1,12 @@
 //! Operations that write into a tensor: its memory is made its own first, so no other tensor sees the change.
 
 use super::binary::{Add, Binary, Div, Mul, Operand, OperandRef, Sub, binary, result_type};
-use crate::dtype::Category;
-use crate::shape::broadcast;
-use crate::{DType, Scalar, Tensor, bug};
+use crate::cpu::map::{self, Zip};
+use crate::cpu::math::Math;
+use crate::cpu::par;
+use crate::shape::{Shape, broadcast};
+use crate::{DType, Element, Scalar, Tensor, bug};
+use std::sync::Arc;
 
 impl Tensor {
     /// `self += other`, with broadcasting of `other`.
@@ -51,8 +54,23 @@ impl Tensor {
     /// As [`Tensor::add_`].
     #[track_caller]
     pub fn add_scaled_(&mut self, alpha: f64, x: &Tensor) -> &mut Tensor {
-        let scaled = x.mul(alpha);
-        update(self, &Add::KERNELS, OperandRef::Tensor(&scaled))
+        check(self, &Add::KERNELS, OperandRef::Tensor(x));
+        match self.dtype() {
+            DType::F32 if x.dtype() == DType::F32 => add_scaled::<f32>(self, alpha as f32, x),
+            DType::F64 if x.dtype() == DType::F64 => add_scaled::<f64>(self, alpha, x),
+            dtype @ (DType::F16 | DType::BF16) => {
+                // In f32, rounded once.
+                let mut wide = self.to(DType::F32);
+                wide.add_scaled_(alpha, &x.to(DType::F32));
+                *self = wide.to(dtype);
+            }
+            _ => {
+                let scaled =
+                    x.mul(if alpha.trunc() == alpha { Scalar::Int(alpha as i64) } else { Scalar::Float(alpha) });
+                update(self, &Add::KERNELS, OperandRef::Tensor(&scaled));
+            }
+        }
+        self
     }
 
     /// Sets every element to `value`, converted to this dtype.
@@ -83,19 +101,54 @@ fn cannot_cast(from: DType, to: DType) -> ! {
     bug!("", "result type {} can't be cast to the desired output type {}", from.legacy_name(), to.legacy_name())
 }
 
+/// Panics as PyTorch unless the result of `op` fits into `x`.
 #[track_caller]
-fn update<'a>(x: &'a mut Tensor, op: &Binary, other: OperandRef<'_>) -> &'a mut Tensor {
+fn check(x: &Tensor, op: &Binary, other: OperandRef<'_>) {
     let dtype = result_type(OperandRef::Tensor(x), other);
-    if dtype.category() > x.dtype().category() && !(x.dtype().category() == Category::Float) {
+    if dtype.category() > x.dtype().category() {
         cannot_cast(dtype, x.dtype());
     }
-    if let OperandRef::Tensor(y) = other {
-        let shape = broadcast("", x.shape(), y.shape());
+    if let OperandRef::Tensor(y) = other
+        && y.shape() != x.shape()
+    {
+        let shape = broadcast(op.name, x.shape(), y.shape());
         if shape[..] != *x.shape() {
             bug!("", "output with shape {:?} doesn't match the broadcast shape {:?}", x.shape(), &shape[..]);
         }
     }
-    let out = binary(op, OperandRef::Tensor(x), other).to(x.dtype());
-    *x = out;
+}
+
+/// `x = op(x, other)`: in `x`'s memory if nobody shares it, else in new memory, which spares a copy.
+#[track_caller]
+fn update<'a>(x: &'a mut Tensor, op: &Binary, other: OperandRef<'_>) -> &'a mut Tensor {
+    check(x, op, other);
+    let unique = Arc::strong_count(x.storage()) == 1 && x.is_contiguous();
+    match x.dtype() {
+        DType::F32 if unique => in_place::<f32>(x, op.cost, op.f32, other),
+        DType::F64 if unique => in_place::<f64>(x, op.cost, op.f64, other),
+        dtype => *x = binary(op, OperandRef::Tensor(x), other).to(dtype),
+    }
     x
+}
+
+fn in_place<T: Element>(x: &mut Tensor, cost: usize, kernel: Zip<T, T>, other: OperandRef<'_>) {
+    let number = match other {
+        OperandRef::Scalar(s) => Some(s),
+        OperandRef::Tensor(t) if t.rank() == 0 => Some(t.scalar_at(t.layout().offset())),
+        OperandRef::Tensor(_) => None,
+    };
+    if let Some(number) = number {
+        let number: T = number.to();
+        return par::chunks(x.as_mut_slice::<T>(), 1, cost, |_, out| map::number_in_place(number, out, kernel));
+    }
+    let y = other.to_tensor(T::DTYPE);
+    let layout = y.layout().expand(x.shape()).expect("checked to broadcast");
+    let shape = Shape::from_slice(x.shape());
+    map::run(&shape, [(y.data::<T>(), &layout)], x.as_mut_slice(), cost, &|[y], out| map::zip_in_place(y, out, kernel));
+}
+
+fn add_scaled<T: Math>(x: &mut Tensor, alpha: T, y: &Tensor) {
+    let layout = y.layout().expand(x.shape()).expect("checked to broadcast");
+    let shape = Shape::from_slice(x.shape());
+    map::run(&shape, [(y.data::<T>(), &layout)], x.as_mut_slice(), 1, &|[y], out| map::add_scaled(alpha, y, out));
 }

@@ -1,6 +1,7 @@
 //! Functions of one tensor, element by element: one table row each.
 
 use crate::cpu::elementary::TURN_LIMIT;
+use crate::cpu::half;
 use crate::cpu::map::{self, Map, UnaryOp, map, map_int};
 use crate::cpu::math::{Int, Math, Plain};
 use crate::shape::Axes;
@@ -212,10 +213,10 @@ fn apply(op: &Unary, x: &Tensor, p: [f64; 2]) -> Tensor {
         (DType::F64, _) => elementwise(x, 2 * op.cost, &|[x], out| (op.f64)(x, out, p)),
         (DType::F32, _) => elementwise(x, op.cost, &|[x], out| (op.f32)(x, out, narrow)),
         (DType::F16, _) => elementwise(x, op.cost + 1, &|[x], out| {
-            map::half_map::<crate::f16>(x, out, |x, out| (op.f32)(x, out, narrow));
+            half::half_map::<crate::f16>(x, out, |x, out| (op.f32)(x, out, narrow));
         }),
         (DType::BF16, _) => elementwise(x, op.cost + 1, &|[x], out| {
-            map::half_map::<crate::bf16>(x, out, |x, out| (op.f32)(x, out, narrow));
+            half::half_map::<crate::bf16>(x, out, |x, out| (op.f32)(x, out, narrow));
         }),
         (DType::I64, Some(ints)) => elementwise(x, op.cost, &|[x], out| (ints.0)(x, out, [0; 2])),
         (DType::I32, Some(ints)) => elementwise(x, op.cost, &|[x], out| (ints.1)(x, out, [0; 2])),
@@ -243,8 +244,8 @@ fn test(x: &Tensor, test32: impl Fn(f32) -> bool + Sync, test64: impl Fn(f64) ->
         DType::F64 => elementwise(x, 1, &|[x]: [&[f64]; 1], out: &mut [bool]| {
             x.iter().zip(out).for_each(|(&x, o)| *o = test64(x));
         }),
-        DType::F16 => elementwise(x, 2, &|[x], out| map::half_test::<crate::f16, _>(x, out, &narrow)),
-        DType::BF16 => elementwise(x, 2, &|[x], out| map::half_test::<crate::bf16, _>(x, out, &narrow)),
+        DType::F16 => elementwise(x, 2, &|[x], out| half::half_test::<crate::f16, _>(x, out, &narrow)),
+        DType::BF16 => elementwise(x, 2, &|[x], out| half::half_test::<crate::bf16, _>(x, out, &narrow)),
         DType::F32 => elementwise(x, 1, &|[x], out| narrow(x, out)),
         _ => test(&x.to(DType::F32), test32, test64),
     }
