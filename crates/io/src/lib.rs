@@ -1,1 +1,117 @@
-//! Placeholder.
+//! Reads and writes PyTorch checkpoints and safetensors: safely, atomically, with nothing but tensors around it.
+//!
+//! A pickle is read by an allow-list and never executed. Nothing that a file says sizes an allocation before it is
+//! checked against the file. Loading is all or nothing; saving replaces a file whole or leaves it as it was.
+//!
+//! # Examples
+//! ```
+//! use wengert_io::tensor::{StateDict, Tensor, Value};
+//! let mut state = StateDict::new();
+//! state.insert("weight", Tensor::from_vec(vec![1.0f32, 2.0], [2]));
+//! let checkpoint = Value::dict([("model", Value::from(state)), ("epoch", Value::from(3))]);
+//! // What torch.save writes, and torch.load(weights_only=True) reads.
+//! let bytes = wengert_io::to_bytes(&checkpoint)?;
+//! let loaded = wengert_io::from_bytes(&bytes)?;
+//! assert_eq!(loaded.get("epoch").and_then(Value::as_int), Some(3));
+//! assert_eq!(loaded.get("model").and_then(Value::to_state_dict).unwrap()["weight"].to_vec::<f32>(), [1.0, 2.0]);
+//! # Ok::<(), wengert_io::Error>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod atomic;
+mod error;
+mod format;
+mod safetensors;
+mod source;
+mod torch;
+
+pub use error::Error;
+pub use wengert_tensor as tensor;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use wengert_tensor::{StateDict, Value};
+
+/// Loads a checkpoint; its format (torch zip, torch before 1.6, safetensors) is found from the content.
+///
+/// Tensors that share memory in the file share it here. Devices in the file are ignored: everything is on the CPU.
+///
+/// # Errors
+/// If the file cannot be read, is damaged, or holds something that is no data, with the place and what to do.
+pub fn load(path: impl AsRef<Path>) -> Result<Value, Error> {
+    let path = path.as_ref();
+    let file = source::FileSource::open(path).map_err(|e| Error::io(path, e))?;
+    format::load(&file, path.extension().and_then(|e| e.to_str())).map_err(|e| e.in_file(path))
+}
+
+/// Loads a checkpoint from memory; see [`load`].
+///
+/// # Errors
+/// As [`load`].
+pub fn from_bytes(bytes: &[u8]) -> Result<Value, Error> {
+    format::load(&source::Bytes(bytes), None)
+}
+
+/// Loads a file whose whole content is a state dict.
+///
+/// # Errors
+/// As [`load`], and if the content is something else, which the error describes.
+pub fn load_state_dict(path: impl AsRef<Path>) -> Result<StateDict, Error> {
+    let path = path.as_ref();
+    let value = load(path)?;
+    value.to_state_dict().ok_or_else(|| Error::not_a_state_dict(&value).in_file(path))
+}
+
+/// Saves data: as safetensors if the path ends so, else as `torch.save` does. Replaces the file whole or not at all.
+///
+/// # Errors
+/// If the data cannot be held by the format or the file cannot be written; an existing file is then as it was.
+pub fn save(path: impl AsRef<Path>, value: impl Into<Value>) -> Result<(), Error> {
+    let path = path.as_ref();
+    let value = value.into();
+    let extension = path.extension().and_then(|e| e.to_str());
+    let write = format::writer(extension);
+    atomic::replace(path, |file| write(&value, file, &torch::archive_name(path))).map_err(|e| e.in_file(path))
+}
+
+/// The bytes that [`save`] would write for a `.pt` file.
+///
+/// # Errors
+/// If the format cannot hold the data.
+pub fn to_bytes(value: &Value) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    torch::write::write(value, &mut bytes, "archive")?;
+    Ok(bytes)
+}
+
+/// Writes data as `torch.save` does to any stream.
+///
+/// # Errors
+/// If the format cannot hold the data or the stream fails.
+pub fn write_to(value: &Value, mut stream: impl Write) -> Result<(), Error> {
+    torch::write::write(value, &mut stream, "archive")
+}
+
+/// Saves a state dict as safetensors with text metadata. Replaces the file whole or not at all.
+///
+/// # Errors
+/// If the file cannot be written; an existing file is then as it was.
+pub fn save_safetensors(
+    path: impl AsRef<Path>,
+    state: &StateDict,
+    metadata: &BTreeMap<String, String>,
+) -> Result<(), Error> {
+    let path = path.as_ref();
+    atomic::replace(path, |file| safetensors::write(state, metadata, file)).map_err(|e| e.in_file(path))
+}
+
+/// Loads a safetensors file with its text metadata.
+///
+/// # Errors
+/// If the file cannot be read or breaks the format's rules.
+pub fn load_safetensors(path: impl AsRef<Path>) -> Result<(StateDict, BTreeMap<String, String>), Error> {
+    let path = path.as_ref();
+    let file = source::FileSource::open(path).map_err(|e| Error::io(path, e))?;
+    safetensors::read(&file).map_err(|e| e.in_file(path))
+}

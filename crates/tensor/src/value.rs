@@ -253,6 +253,12 @@ value_from! {
     (), |_x| Value::None;
 }
 
+impl From<&Value> for Value {
+    fn from(value: &Value) -> Value {
+        value.clone()
+    }
+}
+
 impl From<StateDict> for Value {
     /// An OrderedDict with `_metadata`, as `Module.state_dict()` gives.
     fn from(state: StateDict) -> Value {

@@ -1,0 +1,222 @@
+//! From a pickle's graph to values: storages are read once each, tensors share them, nesting and size are bounded.
+
+use super::global::Global;
+use super::pickle::{Graph, Id, Node, StorageRef, TensorNode};
+use crate::Error;
+use std::collections::HashMap;
+use std::sync::Arc;
+use wengert_tensor::{Dict, DictKind, Storage, Tensor, Value};
+
+/// The deepest nesting of containers. Checkpoints have some five levels; recursion below is bounded by this.
+const MAX_DEPTH: usize = 256;
+/// Logical bytes of one tensor: a stride of 0 can claim any number over four bytes.
+const MAX_LOGICAL_BYTES: u64 = 1 << 40;
+
+/// The byte order of a file.
+#[derive(Clone, Copy)]
+pub(crate) enum Order {
+    Little,
+    Big,
+}
+
+impl Order {
+    /// Swaps elements of `size` bytes if the machine's order is the other one.
+    pub(crate) fn to_native(self, bytes: &mut [u8], size: usize) {
+        let same = matches!(self, Order::Little) == cfg!(target_endian = "little");
+        if !same && size > 1 {
+            bytes.chunks_exact_mut(size).for_each(<[u8]>::reverse);
+        }
+    }
+}
+
+/// Where storages come from.
+pub(crate) trait Storages {
+    /// Reads one; it is asked once per key.
+    fn load(&mut self, request: &StorageRef) -> Result<Arc<Storage>, Error>;
+}
+
+/// Turns nodes into values.
+pub(crate) struct Builder<'a> {
+    graph: &'a Graph,
+    source: &'a mut dyn Storages,
+    storages: Vec<Option<Arc<Storage>>>,
+    /// Nodes that may still be expanded: a shared list counts each time, so that nested sharing cannot explode.
+    budget: usize,
+}
+
+impl<'a> Builder<'a> {
+    pub(crate) fn new(graph: &'a Graph, source: &'a mut dyn Storages) -> Builder<'a> {
+        let budget = 100_000 + 8 * graph.nodes.len();
+        Builder { graph, source, storages: vec![None; graph.storages.len()], budget }
+    }
+
+    /// The value of a node.
+    pub(crate) fn value(&mut self, root: Id) -> Result<Value, Error> {
+        // Descriptions are checked before any data is read.
+        for node in &self.graph.nodes {
+            if let Node::Tensor(tensor) = node {
+                self.check(tensor)?;
+            }
+        }
+        self.expand(root, 0)
+    }
+
+    fn check(&self, tensor: &TensorNode) -> Result<(), Error> {
+        let stored = &self.graph.storages[tensor.storage];
+        let fail = |what: String| Err(Error::corrupt(format!("a tensor of storage '{}'", stored.key), what));
+        let size = stored.dtype()?.size() as u64;
+        let len = if stored.untyped_as.is_some() {
+            if stored.numel % size != 0 {
+                return fail(format!("{} bytes are no whole number of elements", stored.numel));
+            }
+            stored.numel / size
+        } else {
+            stored.numel
+        };
+        let numel = tensor.shape.iter().try_fold(1u64, |a, &s| a.checked_mul(s.max(1)));
+        let logical = numel.and_then(|n| n.checked_mul(size)).filter(|&b| b < MAX_LOGICAL_BYTES);
+        if logical.is_none() {
+            return fail(format!("shape {:?} is absurdly large", tensor.shape));
+        }
+        let empty = tensor.shape.contains(&0);
+        let reach = tensor.shape.iter().zip(&tensor.strides).try_fold(tensor.offset, |at, (&size, &stride)| {
+            at.checked_add(size.saturating_sub(1).checked_mul(stride)?)
+        });
+        let inside = if empty { tensor.offset <= len } else { reach.is_some_and(|last| last < len) };
+        if !inside {
+            return fail(format!(
+                "shape {:?}, strides {:?} and offset {} reach outside its {len} elements",
+                tensor.shape, tensor.strides, tensor.offset
+            ));
+        }
+        Ok(())
+    }
+
+    fn expand(&mut self, id: Id, depth: usize) -> Result<Value, Error> {
+        if depth > MAX_DEPTH {
+            let what = format!("nested more than {MAX_DEPTH} deep, or containing itself");
+            return Err(Error::corrupt("pickle", what));
+        }
+        self.budget = match self.budget.checked_sub(1) {
+            Some(rest) => rest,
+            None => return Err(Error::corrupt("pickle", "shared parts that expand beyond all measure")),
+        };
+        let graph = self.graph;
+        Ok(match &graph.nodes[id as usize] {
+            Node::None => Value::None,
+            Node::Bool(x) => Value::Bool(*x),
+            Node::Int(x) => Value::Int(*x),
+            Node::BigInt(x) => Value::BigInt(x.clone()),
+            Node::Float(x) => Value::Float(*x),
+            Node::Complex(re, im) => Value::Complex(*re, *im),
+            Node::Str(x) => Value::Str(x.clone()),
+            Node::Bytes(x) => Value::Bytes(x.clone()),
+            Node::ByteArray(x) => Value::ByteArray(x.clone()),
+            Node::Size(x) => Value::Size(x.clone()),
+            Node::Device(x) => Value::Device(x.clone()),
+            Node::List(items) => Value::List(self.all(items, depth)?),
+            Node::Tuple(items) => Value::Tuple(self.all(items, depth)?),
+            Node::Set(items) => Value::Set(self.all(items, depth)?),
+            Node::Dict { kind, items, attributes } => Value::Dict(self.dict(*kind, items, *attributes, depth)?),
+            Node::Global(Global::Dtype(item)) => Value::DType(item.name.to_owned()),
+            Node::Global(other) => return Err(Error::corrupt("pickle", format!("{other:?} where data should be"))),
+            Node::Storage { .. } => {
+                return Err(Error::Unsupported {
+                    what: "a storage without a tensor".to_owned(),
+                    advice: "save the tensor itself",
+                });
+            }
+            Node::Tensor(node) => {
+                let tensor = self.tensor(node)?;
+                match node.parameter || node.requires_grad {
+                    false => Value::Tensor(tensor),
+                    true => Value::Grad { tensor, parameter: node.parameter, requires_grad: node.requires_grad },
+                }
+            }
+        })
+    }
+
+    fn all(&mut self, items: &[Id], depth: usize) -> Result<Vec<Value>, Error> {
+        items.iter().map(|&item| self.expand(item, depth + 1)).collect()
+    }
+
+    fn dict(
+        &mut self,
+        kind: DictKind,
+        items: &[(Id, Id)],
+        attributes: Option<Id>,
+        depth: usize,
+    ) -> Result<Dict, Error> {
+        let mut out = Dict { kind, ..Dict::default() };
+        let mut places: HashMap<String, usize> = HashMap::new();
+        for &(key, value) in items {
+            // As in Python: an equal key keeps its place and takes the new value.
+            let name = self.key(key, 0)?;
+            let value = self.expand(value, depth + 1)?;
+            match places.get(&name) {
+                Some(&place) => out.entries[place].1 = value,
+                None => {
+                    places.insert(name, out.entries.len());
+                    let key = self.expand(key, depth + 1)?;
+                    out.entries.push((key, value));
+                }
+            }
+        }
+        if let Some(attributes) = attributes
+            && let Value::Dict(found) = self.expand(attributes, depth + 1)?
+        {
+            for (key, value) in found.entries {
+                if let Value::Str(name) = key {
+                    out.attributes.push((name, value));
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    /// A text that two keys share if and only if Python finds them equal.
+    fn key(&self, id: Id, depth: usize) -> Result<String, Error> {
+        Ok(match &self.graph.nodes[id as usize] {
+            Node::None => "none".to_owned(),
+            Node::Bool(x) => format!("n{}", *x as i64),
+            Node::Int(x) => format!("n{x}"),
+            Node::Float(x) if x.fract() == 0.0 && x.abs() < 9e15 => format!("n{}", *x as i64),
+            Node::Float(x) => format!("f{:016x}", x.to_bits()),
+            Node::BigInt(x) => format!("i{x:?}"),
+            Node::Str(x) => format!("s{x}"),
+            Node::Bytes(x) => format!("b{x:?}"),
+            Node::Tuple(items) if depth < 8 => {
+                let mut parts = String::from("(");
+                for &item in items {
+                    let part = self.key(item, depth + 1)?;
+                    parts.push_str(&format!("{}:{part}", part.len()));
+                }
+                parts
+            }
+            Node::Global(Global::Dtype(item)) => format!("d{}", item.name),
+            Node::Device(x) => format!("v{x}"),
+            Node::Size(x) => format!("z{x:?}"),
+            _ => return Err(Error::corrupt("pickle", "a dict with a key that cannot be one")),
+        })
+    }
+
+    fn tensor(&mut self, node: &TensorNode) -> Result<Tensor, Error> {
+        let request = &self.graph.storages[node.storage];
+        let storage = match &self.storages[node.storage] {
+            Some(storage) => storage.clone(),
+            None => {
+                let mut request = request.clone();
+                if let Some(item) = request.untyped_as {
+                    request.numel /= item.size;
+                }
+                let storage = self.source.load(&request)?;
+                self.storages[node.storage] = Some(storage.clone());
+                storage
+            }
+        };
+        let shape: Vec<usize> = node.shape.iter().map(|&s| s as usize).collect();
+        let strides: Vec<isize> = node.strides.iter().map(|&s| isize::try_from(s).unwrap_or(0)).collect();
+        Tensor::from_parts(storage, &shape, &strides, node.offset as usize)
+            .map_err(|e| Error::corrupt(format!("a tensor of storage '{}'", request.key), e.to_string()))
+    }
+}

@@ -1,0 +1,140 @@
+//! The names that a pickle may mention, and what each means here. Nothing else is accepted, nothing is ever called.
+
+use crate::Error;
+use wengert_tensor::DType;
+
+/// The element type of a storage: its name, its size, and the dtype if tensors here have it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Item {
+    pub(crate) name: &'static str,
+    pub(crate) size: u64,
+    pub(crate) dtype: Option<DType>,
+}
+
+/// A name that a pickle may mention.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Global {
+    OrderedDict,
+    Counter,
+    Set,
+    Bytes,
+    ByteArray,
+    Complex,
+    /// `_codecs.encode`, by which Python 2 pickles hold bytes.
+    Encode,
+    Size,
+    Device,
+    /// `torch.serialization._get_layout`.
+    Layout,
+    /// A dtype itself.
+    Dtype(Item),
+    /// A storage class.
+    Storage(Item),
+    RebuildV2,
+    RebuildV3,
+    RebuildParameter,
+    RebuildParameterWithState,
+    RebuildFromType,
+    /// `torch.Tensor`, `torch.nn.parameter.Parameter` or `Buffer`, as the type of a tensor with attributes.
+    TensorClass,
+}
+
+/// Dtypes: PyTorch's name, legacy storage class if there is one, bytes, ours.
+const ITEMS: &[(&str, &str, u64, Option<DType>)] = &[
+    ("float64", "DoubleStorage", 8, Some(DType::F64)),
+    ("float32", "FloatStorage", 4, Some(DType::F32)),
+    ("float16", "HalfStorage", 2, Some(DType::F16)),
+    ("bfloat16", "BFloat16Storage", 2, Some(DType::BF16)),
+    ("int64", "LongStorage", 8, Some(DType::I64)),
+    ("int32", "IntStorage", 4, Some(DType::I32)),
+    ("int16", "ShortStorage", 2, Some(DType::I16)),
+    ("int8", "CharStorage", 1, Some(DType::I8)),
+    ("uint8", "ByteStorage", 1, Some(DType::U8)),
+    ("bool", "BoolStorage", 1, Some(DType::Bool)),
+    ("complex64", "ComplexFloatStorage", 8, None),
+    ("complex128", "ComplexDoubleStorage", 16, None),
+    ("complex32", "", 4, None),
+    ("bcomplex32", "", 4, None),
+    ("uint16", "", 2, None),
+    ("uint32", "", 4, None),
+    ("uint64", "", 8, None),
+    ("float8_e4m3fn", "", 1, None),
+    ("float8_e4m3fnuz", "", 1, None),
+    ("float8_e5m2", "", 1, None),
+    ("float8_e5m2fnuz", "", 1, None),
+    ("float8_e8m0fnu", "", 1, None),
+    ("float4_e2m1fn_x2", "", 1, None),
+];
+
+/// Bytes without a dtype.
+pub(crate) const UNTYPED: Item = Item { name: "untyped", size: 1, dtype: None };
+
+fn item(row: &'static (&'static str, &'static str, u64, Option<DType>)) -> Item {
+    Item { name: row.0, size: row.2, dtype: row.3 }
+}
+
+/// The class name of a dtype's storage, for writing.
+pub(crate) fn storage_class(dtype: DType) -> &'static str {
+    ITEMS.iter().find(|row| row.3 == Some(dtype)).expect("every dtype has a storage class").1
+}
+
+/// What a name means.
+pub(crate) fn resolve(module: &str, name: &str) -> Result<Global, Error> {
+    Ok(match (module, name) {
+        ("collections", "OrderedDict") => Global::OrderedDict,
+        ("collections", "Counter") => Global::Counter,
+        ("__builtin__" | "builtins", "set") => Global::Set,
+        ("__builtin__" | "builtins", "bytes") => Global::Bytes,
+        ("__builtin__" | "builtins", "bytearray") => Global::ByteArray,
+        ("__builtin__" | "builtins", "complex") => Global::Complex,
+        ("_codecs", "encode") => Global::Encode,
+        ("torch", "Size") => Global::Size,
+        ("torch", "device") => Global::Device,
+        ("torch.serialization", "_get_layout") => Global::Layout,
+        ("torch._utils", "_rebuild_tensor_v2") => Global::RebuildV2,
+        ("torch._utils", "_rebuild_tensor_v3") => Global::RebuildV3,
+        ("torch._utils", "_rebuild_parameter") => Global::RebuildParameter,
+        ("torch._utils", "_rebuild_parameter_with_state") => Global::RebuildParameterWithState,
+        ("torch._tensor", "_rebuild_from_type_v2") => Global::RebuildFromType,
+        ("torch", "Tensor") | ("torch.nn.parameter", "Parameter" | "Buffer") => Global::TensorClass,
+        ("torch.storage", "UntypedStorage") | ("torch", "UntypedStorage") => Global::Storage(UNTYPED),
+        ("torch" | "torch.cuda", _) => {
+            let storage = ITEMS.iter().find(|row| !row.1.is_empty() && row.1 == name);
+            let dtype = ITEMS.iter().find(|row| module == "torch" && row.0 == name);
+            match (storage, dtype) {
+                (Some(row), _) => Global::Storage(item(row)),
+                (None, Some(row)) => Global::Dtype(item(row)),
+                (None, None) => return Err(refuse(module, name)),
+            }
+        }
+        _ => return Err(refuse(module, name)),
+    })
+}
+
+/// The error for a name that is not on the list: what it is, and what to do.
+fn refuse(module: &str, name: &str) -> Error {
+    let what = |kind: &str| format!("{kind} ({module}.{name})");
+    let (what, advice) = if module.starts_with("numpy") {
+        (what("a numpy object"), "convert it before saving, with float(x) or x.item() or torch.from_numpy(x)")
+    } else if name.contains("sparse") {
+        (what("a sparse tensor"), "save x.to_dense()")
+    } else if name.contains("qtensor") || name.starts_with('Q') && name.ends_with("Storage") {
+        (what("a quantized tensor, a qtensor"), "save x.dequantize()")
+    } else if name.contains("meta") && module.starts_with("torch") {
+        (what("a meta tensor"), "it has no data; materialise the model before saving it")
+    } else if name.contains("nested") && module.starts_with("torch") {
+        (what("a nested tensor"), "save its parts as a list")
+    } else if module.starts_with("torch.nn") || module == "__main__" {
+        (what("an object of a class, as in a whole-model save"), "save model.state_dict() instead of the model")
+    } else if module.starts_with("torch.optim") {
+        (what("an optimizer object"), "save optimizer.state_dict()")
+    } else if module.starts_with("torch.distributed") {
+        (what("a distributed tensor"), "gather it before saving")
+    } else {
+        (
+            what("an object"),
+            "checkpoints hold tensors, numbers, text, lists, tuples, sets and dicts; nothing else is read",
+        )
+    };
+    Error::Unsupported { what, advice }
+}

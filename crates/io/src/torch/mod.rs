@@ -1,0 +1,89 @@
+//! PyTorch's own formats: the zip archive of 1.6 and later, and the stream of before.
+
+pub(crate) mod build;
+pub(crate) mod global;
+pub(crate) mod legacy;
+pub(crate) mod pickle;
+pub(crate) mod write;
+pub(crate) mod zip;
+
+use crate::Error;
+use crate::source::Source;
+use build::{Builder, Order, Storages};
+use std::path::Path;
+use std::sync::Arc;
+use wengert_tensor::{Storage, Value};
+use zip::Archive;
+
+/// The folder inside the archive, as `torch.save` names it: the file's name without its last ending.
+pub(crate) fn archive_name(path: &Path) -> String {
+    match path.file_stem().and_then(|stem| stem.to_str()) {
+        Some(stem) if stem.is_ascii() && !stem.starts_with('.') => stem.to_owned(),
+        _ => "archive".to_owned(),
+    }
+}
+
+/// Reads a zip archive.
+pub(crate) fn load_zip(source: &dyn Source) -> Result<Value, Error> {
+    let archive = Archive::open(source)?;
+    if archive.size("constants.pkl").is_some() {
+        return Err(Error::Unsupported {
+            what: "a TorchScript archive".to_owned(),
+            advice: "it holds a program; in Python, load it with torch.jit.load and save its state_dict()",
+        });
+    }
+    let Some(pickle) = archive.read("data.pkl")? else {
+        return Err(Error::corrupt("archive", "it has no record data.pkl, so torch.save did not write it"));
+    };
+    check_version(&archive)?;
+    let order = match archive.read("byteorder")?.as_deref() {
+        None | Some(b"little") => Order::Little,
+        Some(b"big") => Order::Big,
+        Some(_) => return Err(Error::corrupt("record byteorder", "it is neither 'little' nor 'big'")),
+    };
+    let (graph, root, _) = pickle::parse(&pickle, 0, pickle::Dialect::Zip)?;
+    Builder::new(&graph, &mut Records { archive: &archive, order }).value(root)
+}
+
+fn check_version(archive: &Archive<'_>) -> Result<(), Error> {
+    let text = archive.read("version")?.unwrap_or_default();
+    let version = std::str::from_utf8(&text).ok().and_then(|t| t.trim().parse::<u32>().ok());
+    match version {
+        Some(1..=10) => Ok(()),
+        Some(other) => Err(Error::Unsupported {
+            what: format!("version {other} of PyTorch's file format"),
+            advice: "versions 1 to 10 are known; save it with PyTorch 2.x",
+        }),
+        None => Err(Error::corrupt("record version", "it is missing or no number")),
+    }
+}
+
+/// Storages as records `data/KEY`.
+struct Records<'a, 'b> {
+    archive: &'a Archive<'b>,
+    order: Order,
+}
+
+impl Storages for Records<'_, '_> {
+    fn load(&mut self, request: &pickle::StorageRef) -> Result<Arc<Storage>, Error> {
+        let record = format!("data/{}", request.key);
+        let place = || format!("record {record}");
+        let size = self
+            .archive
+            .size(&record)
+            .ok_or_else(|| Error::corrupt(place(), "a tensor needs it, but it is missing"))?;
+        let dtype = request.dtype()?;
+        let expected = request.numel.checked_mul(dtype.size() as u64);
+        if expected != Some(size) {
+            let what = format!("it has {size} bytes, but {} elements of {dtype} are expected", request.numel);
+            return Err(Error::corrupt(place(), what));
+        }
+        let order = self.order;
+        let storage = Storage::from_bytes_with(dtype, request.numel as usize, |out| {
+            self.archive.read_into(&record, out)?;
+            order.to_native(out, dtype.size());
+            Ok::<(), Error>(())
+        })?;
+        Ok(Arc::new(storage))
+    }
+}

@@ -1,0 +1,650 @@
+//! The pickle machine: opcodes to a graph of nodes in an arena, by an allow-list, without calling anything.
+//!
+//! Nodes refer to each other by number, so that a shared container that is filled later stays shared, a cycle cannot
+//! leak, and dropping the graph does not recurse. Every opcode makes at most one node: the arena is linear in the input.
+
+use super::global::{Global, Item, UNTYPED, resolve};
+use crate::Error;
+use std::collections::HashMap;
+use wengert_tensor::{DType, DictKind};
+
+/// The number of a node.
+pub(crate) type Id = u32;
+
+/// Which persistent ids a stream has.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Dialect {
+    /// Five fields, in an archive.
+    Zip,
+    /// Six fields, in a stream of before 1.6.
+    Legacy,
+    /// None: numbers, texts and lists only.
+    Plain,
+}
+
+/// A storage that tensors refer to.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct StorageRef {
+    pub(crate) key: String,
+    pub(crate) item: Item,
+    /// Elements of `item`.
+    pub(crate) numel: u64,
+    /// What the bytes of an untyped storage are, known from the tensors that use it.
+    pub(crate) untyped_as: Option<Item>,
+}
+
+impl StorageRef {
+    /// The dtype of its elements.
+    pub(crate) fn dtype(&self) -> Result<DType, Error> {
+        let item = self.untyped_as.unwrap_or(self.item);
+        item.dtype.ok_or_else(|| Error::Unsupported {
+            what: format!("dtype torch.{}", item.name),
+            advice: "convert the tensor to one of float64 float32 float16 bfloat16 int64 int32 int16 int8 uint8 bool",
+        })
+    }
+}
+
+/// A tensor's description.
+#[derive(Clone, Debug)]
+pub(crate) struct TensorNode {
+    /// Index into the graph's storages.
+    pub(crate) storage: usize,
+    /// Elements before the storage's own first one, for views of legacy files.
+    pub(crate) offset: u64,
+    pub(crate) shape: Vec<u64>,
+    pub(crate) strides: Vec<u64>,
+    pub(crate) requires_grad: bool,
+    pub(crate) parameter: bool,
+}
+
+/// A value of the graph.
+#[derive(Clone, Debug)]
+pub(crate) enum Node {
+    None,
+    Bool(bool),
+    Int(i64),
+    BigInt(Vec<u8>),
+    Float(f64),
+    Complex(f64, f64),
+    Str(String),
+    Bytes(Vec<u8>),
+    ByteArray(Vec<u8>),
+    List(Vec<Id>),
+    Tuple(Vec<Id>),
+    Set(Vec<Id>),
+    Dict {
+        kind: DictKind,
+        items: Vec<(Id, Id)>,
+        attributes: Option<Id>,
+    },
+    Global(Global),
+    /// A storage; `start` is where a legacy view begins.
+    Storage {
+        index: usize,
+        start: u64,
+    },
+    Tensor(TensorNode),
+    Size(Vec<usize>),
+    Device(String),
+}
+
+/// The nodes of a pickle.
+pub(crate) struct Graph {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) storages: Vec<StorageRef>,
+}
+
+/// Reads one pickle: the graph, its root, and where the next byte is.
+pub(crate) fn parse(bytes: &[u8], start: usize, dialect: Dialect) -> Result<(Graph, Id, usize), Error> {
+    let mut machine = Machine {
+        bytes,
+        at: start,
+        dialect,
+        graph: Graph { nodes: Vec::new(), storages: Vec::new() },
+        stack: Vec::new(),
+        marks: Vec::new(),
+        memo: HashMap::new(),
+        keys: HashMap::new(),
+    };
+    let root = machine.run().map_err(|error| match error {
+        Stop::At(what) => Error::corrupt(format!("pickle, byte {}", machine.at), what),
+        Stop::Because(error) => error,
+    })?;
+    Ok((machine.graph, root, machine.at))
+}
+
+/// Why the machine stopped early.
+enum Stop {
+    /// The bytes make no sense here.
+    At(String),
+    /// They do, but name something that is not supported.
+    Because(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Stop {
+        Stop::Because(error)
+    }
+}
+
+fn bad<T>(what: impl Into<String>) -> Result<T, Stop> {
+    Err(Stop::At(what.into()))
+}
+
+struct Machine<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    dialect: Dialect,
+    graph: Graph,
+    stack: Vec<Id>,
+    /// Heights of the stack at which marks lie.
+    marks: Vec<usize>,
+    memo: HashMap<u32, Id>,
+    /// Storages by key.
+    keys: HashMap<String, usize>,
+}
+
+impl Machine<'_> {
+    fn take(&mut self, len: usize) -> Result<&[u8], Stop> {
+        let end = self.at.checked_add(len).filter(|&end| end <= self.bytes.len());
+        let Some(end) = end else { return bad("the pickle ends too early") };
+        let part = &self.bytes[self.at..end];
+        self.at = end;
+        Ok(part)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Stop> {
+        Ok(self.take(N)?.try_into().expect("as many bytes as asked"))
+    }
+
+    fn byte(&mut self) -> Result<u8, Stop> {
+        Ok(self.array::<1>()?[0])
+    }
+
+    fn line(&mut self) -> Result<String, Stop> {
+        // Names of classes are short; a line without end must not be searched again and again.
+        let rest = &self.bytes[self.at..self.bytes.len().min(self.at + 1024)];
+        let Some(len) = rest.iter().position(|&b| b == b'\n') else { return bad("a name without end") };
+        let text = std::str::from_utf8(&rest[..len]).map(str::to_owned);
+        self.at += len + 1;
+        text.or_else(|_| bad("a name that is not UTF-8"))
+    }
+
+    fn text(&mut self, len: usize) -> Result<String, Stop> {
+        let text = std::str::from_utf8(self.take(len)?).map(str::to_owned);
+        text.or_else(|_| bad("text that is not UTF-8"))
+    }
+
+    fn push(&mut self, node: Node) -> Id {
+        let id = self.graph.nodes.len() as Id;
+        self.graph.nodes.push(node);
+        self.stack.push(id);
+        id
+    }
+
+    fn floor(&self) -> usize {
+        self.marks.last().copied().unwrap_or(0)
+    }
+
+    fn pop(&mut self) -> Result<Id, Stop> {
+        if self.stack.len() <= self.floor() {
+            return bad("the stack is empty");
+        }
+        Ok(self.stack.pop().expect("above the floor"))
+    }
+
+    fn top(&self) -> Result<Id, Stop> {
+        match self.stack.last() {
+            Some(&id) if self.stack.len() > self.floor() => Ok(id),
+            _ => bad("the stack is empty"),
+        }
+    }
+
+    fn pop_mark(&mut self) -> Result<Vec<Id>, Stop> {
+        let Some(height) = self.marks.pop() else { return bad("there is no mark") };
+        Ok(self.stack.split_off(height))
+    }
+
+    fn node(&self, id: Id) -> &Node {
+        &self.graph.nodes[id as usize]
+    }
+
+    fn run(&mut self) -> Result<Id, Stop> {
+        loop {
+            match self.byte()? {
+                0x80 => match self.byte()? {
+                    2 | 3 => {}
+                    other => {
+                        return Err(Stop::Because(Error::Unsupported {
+                            what: format!("pickle protocol {other}"),
+                            advice: "save it with torch.save's default protocol",
+                        }));
+                    }
+                },
+                b'.' => {
+                    let root = self.pop()?;
+                    if !self.stack.is_empty() || !self.marks.is_empty() {
+                        return bad("values are left over at its end");
+                    }
+                    return Ok(root);
+                }
+                b'c' => {
+                    let (module, name) = (self.line()?, self.line()?);
+                    let global = resolve(&module, &name)?;
+                    self.push(Node::Global(global));
+                }
+                b'q' => {
+                    let index = self.byte()? as u32;
+                    self.memo.insert(index, self.top()?);
+                }
+                b'r' => {
+                    let index = u32::from_le_bytes(self.array()?);
+                    self.memo.insert(index, self.top()?);
+                }
+                b'h' => {
+                    let index = self.byte()? as u32;
+                    self.recall(index)?;
+                }
+                b'j' => {
+                    let index = u32::from_le_bytes(self.array()?);
+                    self.recall(index)?;
+                }
+                b'(' => self.marks.push(self.stack.len()),
+                b')' => drop(self.push(Node::Tuple(Vec::new()))),
+                b't' => {
+                    let items = self.pop_mark()?;
+                    self.push(Node::Tuple(items));
+                }
+                op @ 0x85..=0x87 => {
+                    let mut items = Vec::new();
+                    for _ in 0..op - 0x84 {
+                        items.push(self.pop()?);
+                    }
+                    items.reverse();
+                    self.push(Node::Tuple(items));
+                }
+                b']' => drop(self.push(Node::List(Vec::new()))),
+                b'a' => {
+                    let item = self.pop()?;
+                    self.append(vec![item])?;
+                }
+                b'e' => {
+                    let items = self.pop_mark()?;
+                    self.append(items)?;
+                }
+                b'}' => drop(self.push(Node::Dict { kind: DictKind::Plain, items: Vec::new(), attributes: None })),
+                b's' => {
+                    let (value, key) = (self.pop()?, self.pop()?);
+                    self.set_items(vec![key, value])?;
+                }
+                b'u' => {
+                    let items = self.pop_mark()?;
+                    self.set_items(items)?;
+                }
+                0x8f => drop(self.push(Node::Set(Vec::new()))),
+                b'N' => drop(self.push(Node::None)),
+                0x88 => drop(self.push(Node::Bool(true))),
+                0x89 => drop(self.push(Node::Bool(false))),
+                b'K' => {
+                    let value = self.byte()? as i64;
+                    self.push(Node::Int(value));
+                }
+                b'M' => {
+                    let value = u16::from_le_bytes(self.array()?) as i64;
+                    self.push(Node::Int(value));
+                }
+                b'J' => {
+                    let value = i32::from_le_bytes(self.array()?) as i64;
+                    self.push(Node::Int(value));
+                }
+                0x8a => {
+                    let len = self.byte()? as usize;
+                    self.long(len)?;
+                }
+                0x8b => {
+                    let len = u32::from_le_bytes(self.array()?) as usize;
+                    self.long(len)?;
+                }
+                b'G' => {
+                    let value = f64::from_be_bytes(self.array()?);
+                    self.push(Node::Float(value));
+                }
+                b'X' => {
+                    let len = u32::from_le_bytes(self.array()?) as usize;
+                    let text = self.text(len)?;
+                    self.push(Node::Str(text));
+                }
+                // Texts of Python 2.
+                b'U' => {
+                    let len = self.byte()? as usize;
+                    let text = self.text(len)?;
+                    self.push(Node::Str(text));
+                }
+                b'T' => {
+                    let len = u32::from_le_bytes(self.array()?) as usize;
+                    let text = self.text(len)?;
+                    self.push(Node::Str(text));
+                }
+                b'R' => {
+                    let (arguments, function) = (self.pop()?, self.pop()?);
+                    self.call(function, arguments)?;
+                }
+                b'b' => {
+                    let state = self.pop()?;
+                    self.build(state)?;
+                }
+                b'Q' => {
+                    let id = self.pop()?;
+                    self.persistent(id)?;
+                }
+                other => return bad(format!("opcode 0x{other:02x}, which checkpoints do not have")),
+            }
+        }
+    }
+
+    fn recall(&mut self, index: u32) -> Result<(), Stop> {
+        match self.memo.get(&index) {
+            Some(&id) => {
+                self.stack.push(id);
+                Ok(())
+            }
+            None => bad(format!("memo entry {index} was never set")),
+        }
+    }
+
+    fn long(&mut self, len: usize) -> Result<(), Stop> {
+        let bytes = self.take(len)?;
+        let negative = bytes.last().is_some_and(|b| b & 0x80 != 0);
+        let node = if len <= 8 {
+            let mut wide = [if negative { 0xff } else { 0 }; 8];
+            wide[..len].copy_from_slice(bytes);
+            Node::Int(i64::from_le_bytes(wide))
+        } else {
+            Node::BigInt(bytes.to_vec())
+        };
+        self.push(node);
+        Ok(())
+    }
+
+    fn append(&mut self, items: Vec<Id>) -> Result<(), Stop> {
+        let top = self.top()?;
+        match &mut self.graph.nodes[top as usize] {
+            Node::List(list) => {
+                list.extend(items);
+                Ok(())
+            }
+            _ => bad("an item is added to what is no list"),
+        }
+    }
+
+    fn set_items(&mut self, items: Vec<Id>) -> Result<(), Stop> {
+        if items.len() % 2 != 0 {
+            return bad("a dict is given a key without a value");
+        }
+        let top = self.top()?;
+        match &mut self.graph.nodes[top as usize] {
+            Node::Dict { items: pairs, .. } => {
+                pairs.extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1])));
+                Ok(())
+            }
+            _ => bad("an entry is added to what is no dict"),
+        }
+    }
+
+    /// BUILD: attributes of an OrderedDict; those of a tensor are dropped.
+    fn build(&mut self, state: Id) -> Result<(), Stop> {
+        let top = self.top()?;
+        if !matches!(self.node(state), Node::Dict { .. }) {
+            return bad("attributes that are no dict");
+        }
+        match &mut self.graph.nodes[top as usize] {
+            Node::Dict { kind: DictKind::Ordered, attributes, .. } => {
+                *attributes = Some(state);
+                Ok(())
+            }
+            Node::Tensor(_) => Ok(()),
+            _ => bad("attributes are set on what has none"),
+        }
+    }
+
+    fn items(&self, id: Id) -> Result<&[Id], Stop> {
+        match self.node(id) {
+            Node::Tuple(items) => Ok(items),
+            _ => bad("arguments that are no tuple"),
+        }
+    }
+
+    fn string(&self, id: Id) -> Result<&str, Stop> {
+        match self.node(id) {
+            Node::Str(text) => Ok(text),
+            _ => bad("something else where a text should be"),
+        }
+    }
+
+    fn count(&self, id: Id) -> Result<u64, Stop> {
+        match self.node(id) {
+            Node::Int(value) if *value >= 0 => Ok(*value as u64),
+            Node::Int(value) => bad(format!("{value} where a count should be")),
+            _ => bad("something else where a count should be"),
+        }
+    }
+
+    fn counts(&self, id: Id) -> Result<Vec<u64>, Stop> {
+        let items = self.items(id)?;
+        if items.len() > wengert_tensor::MAX_RANK {
+            return bad(format!("{} axes", items.len()));
+        }
+        items.iter().map(|&item| self.count(item)).collect()
+    }
+
+    fn flag(&self, id: Id) -> Result<bool, Stop> {
+        match self.node(id) {
+            Node::Bool(value) => Ok(*value),
+            _ => bad("something else where True or False should be"),
+        }
+    }
+
+    fn float(&self, id: Id) -> Result<f64, Stop> {
+        match self.node(id) {
+            Node::Float(value) => Ok(*value),
+            Node::Int(value) => Ok(*value as f64),
+            _ => bad("something else where a number should be"),
+        }
+    }
+
+    /// REDUCE: what a listed name makes of its arguments.
+    fn call(&mut self, function: Id, arguments: Id) -> Result<(), Stop> {
+        let Node::Global(function) = *self.node(function) else { return bad("a call of what is no function") };
+        let arguments = self.items(arguments)?.to_vec();
+        let node = match (function, &arguments[..]) {
+            (Global::OrderedDict, []) => Node::Dict { kind: DictKind::Ordered, items: Vec::new(), attributes: None },
+            (Global::OrderedDict, &[list]) => {
+                // Python 2 gave the entries as a list of pairs.
+                let Node::List(pairs) = self.node(list) else { return bad("OrderedDict of what is no list") };
+                let pairs = pairs.clone();
+                let mut items = Vec::with_capacity(pairs.len());
+                for pair in pairs {
+                    match self.node(pair) {
+                        Node::Tuple(kv) | Node::List(kv) if kv.len() == 2 => items.push((kv[0], kv[1])),
+                        _ => return bad("OrderedDict of what are no pairs"),
+                    }
+                }
+                Node::Dict { kind: DictKind::Ordered, items, attributes: None }
+            }
+            (Global::Counter, []) => Node::Dict { kind: DictKind::Counter, items: Vec::new(), attributes: None },
+            (Global::Counter, &[dict]) => match self.node(dict) {
+                Node::Dict { items, .. } => {
+                    Node::Dict { kind: DictKind::Counter, items: items.clone(), attributes: None }
+                }
+                _ => return bad("Counter of what is no dict"),
+            },
+            (Global::Set, []) => Node::Set(Vec::new()),
+            (Global::Set, &[list]) => match self.node(list) {
+                Node::List(items) | Node::Tuple(items) => Node::Set(items.clone()),
+                _ => return bad("set of what is no list"),
+            },
+            (Global::Encode, &[text, encoding]) => {
+                let encoding = self.string(encoding)?;
+                if encoding != "latin1" {
+                    return bad(format!("bytes encoded as '{encoding}' instead of latin1"));
+                }
+                let bytes: Option<Vec<u8>> = self.string(text)?.chars().map(|c| u8::try_from(c as u32).ok()).collect();
+                match bytes {
+                    Some(bytes) => Node::Bytes(bytes),
+                    None => return bad("bytes with a character above 255"),
+                }
+            }
+            (Global::Bytes, []) => Node::Bytes(Vec::new()),
+            (Global::ByteArray, []) => Node::ByteArray(Vec::new()),
+            (Global::ByteArray, &[bytes]) => match self.node(bytes) {
+                Node::Bytes(bytes) => Node::ByteArray(bytes.clone()),
+                _ => return bad("bytearray of what are no bytes"),
+            },
+            (Global::Complex, &[re, im]) => Node::Complex(self.float(re)?, self.float(im)?),
+            (Global::Size, &[dims]) => Node::Size(self.counts(dims)?.into_iter().map(|d| d as usize).collect()),
+            (Global::Device, &[kind]) => Node::Device(self.string(kind)?.to_owned()),
+            (Global::Device, &[kind, index]) => Node::Device(format!("{}:{}", self.string(kind)?, self.count(index)?)),
+            (Global::Layout, _) => {
+                return Err(Stop::Because(Error::Unsupported {
+                    what: "a sparse tensor's layout".to_owned(),
+                    advice: "save x.to_dense()",
+                }));
+            }
+            (Global::RebuildV2, &[storage, offset, shape, strides, requires_grad, _hooks, ref rest @ ..])
+                if rest.len() <= 1 =>
+            {
+                self.no_metadata(rest)?;
+                self.tensor(storage, offset, shape, strides, requires_grad, None)?
+            }
+            (Global::RebuildV3, &[storage, offset, shape, strides, requires_grad, _hooks, dtype, ref rest @ ..])
+                if rest.len() <= 1 =>
+            {
+                self.no_metadata(rest)?;
+                let Node::Global(Global::Dtype(item)) = *self.node(dtype) else { return bad("a dtype that is none") };
+                self.tensor(storage, offset, shape, strides, requires_grad, Some(item))?
+            }
+            (Global::RebuildParameter, &[tensor, requires_grad, _hooks])
+            | (Global::RebuildParameterWithState, &[tensor, requires_grad, _hooks, _]) => {
+                let requires_grad = self.flag(requires_grad)?;
+                match self.node(tensor) {
+                    Node::Tensor(inner) => Node::Tensor(TensorNode { requires_grad, parameter: true, ..inner.clone() }),
+                    _ => return bad("a parameter of what is no tensor"),
+                }
+            }
+            (Global::RebuildFromType, &[inner, class, inner_arguments, _state]) => {
+                let known = matches!(self.node(class), Node::Global(Global::TensorClass));
+                let rebuilds = matches!(
+                    self.node(inner),
+                    Node::Global(
+                        Global::RebuildV2
+                            | Global::RebuildV3
+                            | Global::RebuildParameter
+                            | Global::RebuildParameterWithState
+                    )
+                );
+                if !known || !rebuilds {
+                    return bad("a tensor of an unknown class");
+                }
+                return self.call(inner, inner_arguments);
+            }
+            (function, arguments) => return bad(format!("{function:?} with {} arguments", arguments.len())),
+        };
+        self.push(node);
+        Ok(())
+    }
+
+    /// Refuses tensors that are stored negated or conjugated.
+    fn no_metadata(&self, rest: &[Id]) -> Result<(), Stop> {
+        match rest.first().map(|&id| self.node(id)) {
+            None | Some(Node::None) => Ok(()),
+            Some(Node::Dict { items, .. }) if items.is_empty() => Ok(()),
+            Some(Node::Dict { .. }) => Err(Stop::Because(Error::Unsupported {
+                what: "a tensor with a lazy conjugate or negation".to_owned(),
+                advice: "save x.resolve_conj().resolve_neg()",
+            })),
+            Some(_) => bad("tensor metadata that is no dict"),
+        }
+    }
+
+    fn tensor(
+        &mut self,
+        storage: Id,
+        offset: Id,
+        shape: Id,
+        strides: Id,
+        grad: Id,
+        dtype: Option<Item>,
+    ) -> Result<Node, Stop> {
+        let Node::Storage { index, start } = *self.node(storage) else { return bad("a tensor without a storage") };
+        let (shape, strides) = (self.counts(shape)?, self.counts(strides)?);
+        if shape.len() != strides.len() {
+            return bad(format!("{} sizes but {} strides", shape.len(), strides.len()));
+        }
+        let offset = self.count(offset)?.checked_add(start);
+        let Some(offset) = offset else { return bad("an offset beyond all storages") };
+        let requires_grad = self.flag(grad)?;
+        let stored = &mut self.graph.storages[index];
+        match (stored.item == UNTYPED, dtype) {
+            (false, None) => {}
+            (true, Some(item)) if stored.untyped_as.is_none_or(|old| old == item) => stored.untyped_as = Some(item),
+            _ => return bad("a storage that is used with two dtypes, or none"),
+        }
+        Ok(Node::Tensor(TensorNode { storage: index, offset, shape, strides, requires_grad, parameter: false }))
+    }
+
+    /// BINPERSID: a storage.
+    fn persistent(&mut self, id: Id) -> Result<(), Stop> {
+        let fields = self.items(id)?.to_vec();
+        let kind = match fields.first() {
+            Some(&first) => self.string(first)?.to_owned(),
+            None => return bad("an empty persistent id"),
+        };
+        if kind == "module" && self.dialect == Dialect::Legacy {
+            return Err(Stop::Because(Error::Unsupported {
+                what: "a whole-model save".to_owned(),
+                advice: "save model.state_dict() instead of the model",
+            }));
+        }
+        let (class, key, numel, view) = match (self.dialect, &fields[1..]) {
+            (Dialect::Zip, &[class, key, _location, numel]) => (class, key, numel, None),
+            (Dialect::Legacy, &[class, key, _location, numel, view]) => (class, key, numel, Some(view)),
+            _ => return bad(format!("a persistent id of {} fields", fields.len())),
+        };
+        if kind != "storage" {
+            return bad(format!("a persistent id of kind '{kind}'"));
+        }
+        let Node::Global(Global::Storage(item)) = *self.node(class) else {
+            return bad("a storage of no storage class");
+        };
+        let key = self.string(key)?.to_owned();
+        let numel = self.count(numel)?;
+        let start = match view.map(|v| self.node(v)) {
+            None | Some(Node::None) => 0,
+            Some(Node::Tuple(parts)) if parts.len() == 3 => {
+                let (offset, size) = (self.count(parts[1])?, self.count(parts[2])?);
+                if offset.checked_add(size).is_none_or(|end| end > numel) {
+                    return bad("a view outside its storage");
+                }
+                offset
+            }
+            Some(_) => return bad("a storage view that is none"),
+        };
+        let index = match self.keys.get(&key) {
+            Some(&index) => {
+                let old = &self.graph.storages[index];
+                if old.item != item || old.numel != numel {
+                    return bad(format!("storage '{key}' is described in two ways"));
+                }
+                index
+            }
+            None => {
+                let index = self.graph.storages.len();
+                self.graph.storages.push(StorageRef { key: key.clone(), item, numel, untyped_as: None });
+                self.keys.insert(key, index);
+                index
+            }
+        };
+        self.push(Node::Storage { index, start });
+        Ok(())
+    }
+}

@@ -1,0 +1,456 @@
+//! Writing what `torch.save` writes: the pickle, and the archive around it byte by byte as PyTorch lays it out.
+
+use super::global::storage_class;
+use crate::Error;
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::Arc;
+use wengert_tensor::{Dict, DictKind, Storage, Tensor, Value};
+
+/// Storages begin at multiples of this.
+const ALIGNMENT: u64 = 64;
+/// The deepest nesting that is written; readers refuse more.
+const MAX_DEPTH: usize = 256;
+
+/// Writes a value as an archive whose records lie in the folder `name`.
+pub(crate) fn write(value: &Value, out: &mut dyn Write, name: &str) -> Result<(), Error> {
+    let mut pickler = Pickler::default();
+    pickler.bytes.extend([0x80, 2]);
+    pickler.value(value, 0)?;
+    pickler.bytes.push(b'.');
+    let mut archive = ArchiveWriter { out, folder: name, at: 0, entries: Vec::new() };
+    archive.record("data.pkl", &pickler.bytes)?;
+    archive.record(".format_version", b"1")?;
+    archive.record(".storage_alignment", ALIGNMENT.to_string().as_bytes())?;
+    archive.record("byteorder", if cfg!(target_endian = "little") { b"little" } else { b"big" })?;
+    for (i, storage) in pickler.storages.iter().enumerate() {
+        archive.record(&format!("data/{i}"), storage.as_bytes())?;
+    }
+    archive.record("version", b"3\n")?;
+    archive.finish()
+}
+
+/// Makes the pickle and collects the storages in the order of their first use.
+#[derive(Default)]
+struct Pickler {
+    bytes: Vec<u8>,
+    storages: Vec<Arc<Storage>>,
+    /// Numbers of the storages by address; the vector above keeps them alive.
+    keys: HashMap<*const Storage, usize>,
+    /// Memo numbers of class names and short texts, which repeat for every tensor.
+    memo: HashMap<Vec<u8>, u32>,
+}
+
+impl Pickler {
+    fn value(&mut self, value: &Value, depth: usize) -> Result<(), Error> {
+        if depth > MAX_DEPTH {
+            return Err(Error::Unwritable(format!("data nested more than {MAX_DEPTH} deep")));
+        }
+        match value {
+            Value::None => self.bytes.push(b'N'),
+            Value::Bool(x) => self.bytes.push(if *x { 0x88 } else { 0x89 }),
+            Value::Int(x) => self.int(*x),
+            Value::BigInt(x) if x.len() < 256 => {
+                self.bytes.extend([0x8a, x.len() as u8]);
+                self.bytes.extend(x);
+            }
+            Value::BigInt(_) => return Err(Error::Unwritable("an integer of more than 255 bytes".to_owned())),
+            Value::Float(x) => self.float(*x),
+            Value::Complex(re, im) => {
+                self.global("__builtin__", "complex");
+                self.float(*re);
+                self.float(*im);
+                self.bytes.extend([0x86, b'R']);
+            }
+            Value::Str(x) => self.text(x)?,
+            Value::Bytes(x) => self.encoded(x)?,
+            Value::ByteArray(x) => {
+                self.global("__builtin__", "bytearray");
+                self.encoded(x)?;
+                self.bytes.extend([0x85, b'R']);
+            }
+            Value::List(items) => self.list(items, depth)?,
+            Value::Tuple(items) => self.tuple(items.len(), |p, i| p.value(&items[i], depth + 1))?,
+            Value::Set(items) => {
+                self.global("__builtin__", "set");
+                self.list(items, depth)?;
+                self.bytes.extend([0x85, b'R']);
+            }
+            Value::Dict(dict) => self.dict(dict, depth)?,
+            Value::Size(dims) => {
+                self.global("torch", "Size");
+                self.tuple(dims.len(), |p, i| {
+                    p.int(dims[i] as i64);
+                    Ok(())
+                })?;
+                self.bytes.extend([0x85, b'R']);
+            }
+            Value::DType(name) => {
+                if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+                    return Err(Error::Unwritable(format!("'{name}' is no dtype")));
+                }
+                self.global("torch", name);
+            }
+            Value::Device(name) => {
+                self.global("torch", "device");
+                match name.split_once(':').map(|(kind, index)| (kind, index.parse::<u32>())) {
+                    Some((kind, Ok(index))) => {
+                        self.text(kind)?;
+                        self.int(index as i64);
+                        self.bytes.extend([0x86, b'R']);
+                    }
+                    _ => {
+                        self.text(name)?;
+                        self.bytes.extend([0x85, b'R']);
+                    }
+                }
+            }
+            Value::Tensor(tensor) => self.tensor(tensor, false)?,
+            Value::Grad { tensor, parameter: false, requires_grad } => self.tensor(tensor, *requires_grad)?,
+            Value::Grad { tensor, parameter: true, requires_grad } => {
+                self.global("torch._utils", "_rebuild_parameter");
+                self.tensor(tensor, false)?;
+                self.bytes.push(if *requires_grad { 0x88 } else { 0x89 });
+                self.empty_ordered_dict();
+                self.bytes.extend([0x87, b'R']);
+            }
+            _ => return Err(Error::Unwritable("a kind of value that this version does not know".to_owned())),
+        }
+        Ok(())
+    }
+
+    fn int(&mut self, x: i64) {
+        if let Ok(x) = u8::try_from(x) {
+            self.bytes.extend([b'K', x]);
+        } else if let Ok(x) = u16::try_from(x) {
+            self.bytes.push(b'M');
+            self.bytes.extend(x.to_le_bytes());
+        } else if let Ok(x) = i32::try_from(x) {
+            self.bytes.push(b'J');
+            self.bytes.extend(x.to_le_bytes());
+        } else {
+            // The shortest two's complement.
+            let bytes = x.to_le_bytes();
+            let fill = if x < 0 { 0xff } else { 0 };
+            let mut len = 8;
+            while len > 1 && bytes[len - 1] == fill && (bytes[len - 2] ^ fill) & 0x80 == 0 {
+                len -= 1;
+            }
+            self.bytes.extend([0x8a, len as u8]);
+            self.bytes.extend(&bytes[..len]);
+        }
+    }
+
+    fn float(&mut self, x: f64) {
+        self.bytes.push(b'G');
+        self.bytes.extend(x.to_be_bytes());
+    }
+
+    /// Appends opcodes, or what recalls them from the memo if they were written before.
+    fn memoised(&mut self, opcodes: Vec<u8>) {
+        match self.memo.get(&opcodes) {
+            Some(&index) => match u8::try_from(index) {
+                Ok(index) => self.bytes.extend([b'h', index]),
+                Err(_) => {
+                    self.bytes.push(b'j');
+                    self.bytes.extend(index.to_le_bytes());
+                }
+            },
+            None => {
+                let index = self.memo.len() as u32;
+                self.bytes.extend(&opcodes);
+                match u8::try_from(index) {
+                    Ok(index) => self.bytes.extend([b'q', index]),
+                    Err(_) => {
+                        self.bytes.push(b'r');
+                        self.bytes.extend(index.to_le_bytes());
+                    }
+                }
+                self.memo.insert(opcodes, index);
+            }
+        }
+    }
+
+    fn global(&mut self, module: &str, name: &str) {
+        self.memoised(format!("c{module}\n{name}\n").into_bytes());
+    }
+
+    fn text(&mut self, text: &str) -> Result<(), Error> {
+        let len = u32::try_from(text.len()).map_err(|_| Error::Unwritable("a text of 4 GiB or more".to_owned()))?;
+        let mut opcodes = vec![b'X'];
+        opcodes.extend(len.to_le_bytes());
+        opcodes.extend(text.as_bytes());
+        if text.len() <= 64 {
+            self.memoised(opcodes);
+        } else {
+            self.bytes.extend(opcodes);
+        }
+        Ok(())
+    }
+
+    /// Bytes, which protocol 2 holds as text that is to be encoded.
+    fn encoded(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.global("_codecs", "encode");
+        let text: String = bytes.iter().map(|&b| b as char).collect();
+        self.text(&text)?;
+        self.text("latin1")?;
+        self.bytes.extend([0x86, b'R']);
+        Ok(())
+    }
+
+    fn list(&mut self, items: &[Value], depth: usize) -> Result<(), Error> {
+        self.bytes.push(b']');
+        for batch in items.chunks(1000) {
+            self.bytes.push(b'(');
+            for item in batch {
+                self.value(item, depth + 1)?;
+            }
+            self.bytes.push(b'e');
+        }
+        Ok(())
+    }
+
+    fn tuple(
+        &mut self,
+        len: usize,
+        mut item: impl FnMut(&mut Pickler, usize) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if len > 3 {
+            self.bytes.push(b'(');
+        }
+        for i in 0..len {
+            item(self, i)?;
+        }
+        self.bytes.push(match len {
+            0 => b')',
+            1..=3 => 0x84 + len as u8,
+            _ => b't',
+        });
+        Ok(())
+    }
+
+    fn empty_ordered_dict(&mut self) {
+        self.global("collections", "OrderedDict");
+        self.bytes.extend(b")R");
+    }
+
+    fn dict(&mut self, dict: &Dict, depth: usize) -> Result<(), Error> {
+        match dict.kind {
+            DictKind::Ordered => self.empty_ordered_dict(),
+            DictKind::Counter => {
+                self.global("collections", "Counter");
+                self.bytes.push(b'}');
+            }
+            _ => self.bytes.push(b'}'),
+        }
+        for batch in dict.entries.chunks(1000) {
+            self.bytes.push(b'(');
+            for (key, value) in batch {
+                if !hashable(key) {
+                    return Err(Error::Unwritable("a dict with a key that Python cannot hash".to_owned()));
+                }
+                self.value(key, depth + 1)?;
+                self.value(value, depth + 1)?;
+            }
+            self.bytes.push(b'u');
+        }
+        if dict.kind == DictKind::Counter {
+            self.bytes.extend([0x85, b'R']);
+        }
+        if dict.kind == DictKind::Ordered && !dict.attributes.is_empty() {
+            self.bytes.extend(b"}(");
+            for (name, value) in &dict.attributes {
+                self.text(name)?;
+                self.value(value, depth + 1)?;
+            }
+            self.bytes.extend(b"ub");
+        }
+        Ok(())
+    }
+
+    fn tensor(&mut self, tensor: &Tensor, requires_grad: bool) -> Result<(), Error> {
+        if tensor.strides().iter().any(|&s| s < 0) {
+            return self.tensor(&tensor.copy(), requires_grad);
+        }
+        let storage = tensor.storage();
+        let key = match self.keys.get(&Arc::as_ptr(storage)) {
+            Some(&key) => key,
+            None => {
+                self.keys.insert(Arc::as_ptr(storage), self.storages.len());
+                self.storages.push(storage.clone());
+                self.storages.len() - 1
+            }
+        };
+        self.global("torch._utils", "_rebuild_tensor_v2");
+        self.bytes.extend(b"((");
+        self.text("storage")?;
+        self.global("torch", storage_class(storage.dtype()));
+        // Not through the memo: every key occurs once per tensor and would fill it.
+        let digits = key.to_string();
+        self.bytes.push(b'X');
+        self.bytes.extend((digits.len() as u32).to_le_bytes());
+        self.bytes.extend(digits.as_bytes());
+        self.text("cpu")?;
+        self.int(storage.len() as i64);
+        self.bytes.extend(b"tQ");
+        self.int(tensor.layout().offset() as i64);
+        self.tuple(tensor.rank(), |p, i| {
+            p.int(tensor.shape()[i] as i64);
+            Ok(())
+        })?;
+        self.tuple(tensor.rank(), |p, i| {
+            p.int(tensor.strides()[i] as i64);
+            Ok(())
+        })?;
+        self.bytes.push(if requires_grad { 0x88 } else { 0x89 });
+        self.empty_ordered_dict();
+        self.bytes.extend(b"tR");
+        Ok(())
+    }
+}
+
+/// Whether Python accepts the value as a key of a dict.
+fn hashable(key: &Value) -> bool {
+    match key {
+        Value::List(_) | Value::Set(_) | Value::Dict(_) | Value::ByteArray(_) => false,
+        Value::Tuple(items) => items.iter().all(hashable),
+        Value::Tensor(_) | Value::Grad { .. } => false,
+        _ => true,
+    }
+}
+
+/// One entry of the directory to come.
+struct Entry {
+    name: String,
+    flags: u16,
+    crc: u32,
+    size: u64,
+    header: u64,
+}
+
+/// Writes an archive in one pass, so that it can go to any stream.
+struct ArchiveWriter<'a> {
+    out: &'a mut dyn Write,
+    folder: &'a str,
+    at: u64,
+    entries: Vec<Entry>,
+}
+
+const WIDE: u64 = 0xffff_ffff;
+
+impl ArchiveWriter<'_> {
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.out.write_all(bytes)?;
+        self.at += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// A record: header with zeros for what is not known yet, padding, data, descriptor.
+    fn record(&mut self, name: &str, data: &[u8]) -> Result<(), Error> {
+        let name = format!("{}/{name}", self.folder);
+        let (header, size) = (self.at, data.len() as u64);
+        // Bit 3: sizes follow the data. Bit 11: the name is UTF-8. PyTorch's writer adds no descriptor to nothing.
+        let flags: u16 = if size == 0 { 0x0800 } else { 0x0808 };
+        let wide = size >= WIDE || header >= WIDE;
+        let mut extra = Vec::new();
+        if size >= WIDE {
+            extra.extend([1, 0, 16, 0]);
+            extra.extend(size.to_le_bytes());
+            extra.extend(0u64.to_le_bytes());
+        } else if header >= WIDE {
+            extra.extend([1, 0, 8, 0]);
+            extra.extend(header.to_le_bytes());
+        }
+        let start = header + 30 + name.len() as u64 + extra.len() as u64 + 4;
+        let padding = start.next_multiple_of(ALIGNMENT) - start;
+        extra.extend(b"FB");
+        extra.extend((padding as u16).to_le_bytes());
+        extra.resize(extra.len() + padding as usize, b'Z');
+
+        let mut head = Vec::with_capacity(30 + name.len() + extra.len());
+        head.extend(b"PK\x03\x04");
+        head.extend(0u16.to_le_bytes());
+        head.extend(flags.to_le_bytes());
+        head.extend([0; 2 + 4 + 12]);
+        head.extend((name.len() as u16).to_le_bytes());
+        head.extend((extra.len() as u16).to_le_bytes());
+        head.extend(name.as_bytes());
+        head.extend(extra);
+        self.put(&head)?;
+        self.put(data)?;
+        let crc = crc32fast::hash(data);
+        if size > 0 {
+            let mut descriptor = b"PK\x07\x08".to_vec();
+            descriptor.extend(crc.to_le_bytes());
+            for _ in 0..2 {
+                if wide {
+                    descriptor.extend(size.to_le_bytes());
+                } else {
+                    descriptor.extend((size as u32).to_le_bytes());
+                }
+            }
+            self.put(&descriptor)?;
+        }
+        self.entries.push(Entry { name, flags, crc, size, header });
+        Ok(())
+    }
+
+    /// The directory and the three end records.
+    fn finish(mut self) -> Result<(), Error> {
+        let start = self.at;
+        let mut directory = Vec::new();
+        for entry in &self.entries {
+            let mut extra = Vec::new();
+            if entry.size >= WIDE {
+                extra.extend(entry.size.to_le_bytes());
+                extra.extend(entry.size.to_le_bytes());
+            }
+            if entry.header >= WIDE {
+                extra.extend(entry.header.to_le_bytes());
+            }
+            let narrow = |x: u64| (x.min(WIDE) as u32).to_le_bytes();
+            directory.extend(b"PK\x01\x02");
+            directory.extend([0; 4]);
+            directory.extend(entry.flags.to_le_bytes());
+            directory.extend([0; 2 + 4]);
+            directory.extend(entry.crc.to_le_bytes());
+            directory.extend(narrow(entry.size));
+            directory.extend(narrow(entry.size));
+            directory.extend((entry.name.len() as u16).to_le_bytes());
+            let extra_len = if extra.is_empty() { 0 } else { extra.len() + 4 };
+            directory.extend((extra_len as u16).to_le_bytes());
+            directory.extend([0; 2 + 2 + 2 + 4]);
+            directory.extend(narrow(entry.header));
+            directory.extend(entry.name.as_bytes());
+            if !extra.is_empty() {
+                directory.extend([1, 0]);
+                directory.extend((extra.len() as u16).to_le_bytes());
+                directory.extend(extra);
+            }
+        }
+        let (count, size) = (self.entries.len() as u64, directory.len() as u64);
+        let end = start + size;
+        directory.extend(b"PK\x06\x06");
+        directory.extend(44u64.to_le_bytes());
+        directory.extend(0x031eu16.to_le_bytes());
+        directory.extend(45u16.to_le_bytes());
+        directory.extend([0; 8]);
+        for field in [count, count, size, start] {
+            directory.extend(field.to_le_bytes());
+        }
+        directory.extend(b"PK\x06\x07");
+        directory.extend(0u32.to_le_bytes());
+        directory.extend(end.to_le_bytes());
+        directory.extend(1u32.to_le_bytes());
+        directory.extend(b"PK\x05\x06");
+        directory.extend([0; 4]);
+        let short = (count.min(0xffff) as u16).to_le_bytes();
+        directory.extend(short);
+        directory.extend(short);
+        directory.extend((size.min(WIDE) as u32).to_le_bytes());
+        directory.extend((start.min(WIDE) as u32).to_le_bytes());
+        directory.extend(0u16.to_le_bytes());
+        self.put(&directory)?;
+        Ok(self.out.flush()?)
+    }
+}
