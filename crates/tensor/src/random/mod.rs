@@ -210,8 +210,8 @@ impl Generator {
         if !(0.0..=1.0).contains(&p) {
             bug!("", "bernoulli_ expects p to be in [0, 1], but got p={p}");
         }
-        match_dtype!(dtype, T => Tensor::build(shape, |out: &mut [T]| for o in out {
-            *o = if sample::unit64(&mut self.engine) < p { T::ONE } else { T::ZERO };
+        match_dtype!(dtype, T => Tensor::build(shape, |out: &mut [T]| {
+            sample::chances(&mut self.engine, out, p, T::ONE);
         }))
     }
 
@@ -233,9 +233,7 @@ impl Generator {
             Tensor::build(shape, |out: &mut [T]| match p {
                 0.0 => out.fill(T::ONE),
                 1.0 => out.fill(T::ZERO),
-                _ => out.iter_mut().for_each(|o| {
-                    *o = if sample::unit64(&mut self.engine) < keep { kept } else { T::ZERO };
-                }),
+                _ => sample::chances(&mut self.engine, out, keep, kept),
             })
         }, other => bug!("dropout", "expected a floating-point tensor, got {other}"))
     }

@@ -141,6 +141,18 @@ pub(super) fn unit64(engine: &mut Mt19937) -> f64 {
     (engine.word64() & ((1 << 53) - 1)) as f64 * (1.0 / (1u64 << 53) as f64)
 }
 
+/// `hit` with probability `p`, else zero: a uniform `f64` below `p`.
+pub(super) fn chances<T: Element>(engine: &mut Mt19937, out: &mut [T], p: f64, hit: T) {
+    // The 53 bits as an integer are below p·2^53 just if the number in [0, 1) is below p.
+    let below = (p * (1u64 << 53) as f64).ceil() as u64;
+    let mut words = [0u32; BLOCK];
+    for piece in out.chunks_mut(BLOCK / 2) {
+        let words = &mut words[..2 * piece.len()];
+        engine.fill(words);
+        choose(words, piece, below, hit);
+    }
+}
+
 /// A pair of standard normals (Box and Muller, 1958).
 pub(super) fn pair(engine: &mut Mt19937) -> (f64, f64) {
     let (u1, u2) = (unit64(engine), unit64(engine));
@@ -154,6 +166,15 @@ multiversion! {
         for (o, &w) in out.iter_mut().zip(words) {
             let unit = (w & 0xff_ffff) as i32 as f32 * (1.0 / 16_777_216.0);
             *o = unit.fused(width, low);
+        }
+    }
+}
+
+multiversion! {
+    fn choose[T: Element](words: &[u32], out: &mut [T], below: u64, hit: T) {
+        for (o, pair) in out.iter_mut().zip(words.as_chunks::<2>().0) {
+            let bits = ((pair[0] as u64 & 0x1f_ffff) << 32) | pair[1] as u64;
+            *o = if bits < below { hit } else { T::ZERO };
         }
     }
 }
