@@ -1,1 +1,28 @@
-//! Placeholder.
+//! PyTorch's optimizers, with state that PyTorch can load and that loads PyTorch's.
+//!
+//! # Examples
+//! ```
+//! use wengert_autograd::{Param, Var, tensor::Tensor};
+//! use wengert_optim::{Sgd, SgdOptions};
+//! let w = Param::new(Tensor::from_vec(vec![3.0f32], [1]));
+//! let mut optimizer = Sgd::new([w.clone()], SgdOptions { lr: 0.5, ..SgdOptions::default() });
+//! w.set_grad(Some(Tensor::from_vec(vec![2.0f32], [1])));
+//! optimizer.step();
+//! assert_eq!(w.value().to_vec::<f32>(), [2.0]);
+//! ```
+#![forbid(unsafe_code)]
+
+mod adam;
+mod clip;
+mod error;
+mod optimizer;
+mod rule;
+mod sgd;
+
+pub use adam::{Adam, AdamOptions, AdamW, AdamWOptions};
+pub use clip::{clip_grad_norm_, clip_grad_value_};
+pub use error::Error;
+pub use optimizer::{Optimizer, ParamGroup};
+pub use rule::{Rule, Slots, Update};
+pub use sgd::{Sgd, SgdOptions};
+pub use wengert_autograd as autograd;

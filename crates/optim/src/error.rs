@@ -1,0 +1,39 @@
+//! What can be wrong with options and saved states.
+
+/// An error of an optimizer's options or of a state that was to be loaded.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An option is out of its range; the text is PyTorch's.
+    #[error("{0}")]
+    InvalidOption(String),
+    /// An option is missing or of the wrong kind.
+    #[error("parameter group: option '{key}' should be {expected}")]
+    BadOption {
+        /// The option.
+        key: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// The saved state has another number of groups.
+    #[error("loaded state dict has a different number of parameter groups")]
+    GroupCount,
+    /// A saved group has another number of parameters.
+    #[error("loaded state dict contains a parameter group that doesn't match the size of optimizer's group")]
+    GroupSize,
+    /// The value is not an optimizer's state.
+    #[error("not an optimizer's state dict: {0}")]
+    NotAState(String),
+    /// A state tensor does not have its parameter's shape.
+    #[error("state '{slot}' of parameter {index} has shape {found:?}, the parameter {expected:?}")]
+    SlotShape {
+        /// Index of the parameter over all groups.
+        index: usize,
+        /// Name of the state.
+        slot: String,
+        /// Shape in the saved state.
+        found: Vec<usize>,
+        /// Shape of the parameter.
+        expected: Vec<usize>,
+    },
+}

@@ -1,0 +1,168 @@
+//! What an optimizer is made of: a [`Rule`] that turns a group's options into an update of one parameter.
+
+use crate::Error;
+use wengert_tensor::{DType, Dict, Tensor, Value};
+
+/// The per-parameter update with the new values of its slots.
+pub type Update = Box<dyn Fn(&mut Tensor, &Tensor, &mut Slots)>;
+
+/// An optimization algorithm: its name, its options, and the update of one parameter.
+///
+/// This is all that a new optimizer has to provide; groups, stepping, state, printing and loading are
+/// [`Optimizer`](crate::Optimizer)'s.
+pub trait Rule: Send + Sync {
+    /// PyTorch's class name, such as `SGD`.
+    fn name(&self) -> &'static str;
+
+    /// Every option with its default, in PyTorch's order. Options that a loaded group lacks are taken from here.
+    fn defaults(&self) -> Dict;
+
+    /// The update under a group's options.
+    ///
+    /// # Errors
+    /// If an option is missing, of the wrong kind or out of range, in PyTorch's words.
+    fn prepare(&self, group: &Dict) -> Result<Update, Error>;
+
+    /// The state that a parameter has before its first step; most have none.
+    fn initial_state(&self, _group: &Dict, _param: &Tensor) -> Slots {
+        Slots::default()
+    }
+}
+
+/// The named tensors that a rule keeps for one parameter, in PyTorch's order.
+#[derive(Clone, Default)]
+pub struct Slots {
+    entries: Vec<(String, Tensor)>,
+}
+
+impl Slots {
+    /// Whether nothing is kept yet.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The tensor of that name.
+    pub fn get(&self, name: &str) -> Option<&Tensor> {
+        self.entries.iter().find_map(|(n, t)| (n == name).then_some(t))
+    }
+
+    /// Names and tensors in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.entries.iter().map(|(n, t)| (n.as_str(), t))
+    }
+
+    /// Sets a tensor; a new name goes to the end.
+    pub fn insert(&mut self, name: &str, tensor: Tensor) {
+        match self.entries.iter_mut().find(|(n, _)| n == name) {
+            Some(entry) => entry.1 = tensor,
+            None => self.entries.push((name.to_owned(), tensor)),
+        }
+    }
+
+    /// Counts a step: adds one to the 0-d f32 tensor `step` and gives the new count.
+    pub fn count_step(&mut self) -> f64 {
+        let step = self.get("step").map_or(0.0, Tensor::item::<f64>) + 1.0;
+        self.insert("step", Tensor::from_vec(vec![step as f32], ()));
+        step
+    }
+
+    /// The tensors of those names for writing; zeros of `like`'s shape and dtype where there are none yet.
+    pub fn zeros<const N: usize>(&mut self, names: [&str; N], like: &Tensor) -> [&mut Tensor; N] {
+        for name in names {
+            if self.get(name).is_none() {
+                self.insert(name, Tensor::zeros(like.shape(), like.dtype()));
+            }
+        }
+        let mut found: [Option<&mut Tensor>; N] = std::array::from_fn(|_| None);
+        for (name, tensor) in &mut self.entries {
+            if let Some(i) = names.iter().position(|n| n == name) {
+                found[i] = Some(tensor);
+            }
+        }
+        found.map(|slot| slot.expect("inserted above"))
+    }
+}
+
+/// Runs a one-pass update over a parameter, some slots of its shape and the gradient.
+///
+/// `f64` computes in f64 and `f32` in f32; halves go through f32. The two closures are the same formula in both types:
+/// write it once as a macro or a generic function.
+pub(crate) fn apply<const N: usize>(
+    tensors: [&mut Tensor; N],
+    grad: &Tensor,
+    f32s: impl Fn([f32; N], f32) -> [f32; N] + Sync + Send + Copy,
+    f64s: impl Fn([f64; N], f64) -> [f64; N] + Sync + Send + Copy,
+) {
+    let dtype = tensors[0].dtype();
+    let grad = grad.to(dtype).contiguous();
+    match dtype {
+        DType::F64 => wengert_tensor::update(
+            tensors.map(|t| t.as_mut_slice::<f64>()),
+            grad.as_slice::<f64>().expect("contiguous"),
+            f64s,
+        ),
+        DType::F32 => wengert_tensor::update(
+            tensors.map(|t| t.as_mut_slice::<f32>()),
+            grad.as_slice::<f32>().expect("contiguous"),
+            f32s,
+        ),
+        _ => {
+            let mut wide = tensors.each_ref().map(|t| t.to(DType::F32));
+            let grad = grad.to_vec::<f32>();
+            wengert_tensor::update(wide.each_mut().map(|t| t.as_mut_slice::<f32>()), &grad, f32s);
+            for (tensor, wide) in tensors.into_iter().zip(wide) {
+                *tensor = wide.to(dtype);
+            }
+        }
+    }
+}
+
+/// Typed access to a group's options.
+pub(crate) trait Options {
+    /// A number.
+    fn number(&self, key: &str) -> Result<f64, Error>;
+    /// A flag; `None` counts as false, as in Python.
+    fn flag(&self, key: &str) -> Result<bool, Error>;
+    /// A pair of numbers.
+    fn pair(&self, key: &str) -> Result<(f64, f64), Error>;
+}
+
+impl Options for Dict {
+    fn number(&self, key: &str) -> Result<f64, Error> {
+        let bad = || Error::BadOption { key: key.to_owned(), expected: "a number" };
+        self.get(key).and_then(Value::as_float).ok_or_else(bad)
+    }
+
+    fn flag(&self, key: &str) -> Result<bool, Error> {
+        match self.get(key) {
+            Some(Value::Bool(b)) => Ok(*b),
+            Some(Value::None) | None => Ok(false),
+            Some(Value::Int(i)) => Ok(*i != 0),
+            _ => Err(Error::BadOption { key: key.to_owned(), expected: "True or False" }),
+        }
+    }
+
+    fn pair(&self, key: &str) -> Result<(f64, f64), Error> {
+        let bad = || Error::BadOption { key: key.to_owned(), expected: "a pair of numbers" };
+        match self.get(key).and_then(Value::as_slice) {
+            Some([a, b]) => Ok((a.as_float().ok_or_else(bad)?, b.as_float().ok_or_else(bad)?)),
+            _ => Err(bad()),
+        }
+    }
+}
+
+/// A non-negative option, or PyTorch's text for one that is not: `Invalid {what}: {value}`.
+pub(crate) fn at_least_zero(value: f64, what: &str) -> Result<f64, Error> {
+    // NaN is refused too.
+    if value >= 0.0 { Ok(value) } else { Err(Error::InvalidOption(format!("Invalid {what}: {}", python(value)))) }
+}
+
+/// A number as Python's `str` shows it where the caller wrote an integer, without `.0`.
+pub(crate) fn python(value: f64) -> String {
+    if value.fract() == 0.0 && value.abs() < 1e15 { format!("{value:.0}") } else { format!("{value}") }
+}
+
+/// A number that PyTorch's default shows as an integer if it is zero: `weight_decay: 0`.
+pub(crate) fn int_if_zero(value: f64) -> Value {
+    if value == 0.0 { Value::Int(0) } else { Value::Float(value) }
+}

@@ -1,0 +1,216 @@
+//! Ten steps of every option combination against PyTorch's (`golden/optim.json`), state layout and resuming.
+
+use serde_json::Value as Json;
+use wengert_autograd::Param;
+use wengert_optim::{Adam, AdamOptions, AdamW, AdamWOptions, Error, Optimizer, ParamGroup, Sgd, SgdOptions};
+use wengert_tensor::{DType, Tensor, Value};
+
+fn golden() -> Json {
+    serde_json::from_str(include_str!("golden/optim.json")).expect("valid JSON")
+}
+
+fn numbers(list: &Json) -> Vec<f64> {
+    list.as_array().expect("a list").iter().map(|x| x.as_f64().expect("a number")).collect()
+}
+
+fn make(row: &Json, params: Vec<Param>) -> Optimizer {
+    let options = &row["options"];
+    let number = |key: &str, default: f64| options[key].as_f64().unwrap_or(default);
+    let flag = |key: &str| options[key].as_bool().unwrap_or(false);
+    let betas = options["betas"].as_array().map_or((0.9, 0.999), |b| (b[0].as_f64().unwrap(), b[1].as_f64().unwrap()));
+    let lr = number("lr", 0.001);
+    match row["optimizer"].as_str().expect("text") {
+        "SGD" => Sgd::new(
+            params,
+            SgdOptions {
+                lr,
+                momentum: number("momentum", 0.0),
+                dampening: number("dampening", 0.0),
+                weight_decay: number("weight_decay", 0.0),
+                nesterov: flag("nesterov"),
+                maximize: flag("maximize"),
+            },
+        ),
+        "Adam" => Adam::new(
+            params,
+            AdamOptions {
+                lr,
+                betas,
+                eps: number("eps", 1e-8),
+                weight_decay: number("weight_decay", 0.0),
+                amsgrad: flag("amsgrad"),
+                maximize: flag("maximize"),
+                decoupled_weight_decay: flag("decoupled_weight_decay"),
+            },
+        ),
+        "AdamW" => AdamW::new(
+            params,
+            AdamWOptions {
+                lr,
+                betas,
+                eps: number("eps", 1e-8),
+                weight_decay: number("weight_decay", 0.01),
+                amsgrad: flag("amsgrad"),
+                maximize: flag("maximize"),
+            },
+        ),
+        other => panic!("unknown optimizer {other}"),
+    }
+}
+
+/// A parameter with the golden start values.
+fn start(dtype: DType) -> Param {
+    Param::new(Tensor::from_vec(numbers(&golden()["start"]), [5]).to(dtype))
+}
+
+/// The gradient that the golden script gives at a step.
+fn set_grad(param: &Param, step: usize) {
+    let value = param.value().to_vec::<f64>();
+    let grad = value.iter().enumerate().map(|(i, v)| (step as f64 * 1.7 + i as f64).sin() + 0.1 * v).collect();
+    param.set_grad(Some(Tensor::from_vec(grad, [value.len()]).to(param.dtype())));
+}
+
+#[test]
+fn ten_steps_are_pytorchs() {
+    let all = golden();
+    for row in all["rows"].as_array().expect("a list") {
+        let dtype = if row["dtype"] == "float64" { DType::F64 } else { DType::F32 };
+        let tolerance = if dtype == DType::F64 { 1e-13 } else { 2e-6 };
+        let name = format!("{} {} {dtype}", row["optimizer"], row["options"]);
+        let param = start(dtype);
+        let mut optimizer = make(row, vec![param.clone()]);
+        assert_eq!(optimizer.to_string(), row["text"].as_str().expect("text"), "{name}");
+        for (step, want) in row["track"].as_array().expect("a list").iter().enumerate() {
+            set_grad(&param, step);
+            optimizer.step();
+            for (a, b) in param.value().to_vec::<f64>().iter().zip(numbers(want)) {
+                assert!((a - b).abs() <= tolerance * b.abs().max(1.0), "{name} step {step}: {a} instead of {b}");
+            }
+        }
+        let state = optimizer.state_dict();
+        let group = state.get("param_groups").and_then(|g| g.at(0)).and_then(Value::as_dict).expect("a group");
+        let keys: Vec<&str> = group.iter().filter_map(|(k, _)| k.as_str()).collect();
+        let want: Vec<&str> = row["group_keys"].as_array().expect("a list").iter().filter_map(Json::as_str).collect();
+        assert_eq!(keys, want, "{name}");
+        let slots = state.get("state").and_then(Value::as_dict).and_then(|s| s.get_int(0)).and_then(Value::as_dict);
+        let want = row["state"].as_object().expect("a dict");
+        assert_eq!(slots.map_or(0, |s| s.len()), want.len(), "{name}");
+        for (key, want) in want {
+            let ours = slots.and_then(|s| s.get(key)).and_then(Value::as_tensor).expect("a tensor");
+            assert_eq!(ours.dtype(), if key == "step" { DType::F32 } else { dtype });
+            let want = if want.is_array() { numbers(want) } else { vec![want.as_f64().expect("a number")] };
+            for (a, b) in ours.to_vec::<f64>().iter().zip(want) {
+                assert!((a - b).abs() <= tolerance * b.abs().max(1.0), "{name} {key}: {a} instead of {b}");
+            }
+        }
+    }
+}
+
+#[test]
+fn five_steps_a_state_dict_and_five_more_are_ten() {
+    let all = golden();
+    for row in all["rows"].as_array().expect("a list") {
+        let dtype = if row["dtype"] == "float64" { DType::F64 } else { DType::F32 };
+        let straight = start(dtype);
+        let mut optimizer = make(row, vec![straight.clone()]);
+        (0..10).for_each(|step| {
+            set_grad(&straight, step);
+            optimizer.step();
+        });
+
+        let first = start(dtype);
+        let mut optimizer = make(row, vec![first.clone()]);
+        (0..5).for_each(|step| {
+            set_grad(&first, step);
+            optimizer.step();
+        });
+        let (saved, value) = (optimizer.state_dict(), first.value());
+        // A snapshot: further steps of the first run do not reach it.
+        set_grad(&first, 5);
+        optimizer.step();
+        let second = Param::new(value);
+        let mut resumed = make(row, vec![second.clone()]);
+        resumed.load_state_dict(&saved).expect("fits");
+        (5..10).for_each(|step| {
+            set_grad(&second, step);
+            resumed.step();
+        });
+        assert_eq!(straight.value().to_bytes(), second.value().to_bytes(), "{}", row["options"]);
+    }
+}
+
+#[test]
+fn groups_have_options_of_their_own_and_frozen_parameters_no_state() {
+    let (a, b, c) = (start(DType::F64), start(DType::F64), start(DType::F64));
+    let groups = [ParamGroup::new([a.clone()]), ParamGroup::new([b.clone(), c.clone()]).with("lr", 1.0)];
+    let mut optimizer = Sgd::new(groups, SgdOptions { lr: 0.1, momentum: 0.9, ..SgdOptions::default() });
+    for p in [&a, &c] {
+        p.set_grad(Some(Tensor::from_vec(vec![1.0; 5], [5])));
+    }
+    optimizer.step();
+    assert_eq!(a.value().to_vec::<f64>()[0], 0.4);
+    assert_eq!(b.value().to_vec::<f64>()[0], 0.5);
+    assert_eq!(c.value().to_vec::<f64>()[0], -0.5);
+    let state = optimizer.state_dict();
+    let keys: Vec<i64> =
+        state.get("state").and_then(Value::as_dict).expect("dict").iter().filter_map(|(k, _)| k.as_int()).collect();
+    assert_eq!(keys, [0, 2]);
+    assert_eq!(optimizer.param_groups()[1].lr(), 1.0);
+    optimizer.zero_grad();
+    assert!(a.grad().is_none());
+}
+
+#[test]
+fn a_state_that_does_not_fit_changes_nothing() {
+    let p = start(DType::F32);
+    let mut optimizer = Adam::new([p.clone()], AdamOptions::default());
+    set_grad(&p, 0);
+    optimizer.step();
+    let before = optimizer.state_dict().to_string();
+    let other = Adam::new([start(DType::F32), start(DType::F32)], AdamOptions::default()).state_dict();
+    assert_eq!(optimizer.load_state_dict(&other), Err(Error::GroupSize));
+    let groups = [ParamGroup::new([start(DType::F32)]), ParamGroup::new([start(DType::F32)])];
+    let other = Adam::new(groups, AdamOptions::default()).state_dict();
+    assert_eq!(optimizer.load_state_dict(&other), Err(Error::GroupCount));
+    let short = Param::new(Tensor::from_vec(vec![1.0f32], [1]));
+    let mut other = Adam::new([short.clone()], AdamOptions::default());
+    short.set_grad(Some(Tensor::from_vec(vec![1.0f32], [1])));
+    other.step();
+    assert!(matches!(optimizer.load_state_dict(&other.state_dict()), Err(Error::SlotShape { .. })));
+    assert!(optimizer.load_state_dict(&Value::from(3)).is_err());
+    assert_eq!(optimizer.state_dict().to_string(), before);
+}
+
+#[test]
+fn wrong_options_panic_in_pytorchs_words() {
+    let said = |f: Box<dyn Fn() -> Optimizer>| {
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).expect_err("should panic");
+        caught.downcast_ref::<String>().cloned().unwrap_or_else(|| caught.downcast_ref::<&str>().unwrap().to_string())
+    };
+    let p = start(DType::F32);
+    let sgd = |options: SgdOptions| {
+        let p = p.clone();
+        said(Box::new(move || Sgd::new([p.clone()], options.clone())))
+    };
+    let adam = |options: AdamOptions| {
+        let p = p.clone();
+        said(Box::new(move || Adam::new([p.clone()], options.clone())))
+    };
+    assert_eq!(sgd(SgdOptions { lr: -1.0, ..SgdOptions::default() }), "Invalid learning rate: -1");
+    assert_eq!(sgd(SgdOptions { lr: -0.5, ..SgdOptions::default() }), "Invalid learning rate: -0.5");
+    assert_eq!(
+        sgd(SgdOptions { nesterov: true, ..SgdOptions::default() }),
+        "Nesterov momentum requires a momentum and zero dampening"
+    );
+    assert_eq!(
+        adam(AdamOptions { betas: (1.0, 0.9), ..AdamOptions::default() }),
+        "Invalid beta parameter at index 0: 1.0"
+    );
+    let empty = said(Box::new(|| Sgd::new(Vec::<Param>::new(), SgdOptions::default())));
+    assert_eq!(empty, "optimizer got an empty parameter list");
+    let p2 = p.clone();
+    let twice = said(Box::new(move || {
+        Sgd::new([ParamGroup::new([p2.clone()]), ParamGroup::new([p2.clone()])], SgdOptions::default())
+    }));
+    assert_eq!(twice, "some parameters appear in more than one parameter group");
+}
