@@ -12,6 +12,7 @@ pub(crate) mod math;
 pub(crate) mod par;
 pub(crate) mod reduce;
 pub(crate) mod simd;
+pub(crate) mod softmax;
 pub(crate) mod sort;
 pub(crate) mod tile;
 pub(crate) mod update;

@@ -12,6 +12,7 @@ pub(crate) mod inplace;
 pub(crate) mod join;
 pub(crate) mod matmul;
 pub(crate) mod reduce;
+pub mod softmax;
 pub(crate) mod sort;
 pub(crate) mod unary;
 pub(crate) mod view;
