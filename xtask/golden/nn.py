@@ -1,4 +1,4 @@
-"""Writes crates/nn/tests/golden/{layers,losses,text,init}.json: what PyTorch's layers compute, print and draw.
+"""Writes crates/nn/tests/golden/{layers,pools,losses,text,init}.json: what PyTorch's layers compute, print and draw.
 
 Run: cargo xtask golden --only nn
 """
@@ -280,7 +280,8 @@ def write_rows(name, rows):
     (OUT / name).write_text("{\n" + body + "\n}\n")
 
 
-write_rows("layers.json", {name: layer(*case) for name, case in LAYERS.items()})
+write_rows("layers.json", {name: layer(*case) for name, case in LAYERS.items() if "pool" not in name})
+write_rows("pools.json", {name: layer(*case) for name, case in LAYERS.items() if "pool" in name})
 write_rows("losses.json", {name: loss(*case) for name, case in LOSSES.items()})
 write_rows("text.json", {name: str(m) for name, m in TEXT.items()})
 write_rows("init.json", init())
