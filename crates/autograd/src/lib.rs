@@ -7,6 +7,7 @@
 mod backward;
 mod catalog;
 mod display;
+mod gradcheck;
 mod mode;
 mod node;
 pub mod op;
@@ -18,6 +19,7 @@ mod var;
 pub use backward::{BackwardOptions, GradOptions, grad, grad_or_none};
 #[doc(hidden)]
 pub use catalog::{Domain, Entry, Function, catalog, sample};
+pub use gradcheck::{GradcheckError, GradcheckOptions, Mismatch, gradcheck, gradgradcheck};
 pub use mode::{GradMode, enable_grad, is_grad_enabled, no_grad};
 pub use operand::{Arg, Operand};
 pub use param::Param;

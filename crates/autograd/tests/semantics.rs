@@ -1,6 +1,8 @@
 //! PyTorch's documented semantics, with its numbers.
 
-use wengert_autograd::{BackwardOptions, GradMode, GradOptions, Param, Var, grad, grad_or_none, no_grad, tensor::Tensor};
+use wengert_autograd::{
+    BackwardOptions, GradMode, GradOptions, Param, Var, grad, grad_or_none, no_grad, tensor::Tensor,
+};
 
 fn vector(data: &[f64]) -> Tensor {
     Tensor::from_slice(data, [data.len()])
