@@ -264,3 +264,53 @@ fn results_do_not_depend_on_the_number_of_threads() {
         assert!(a == b, "result {i} depends on the number of threads");
     }
 }
+
+/// Shapes that reach the blocked, the side-by-side and the converting paths of reductions.
+#[test]
+fn long_reductions_agree_with_plain_loops() {
+    let mut choices = Choices(11);
+    for (shape, axis) in [
+        ([1, 10_007, 1], 1),
+        ([1, 5003, 3], 1),
+        ([3, 3001, 7], 1),
+        ([2, 8500, 70], 1),
+        ([700, 1, 37], 2),
+        ([2, 3, 9000], 2),
+        ([1, 8300, 300], 1),
+    ] {
+        let [outer, len, inner] =
+            [shape[..axis].iter().product::<usize>(), shape[axis], shape[axis + 1..].iter().product::<usize>()];
+        let data: Vec<f64> = (0..outer * len * inner).map(|_| choices.next(201) as f64 / 100.0 - 1.0).collect();
+        for dtype in [DType::F64, DType::F32, DType::BF16, DType::I32, DType::Bool] {
+            let x = Tensor::from_slice(&data, shape).to(dtype);
+            let values = x.to_vec::<f64>();
+            let fold = |f: &dyn Fn(&mut dyn Iterator<Item = f64>) -> f64| -> Vec<f64> {
+                let at = |o: usize, j: usize| (0..len).map(move |r| (o * len + r) * inner + j);
+                (0..outer * inner).map(|i| f(&mut at(i / inner, i % inner).map(|k| values[k]))).collect()
+            };
+            let eps = match dtype {
+                DType::F64 => 1e-13,
+                DType::F32 => 2e-6,
+                _ => 8e-3,
+            };
+            let check = |what: &str, got: Tensor, want: Vec<f64>, scale: f64| {
+                for (a, b) in got.to_vec::<f64>().iter().zip(&want) {
+                    let bound = if dtype.is_float() { eps * (b.abs() + scale) } else { 0.0 };
+                    assert!((a - b).abs() <= bound, "{what} of {dtype} {shape:?} over {axis}: {a} instead of {b}");
+                }
+            };
+            let root = (len as f64).sqrt();
+            check("sum", x.sum(axis as isize), fold(&|v| v.sum()), if dtype == DType::BF16 { 1e-2 } else { root });
+            check("amax", x.amax(axis as isize), fold(&|v| v.fold(f64::MIN, f64::max)), 0.0);
+            check("any", x.any(axis as isize), fold(&|v| (v.fold(0.0, |a, b| a + b.abs()) > 0.0) as u8 as f64), 0.0);
+            if dtype.is_float() {
+                let var = fold(&|v| {
+                    let (n, sum, squares) = v.fold((0.0, 0.0, 0.0), |(n, s, q), x| (n + 1.0, s + x, q + x * x));
+                    squares / n - (sum / n) * (sum / n)
+                });
+                check("var", x.var(axis as isize, 0.0), var, 0.0);
+                check("logsumexp", x.logsumexp(axis as isize), fold(&|v| v.map(f64::exp).sum::<f64>().ln()), 1.0);
+            }
+        }
+    }
+}

@@ -96,7 +96,7 @@ fn transpose<T: Element>(data: &[T], offset: usize, walk: &Walk<1>, along: usize
 }
 
 /// Conversion between two element types, as PyTorch's casts.
-trait Cast<T>: Element {
+pub(crate) trait Cast<T>: Element {
     fn cast(self) -> T;
 }
 
@@ -157,7 +157,7 @@ pub(crate) fn cast(x: &Tensor, dtype: DType) -> Tensor {
 }
 
 /// `out[i] = x[i]` in another type.
-fn convert<S: Cast<T>, T>(x: &[S], out: &mut [T]) {
+pub(crate) fn convert<S: Cast<T>, T>(x: &[S], out: &mut [T]) {
     out.iter_mut().zip(x).for_each(|(o, &v)| *o = v.cast());
 }
 

@@ -3,10 +3,11 @@
 //! Long sums are added in blocks whose results are joined pairwise, so the rounding error grows with the logarithm of
 //! the length, and so threads may take blocks without changing a bit of the result.
 
+use super::copy::{Cast, convert};
 use super::math::{Int, Math};
 use super::par;
 use super::simd::{fma, multiversion};
-use crate::Element;
+use crate::{Element, Tensor, match_dtype};
 use std::marker::PhantomData;
 
 /// What reductions compute in: `f32`, `f64` and `i64`.
@@ -19,6 +20,8 @@ pub(crate) trait Number: Element {
     fn times(self, other: Self) -> Self;
     fn larger_of(self, other: Self) -> Self;
     fn smaller_of(self, other: Self) -> Self;
+    /// Converts the elements of a contiguous tensor of any dtype, from `start` on.
+    fn load(x: &Tensor, start: usize, out: &mut [Self]);
 }
 macro_rules! number {
     (float $($ty:ty),*) => { $(
@@ -33,6 +36,7 @@ macro_rules! number {
             fn larger_of(self, other: Self) -> Self { self.larger(other) }
             #[inline(always)]
             fn smaller_of(self, other: Self) -> Self { self.smaller(other) }
+            fn load(x: &Tensor, start: usize, out: &mut [Self]) { load(x, start, out); }
         }
     )* };
 }
@@ -56,6 +60,24 @@ impl Number for i64 {
     fn smaller_of(self, other: Self) -> Self {
         self.min(other)
     }
+    fn load(x: &Tensor, start: usize, out: &mut [Self]) {
+        load(x, start, out);
+    }
+}
+
+/// Converts elements `start..` of a contiguous tensor.
+fn load<T>(x: &Tensor, start: usize, out: &mut [T])
+where
+    f64: Cast<T>,
+    f32: Cast<T>,
+    i64: Cast<T>,
+    i32: Cast<T>,
+    i16: Cast<T>,
+    i8: Cast<T>,
+    u8: Cast<T>,
+{
+    let first = x.layout().offset() + start;
+    match_dtype!(x.dtype(), S => convert(&x.data::<S>()[first..][..out.len()], out));
 }
 
 /// An associative function with a neutral element, and what is done to elements before.
@@ -162,6 +184,8 @@ const LANES: usize = 32;
 const BLOCK: usize = 4096;
 /// Columns that are folded together: their totals stay in the first-level cache.
 const TILE: usize = 512;
+/// Up to so many columns, rows are folded side by side.
+const NARROW: usize = 64;
 /// Rows that are folded into one set of totals.
 const ROWS: usize = 128;
 
@@ -255,6 +279,38 @@ fn rows<T: Number, F: Fold<T>>(x: &[T], len: usize, params: &[T], out: &mut [T])
     }
 }
 
+/// `out[o] = fold of x[o, ..]` for rows of `len` elements that `load` converts block by block, in the order of [`fold`].
+pub(crate) fn fold_loaded<T: Number, F: Fold<T>>(x: &Tensor, len: usize, out: &mut [T]) {
+    if len == 0 {
+        return out.fill(F::INIT);
+    }
+    if len <= BLOCK {
+        let group = BLOCK / len;
+        return par::chunks(out, group, len * F::COST, |start, out| {
+            let mut scratch = [T::ZERO; BLOCK];
+            for (g, out) in out.chunks_mut(group).enumerate() {
+                let scratch = &mut scratch[..out.len() * len];
+                T::load(x, (start + g * group) * len, scratch);
+                fold_rows(PhantomData::<F>, scratch, len, &[], out);
+            }
+        });
+    }
+    let blocks = len.div_ceil(BLOCK);
+    let mut partial = vec![F::INIT; blocks * out.len()];
+    par::chunks(&mut partial, 1, BLOCK * F::COST, |start, partial| {
+        let mut scratch = [T::ZERO; BLOCK];
+        for (i, o) in partial.iter_mut().enumerate() {
+            let (row, block) = ((start + i) / blocks, (start + i) % blocks);
+            let scratch = &mut scratch[..BLOCK.min(len - block * BLOCK)];
+            T::load(x, row * len + block * BLOCK, scratch);
+            fold_rows(PhantomData::<F>, scratch, scratch.len(), &[], std::slice::from_mut(o));
+        }
+    });
+    for (o, partial) in out.iter_mut().zip(partial.chunks_exact(blocks)) {
+        *o = join_blocks::<T, F::Join>(partial);
+    }
+}
+
 /// Folds `rows` rows of `x` down the columns of one tile, pairwise over blocks of [`ROWS`] rows.
 fn tile<T: Number, F: Fold<T>>(x: &[T], stride: usize, rows: usize, params: &[T], out: &mut [T]) {
     if rows <= ROWS {
@@ -273,6 +329,15 @@ fn tile<T: Number, F: Fold<T>>(x: &[T], stride: usize, rows: usize, params: &[T]
 
 /// `out[o, j] = fold over r of x[o, r, j]`.
 fn columns<T: Number, F: Fold<T>>(x: &[T], len: usize, inner: usize, params: &[T], out: &mut [T]) {
+    if inner <= NARROW && len >= 4 * (TILE / inner) {
+        return par::chunks(out, inner, len * F::COST, |start, out| {
+            for (i, out) in out.chunks_exact_mut(inner).enumerate() {
+                let o = start / inner + i;
+                let params = if F::PARAM { &params[o * inner..][..inner] } else { params };
+                narrow::<T, F>(&x[o * len * inner..][..len * inner], len, params, out);
+            }
+        });
+    }
     // Few results from many rows: cut the rows, so that threads have work. The cut depends on sizes only.
     let outer = out.len() / inner;
     if out.len() < 8 * TILE && len >= 64 * ROWS {
@@ -310,6 +375,19 @@ fn columns<T: Number, F: Fold<T>>(x: &[T], len: usize, inner: usize, params: &[T
             tiles::<T, F>(&x[o * len * inner..][..len * inner], len, inner, params, out);
         }
     });
+}
+
+/// Columns of a matrix with few: several rows side by side count as one, so that whole vectors are filled.
+fn narrow<T: Number, F: Fold<T>>(x: &[T], len: usize, params: &[T], out: &mut [T]) {
+    let inner = out.len();
+    let group = TILE / inner;
+    let (wide, rows) = (group * inner, len / group);
+    let repeated = if F::PARAM { params.repeat(group) } else { Vec::new() };
+    let mut totals = vec![F::INIT; wide];
+    columns::<T, F>(&x[..rows * wide], rows, wide, &repeated, &mut totals);
+    out.fill(F::INIT);
+    fold_columns(PhantomData::<F::Join>, &totals, inner, group, &[], out);
+    fold_columns(PhantomData::<F>, &x[rows * wide..], inner, len - rows * group, params, out);
 }
 
 /// All columns of one matrix, tile by tile.

@@ -1,70 +1,71 @@
 //! Reductions over any set of axes, and running sums and products.
 
 use crate::cpu::reduce::{
-    Deviations, Exponentials, Fold, Largest, Number, Product, Smallest, Squares, Sum, extreme, fold, scan,
+    Deviations, Exponentials, Fold, Largest, Number, Product, Smallest, Squares, Sum, extreme, fold, fold_loaded, scan,
 };
 use crate::shape::{Axes, IntoDims, IntoShape, Shape, axes, axis};
 use crate::{DType, Element, Tensor, bug, match_dtype};
+use smallvec::SmallVec;
+use std::ops::Range;
 
-/// Reduces over `axes`, each of which keeps size 1. `T` is the dtype of `x`; `param` broadcasts to the result.
+/// Reduces over `axes`, each of which keeps size 1; `param` broadcasts to the result. Elements become `T` on the way.
 fn reduce<T: Number, F: Fold<T>>(x: &Tensor, axes: &[usize], param: Option<&Tensor>) -> Tensor {
+    if x.is_contiguous() {
+        return reduce_dense::<T, F>(x, axes, param);
+    }
     // Axes in memory order make every dense tensor contiguous; the result goes back to the order asked for.
     let mut order: Axes = (0..x.rank()).collect();
-    if !x.is_contiguous() {
-        order.sort_by_key(|&i| std::cmp::Reverse(x.strides()[i].unsigned_abs()));
-    }
+    order.sort_by_key(|&i| std::cmp::Reverse(x.strides()[i].unsigned_abs()));
+    let mut back = Axes::from_elem(0, order.len());
+    order.iter().enumerate().for_each(|(to, &from)| back[from] = to);
+    let moved: Axes = axes.iter().map(|&i| back[i]).collect();
     let dense = x.with_layout(x.layout().permute(&order)).contiguous();
-    let reduced: Vec<bool> = order.iter().map(|i| axes.contains(i)).collect();
     let param = param.map(|p| p.with_layout(p.layout().permute(&order)));
-    let mut shape = Shape::from_slice(dense.shape());
+    let out = reduce_dense::<T, F>(&dense, &moved, param.as_ref());
+    out.with_layout(out.layout().permute(&back)).contiguous()
+}
 
-    // The innermost run of reduced axes first, with `pre`; then the runs outside it, joining partial results.
-    let mut runs = runs(&shape, &reduced);
-    let Some(run) = runs.pop() else {
-        // Nothing to fold: one element per result.
-        let all = reduced.len()..reduced.len();
-        return back(step::<T, F>(dense.as_slice().expect("contiguous"), &mut shape, all, param.as_ref()), &order);
+/// [`reduce`] of a contiguous tensor: the innermost run of axes first, then those outside it join partial results.
+fn reduce_dense<T: Number, F: Fold<T>>(x: &Tensor, axes: &[usize], param: Option<&Tensor>) -> Tensor {
+    let mut shape = Shape::from_slice(x.shape());
+    let mut runs = runs(&shape, axes);
+    // Without a run there is one element per result.
+    let run = runs.pop().unwrap_or(shape.len()..shape.len());
+    let inner: usize = shape[run.end..].iter().product();
+    let mut out = if x.dtype() == T::DTYPE {
+        step::<T, F>(x.as_slice().expect("contiguous"), &mut shape, run, param)
+    } else if inner == 1 && param.is_none() {
+        let len = shape[run.clone()].iter().product();
+        shape[run].fill(1);
+        Tensor::build(&shape, |out: &mut [T]| fold_loaded::<T, F>(x, len, out))
+    } else {
+        step::<T, F>(x.to(T::DTYPE).as_slice().expect("contiguous"), &mut shape, run, param)
     };
-    let mut out = step::<T, F>(dense.as_slice().expect("contiguous"), &mut shape, run, param.as_ref());
     while let Some(run) = runs.pop() {
         out = step::<T, F::Join>(out.as_slice().expect("just built"), &mut shape, run, None);
     }
-    let shape: Shape = shape.iter().zip(&reduced).map(|(&s, &r)| if r { 1 } else { s }).collect();
-    back(out.view(shape), &order)
+    axes.iter().for_each(|&i| shape[i] = 1);
+    if *out.shape() == *shape { out } else { out.view(shape) }
 }
 
-/// Undoes the axis order.
-fn back(x: Tensor, order: &[usize]) -> Tensor {
-    let mut inverse = Axes::from_elem(0, order.len());
-    order.iter().enumerate().for_each(|(to, &from)| inverse[from] = to);
-    x.with_layout(x.layout().permute(&inverse)).contiguous()
-}
-
-/// Maximal runs of adjacent reduced axes; axes of size 1 belong to any run.
-fn runs(shape: &[usize], reduced: &[bool]) -> Vec<std::ops::Range<usize>> {
-    let mut runs: Vec<std::ops::Range<usize>> = Vec::new();
+/// Maximal runs of adjacent reduced axes, outermost first; axes of size 1 belong to any run.
+fn runs(shape: &[usize], axes: &[usize]) -> SmallVec<[Range<usize>; 4]> {
+    let mut runs: SmallVec<[Range<usize>; 4]> = SmallVec::new();
     let mut open = false;
-    for i in 0..shape.len() {
-        if reduced[i] && shape[i] != 1 {
-            match runs.last_mut() {
-                Some(run) if open => run.end = i + 1,
-                _ => runs.push(i..i + 1),
-            }
-            open = true;
-        } else if shape[i] != 1 {
-            open = false;
+    for i in (0..shape.len()).filter(|&i| shape[i] != 1) {
+        let reduced = axes.contains(&i);
+        match runs.last_mut() {
+            Some(run) if reduced && open => run.end = i + 1,
+            _ if reduced => runs.push(i..i + 1),
+            _ => {}
         }
+        open = reduced;
     }
     runs
 }
 
 /// Folds one run of axes of a contiguous tensor; in `shape` they become 1.
-fn step<T: Number, F: Fold<T>>(
-    x: &[T],
-    shape: &mut Shape,
-    run: std::ops::Range<usize>,
-    param: Option<&Tensor>,
-) -> Tensor {
+fn step<T: Number, F: Fold<T>>(x: &[T], shape: &mut Shape, run: Range<usize>, param: Option<&Tensor>) -> Tensor {
     let len: usize = shape[run.clone()].iter().product();
     let inner: usize = shape[run.end..].iter().product();
     shape[run].fill(1);
@@ -84,8 +85,8 @@ macro_rules! fold_number {
     ($Fold:ident, $x:expr, $axes:expr) => {
         match $x.dtype() {
             DType::F64 => reduce::<f64, $Fold>($x, $axes, None),
-            dtype if dtype.is_float() => reduce::<f32, $Fold>(&$x.to(DType::F32), $axes, None),
-            _ => reduce::<i64, $Fold>(&$x.to(DType::I64), $axes, None),
+            dtype if dtype.is_float() => reduce::<f32, $Fold>($x, $axes, None),
+            _ => reduce::<i64, $Fold>($x, $axes, None),
         }
     };
 }
