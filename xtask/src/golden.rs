@@ -24,6 +24,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("interop", "examples/tests/golden"),
     ("nn", "crates/nn/tests/golden"),
     ("optim", "crates/optim/tests/golden"),
+    ("pool", "crates/tensor/tests/golden"),
     ("text", "crates/tensor/tests/golden"),
 ];
 

@@ -4,6 +4,7 @@ mod binary;
 mod conv;
 mod index;
 mod matmul;
+mod pool;
 mod reduce;
 mod unary;
 mod view;
@@ -20,6 +21,7 @@ pub(crate) fn catalog() -> Vec<Entry> {
         view::catalog(),
         index::catalog(),
         conv::catalog(),
+        pool::catalog(),
     ];
     files.into_iter().flatten().collect()
 }

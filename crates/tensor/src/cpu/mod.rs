@@ -10,6 +10,7 @@ pub(crate) mod index;
 pub(crate) mod map;
 pub(crate) mod math;
 pub(crate) mod par;
+pub(crate) mod pool;
 pub(crate) mod reduce;
 pub(crate) mod simd;
 pub(crate) mod softmax;

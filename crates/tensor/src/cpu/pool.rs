@@ -1,0 +1,272 @@
+//! Pooling over planes: maxima with their positions, and means over windows.
+
+use super::par;
+use super::simd::{Real, multiversion};
+use rayon::prelude::*;
+
+/// Where max pooling looks: sizes of the planes and the window.
+#[derive(Clone, Copy)]
+pub(crate) struct MaxWindow {
+    pub(crate) input: [usize; 2],
+    pub(crate) output: [usize; 2],
+    pub(crate) kernel: [usize; 2],
+    pub(crate) stride: [usize; 2],
+    pub(crate) padding: [usize; 2],
+    pub(crate) dilation: [usize; 2],
+}
+
+/// Runs `f(x, out, positions)` for every plane, in parallel if the whole is worth it.
+fn planes<T: Real>(
+    x: &[T],
+    w: &MaxWindow,
+    out: &mut [T],
+    at: &mut [i64],
+    f: impl Fn(&[T], &mut [T], &mut [i64]) + Sync,
+) {
+    let (inner, outer) = (w.input[0] * w.input[1], w.output[0] * w.output[1]);
+    if inner == 0 || outer == 0 {
+        return;
+    }
+    if !par::worth(x.len()) {
+        return x
+            .chunks_exact(inner)
+            .zip(out.chunks_exact_mut(outer))
+            .zip(at.chunks_exact_mut(outer))
+            .for_each(|((x, o), a)| f(x, o, a));
+    }
+    // Whole planes, so many that a task is worth its start.
+    let group = par::GRAIN.div_ceil(inner);
+    x.par_chunks(inner * group).zip(out.par_chunks_mut(outer * group)).zip(at.par_chunks_mut(outer * group)).for_each(
+        |((x, o), a)| {
+            x.chunks_exact(inner)
+                .zip(o.chunks_exact_mut(outer))
+                .zip(a.chunks_exact_mut(outer))
+                .for_each(|((x, o), a)| f(x, o, a));
+        },
+    );
+}
+
+/// The largest element of every window and its position in the plane. The first of equals wins; a NaN wins over all.
+pub(crate) fn max<T: Real>(x: &[T], w: &MaxWindow, out: &mut [T], at: &mut [i64]) {
+    let halving = w.kernel == [2, 2]
+        && w.stride == [2, 2]
+        && w.padding == [0, 0]
+        && w.dilation == [1, 1]
+        && w.output[0] * 2 <= w.input[0]
+        && w.output[1] * 2 <= w.input[1];
+    if halving {
+        planes(x, w, out, at, |x, out, at| max_halving(x, w.input[1], w.output[1], out, at));
+    } else {
+        planes(x, w, out, at, |x, out, at| max_plane(x, w, out, at));
+    }
+}
+
+multiversion! {
+    /// Windows of 2x2 side by side, the usual case, in code without branches.
+    fn max_halving[T: Real](x: &[T], width: usize, cols: usize, out: &mut [T], at: &mut [i64]) {
+        for (i, (out, at)) in out.chunks_exact_mut(cols).zip(at.chunks_exact_mut(cols)).enumerate() {
+            let start = 2 * i * width;
+            let upper = &x[start..start + 2 * cols];
+            let lower = &x[start + width..start + width + 2 * cols];
+            let pairs = upper.chunks_exact(2).zip(lower.chunks_exact(2));
+            for (j, ((u, l), (out, at))) in pairs.zip(out.iter_mut().zip(at.iter_mut())).enumerate() {
+                let (mut best, mut place) = (u[0], 0);
+                let mut take = |value: T, code: usize| {
+                    // Not `value <= best` alone: a NaN wins too.
+                    let wins = value > best || value != value;
+                    best = if wins { value } else { best };
+                    place = if wins { code } else { place };
+                };
+                take(u[1], 1);
+                take(l[0], width);
+                take(l[1], width + 1);
+                *out = best;
+                *at = (start + 2 * j + place) as i64;
+            }
+        }
+    }
+}
+
+fn max_plane<T: Real>(x: &[T], w: &MaxWindow, out: &mut [T], at: &mut [i64]) {
+    let cols = Axis::of(w, 1);
+    let rows = Axis::of(w, 0);
+    for i in 0..w.output[0] {
+        let (first_row, row_count) = rows.taps(i);
+        for j in 0..w.output[1] {
+            let (first_col, col_count) = cols.taps(j);
+            let mut best = T::NEG_INFINITY;
+            let mut place = first_row * w.input[1] + first_col;
+            for r in 0..row_count {
+                let line = (first_row + r * w.dilation[0]) * w.input[1];
+                for c in 0..col_count {
+                    let index = line + first_col + c * w.dilation[1];
+                    let value = x[index];
+                    if value > best || value.ne(&value) {
+                        (best, place) = (value, index);
+                    }
+                }
+            }
+            out[i * w.output[1] + j] = best;
+            at[i * w.output[1] + j] = place as i64;
+        }
+    }
+}
+
+/// One axis of a max window.
+struct Axis {
+    size: usize,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    dilation: usize,
+}
+
+impl Axis {
+    fn of(w: &MaxWindow, d: usize) -> Axis {
+        Axis {
+            size: w.input[d],
+            kernel: w.kernel[d],
+            stride: w.stride[d],
+            padding: w.padding[d],
+            dilation: w.dilation[d],
+        }
+    }
+
+    /// The first element of window `i` inside the plane, and how many follow at the dilation's distance.
+    fn taps(&self, i: usize) -> (usize, usize) {
+        let start = i * self.stride;
+        let skipped = self.padding.saturating_sub(start).div_ceil(self.dilation);
+        let first = start + skipped * self.dilation - self.padding;
+        let fitting = self.size.saturating_sub(first).div_ceil(self.dilation);
+        (first, fitting.min(self.kernel - skipped.min(self.kernel)))
+    }
+}
+
+/// Adds every gradient to its position in its plane: the adjoint of taking elements at positions.
+pub(crate) fn scatter<T: Real>(grad: &[T], at: &[i64], outer: usize, inner: usize, out: &mut [T]) {
+    if inner == 0 {
+        return;
+    }
+    par::chunks(out, inner, 1, |start, piece| {
+        piece.fill(T::ZERO);
+        let plane = start / inner;
+        for (k, target) in piece.chunks_exact_mut(inner).enumerate() {
+            let range = (plane + k) * outer..(plane + k + 1) * outer;
+            grad[range.clone()].iter().zip(&at[range]).for_each(|(&g, &i)| target[i as usize] += g);
+        }
+    });
+}
+
+/// The elements of each plane at positions.
+pub(crate) fn gather<T: Real>(x: &[T], at: &[i64], outer: usize, inner: usize, out: &mut [T]) {
+    if outer == 0 {
+        return;
+    }
+    par::chunks(out, outer, 2, |start, piece| {
+        let plane = start / outer;
+        for (k, target) in piece.chunks_exact_mut(outer).enumerate() {
+            let source = &x[(plane + k) * inner..(plane + k + 1) * inner];
+            let places = &at[(plane + k) * outer..(plane + k + 1) * outer];
+            target.iter_mut().zip(places).for_each(|(o, &i)| *o = source[i as usize]);
+        }
+    });
+}
+
+/// A window of a mean along one axis: its elements, and the size that it counts for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    pub(crate) size: usize,
+}
+
+/// Windows of a mean along both axes; `divisor` replaces the product of their sizes.
+pub(crate) struct MeanWindow {
+    pub(crate) input: [usize; 2],
+    pub(crate) rows: Vec<Span>,
+    pub(crate) cols: Vec<Span>,
+    pub(crate) divisor: Option<f64>,
+}
+
+impl MeanWindow {
+    fn scale<T: Real>(&self, row: &Span, col: &Span) -> T {
+        T::of(self.divisor.unwrap_or((row.size * col.size) as f64))
+    }
+}
+
+multiversion! {
+    /// The sum of a slice in sixteen lanes, added up in a fixed order.
+    fn sum[T: Real](x: &[T]) -> T {
+        let mut lanes = [T::ZERO; 16];
+        let chunks = x.chunks_exact(16);
+        let mut rest = T::ZERO;
+        chunks.remainder().iter().for_each(|&v| rest += v);
+        for chunk in chunks {
+            lanes.iter_mut().zip(chunk).for_each(|(l, &v)| *l += v);
+        }
+        let mut width = 8;
+        while width > 0 {
+            for i in 0..width {
+                lanes[i] = lanes[i] + lanes[i + width];
+            }
+            width /= 2;
+        }
+        lanes[0] + rest
+    }
+}
+
+/// The mean of every window.
+pub(crate) fn mean<T: Real>(x: &[T], w: &MeanWindow, out: &mut [T]) {
+    let inner = w.input[0] * w.input[1];
+    let outer = w.rows.len() * w.cols.len();
+    if outer == 0 {
+        return;
+    }
+    par::chunks(out, outer, (inner / outer).max(1), |start, piece| {
+        for (k, target) in piece.chunks_exact_mut(outer).enumerate() {
+            let plane = &x[(start / outer + k) * inner..][..inner];
+            for (i, row) in w.rows.iter().enumerate() {
+                for (j, col) in w.cols.iter().enumerate() {
+                    let total = if col.start == 0 && col.end == w.input[1] {
+                        sum(&plane[row.start * w.input[1]..row.end * w.input[1]])
+                    } else {
+                        let mut total = T::ZERO;
+                        for r in row.start..row.end {
+                            plane[r * w.input[1] + col.start..r * w.input[1] + col.end]
+                                .iter()
+                                .for_each(|&v| total += v);
+                        }
+                        total
+                    };
+                    let empty = row.start >= row.end || col.start >= col.end;
+                    target[i * w.cols.len() + j] = if empty { T::ZERO } else { total / w.scale(row, col) };
+                }
+            }
+        }
+    });
+}
+
+/// Spreads every gradient evenly over its window: the adjoint of [`mean`].
+pub(crate) fn spread<T: Real>(grad: &[T], w: &MeanWindow, out: &mut [T]) {
+    let inner = w.input[0] * w.input[1];
+    let outer = w.rows.len() * w.cols.len();
+    if inner == 0 {
+        return;
+    }
+    par::chunks(out, inner, 2, |start, piece| {
+        piece.fill(T::ZERO);
+        for (k, target) in piece.chunks_exact_mut(inner).enumerate() {
+            let grad = &grad[(start / inner + k) * outer..][..outer];
+            for (i, row) in w.rows.iter().enumerate() {
+                for (j, col) in w.cols.iter().enumerate() {
+                    let share = grad[i * w.cols.len() + j] / w.scale(row, col);
+                    for r in row.start..row.end {
+                        target[r * w.input[1] + col.start..r * w.input[1] + col.end]
+                            .iter_mut()
+                            .for_each(|v| *v += share);
+                    }
+                }
+            }
+        }
+    });
+}
