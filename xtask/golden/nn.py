@@ -131,6 +131,14 @@ LOSSES = {
         classes(4),
     ),
     "cross_entropy_smooth": (lambda: nn.CrossEntropyLoss(label_smoothing=0.1), [4, 3], classes(4)),
+    "cross_entropy_weight_smooth": (
+        lambda: nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0, 0.5]), ignore_index=2, label_smoothing=0.3),
+        [4, 3],
+        classes(4),
+    ),
+    "cross_entropy_probabilities": (lambda: nn.CrossEntropyLoss(label_smoothing=0.2), [2, 3], reals(2, 3)),
+    "cross_entropy_images": (lambda: nn.CrossEntropyLoss(), [2, 3, 4], classes(2, 4)),
+    "cross_entropy_single": (lambda: nn.CrossEntropyLoss(), [3], torch.tensor(1)),
     "nll": (lambda: nn.NLLLoss(), [4, 3], classes(4)),
     "mse": (lambda: nn.MSELoss(), [2, 3], reals(2, 3)),
     "mse_none": (lambda: nn.MSELoss(reduction="none"), [2, 3], reals(2, 3)),
@@ -145,7 +153,7 @@ def loss(make, shape, target):
     x = (torch.rand(shape) * 4 - 2).double().requires_grad_()
     y = make().double()(x, target)
     y.backward(torch.arange(y.numel(), dtype=torch.float64).cos().reshape(y.shape))
-    return {"shape": list(y.shape), "y": numbers(y), "dx": numbers(x.grad)}
+    return {"input": shape, "shape": list(y.shape), "y": numbers(y), "dx": numbers(x.grad)}
 
 
 # Text: what print(net) gives.

@@ -258,7 +258,11 @@ impl LogSoftmax {
 impl Module for LogSoftmax {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
-        let centred = input - input.value().amax_keepdim(self.dim);
-        &centred - centred.exp().sum_keepdim(self.dim).log()
+        log_softmax(input, self.dim)
     }
+}
+
+pub(crate) fn log_softmax(input: &Var, dim: isize) -> Var {
+    let centred = input - input.value().amax_keepdim(dim);
+    &centred - centred.exp().sum_keepdim(dim).log()
 }

@@ -21,6 +21,7 @@ mod layer_norm;
 mod linear;
 mod list;
 mod load;
+mod loss;
 mod module;
 mod norm;
 mod pair;
@@ -42,6 +43,10 @@ pub use layer_norm::{LayerNorm, LayerNormOptions};
 pub use linear::{Identity, Linear, LinearOptions};
 pub use list::{ModuleDict, ModuleList};
 pub use load::{IncompatibleKeys, LoadError, SizeMismatch};
+pub use loss::{
+    BCEWithLogitsLoss, CrossEntropyLoss, CrossEntropyOptions, L1Loss, MSELoss, NLLLoss, NLLOptions, Reduction,
+    SmoothL1Loss,
+};
 pub use module::{AsModule, Module};
 pub use norm::{BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormOptions};
 pub use pair::{Padding, PaddingMode, Pair};

@@ -99,15 +99,15 @@ fn cotangent(shape: &[usize]) -> Tensor {
 }
 
 fn golden(text: &str) -> Map<String, Value> {
-    serde_json::from_str(text).unwrap()
+    serde_json::from_str(text).expect("a golden file")
 }
 
 #[track_caller]
 fn assert_close(what: &str, actual: &Tensor, expected: &Value) {
-    let (actual, expected) = (actual.to_vec::<f64>(), expected.as_array().unwrap());
+    let (actual, expected) = (actual.to_vec::<f64>(), expected.as_array().expect("a list"));
     assert_eq!(actual.len(), expected.len(), "{what}");
     for (i, (a, e)) in actual.iter().zip(expected).enumerate() {
-        let e = e.as_f64().unwrap();
+        let e = e.as_f64().expect("a number");
         assert!((a - e).abs() <= 1e-10 + 1e-10 * e.abs(), "{what}[{i}]: {a} is not {e}");
     }
 }
@@ -129,15 +129,15 @@ fn check(text: &str) {
         assert_eq!(serde_json::json!(y.shape()), row["shape"], "{name}");
         assert_close(&format!("{name} y"), y.value(), &row["y"]);
         y.backward_with(&cotangent(y.shape()));
-        assert_close(&format!("{name} dx"), &x.grad().unwrap(), &row["dx"]);
+        assert_close(&format!("{name} dx"), &x.grad().expect("a gradient"), &row["dx"]);
         let params = module.named_parameters();
-        assert_eq!(params.len(), row["grads"].as_object().unwrap().len(), "{name}");
+        assert_eq!(params.len(), row["grads"].as_object().expect("a map").len(), "{name}");
         for (key, param) in params {
-            assert_close(&format!("{name} {key}"), &param.grad().unwrap(), &row["grads"][&key]);
+            assert_close(&format!("{name} {key}"), &param.grad().expect("a gradient"), &row["grads"][&key]);
         }
         module.forward(&Var::from(x.value() * 2.0 + 1.0));
         let buffers = module.named_buffers();
-        assert_eq!(buffers.len(), row["buffers"].as_object().unwrap().len(), "{name}");
+        assert_eq!(buffers.len(), row["buffers"].as_object().expect("a map").len(), "{name}");
         for (key, buffer) in buffers {
             assert_close(&format!("{name} {key}"), &buffer.value(), &row["buffers"][&key]);
         }
