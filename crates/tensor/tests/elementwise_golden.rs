@@ -3,6 +3,9 @@
 use serde_json::Value;
 use wengert_tensor::{BINARY, COMPARE, DType, Scalar, Tensor, UNARY};
 
+type Unary = (&'static str, fn(&Tensor) -> Tensor);
+type Binary = (&'static str, fn(&Tensor, &Tensor) -> Tensor);
+
 fn golden() -> Value {
     serde_json::from_str(include_str!("golden/elementwise.json")).expect("valid JSON")
 }
@@ -72,13 +75,13 @@ fn report(failures: Vec<String>) {
 fn every_unary_row_agrees_with_pytorch_on_every_dtype() {
     let golden = golden();
     let mut failures = Vec::new();
-    let more: &[(&str, fn(&Tensor) -> Tensor)] = &[
+    let more: [Unary; 4] = [
         ("logical_not", Tensor::logical_not),
         ("isnan", Tensor::isnan),
         ("isinf", Tensor::isinf),
         ("isfinite", Tensor::isfinite),
     ];
-    for (name, function) in UNARY.iter().chain(more) {
+    for (name, function) in UNARY.iter().chain(&more) {
         let rows = golden["unary"][name].as_object().unwrap_or_else(|| panic!("{name} has no golden values"));
         for (kind, want) in rows {
             let x = tensor(&golden["inputs"][kind]["x"], dtype(kind));
@@ -92,12 +95,12 @@ fn every_unary_row_agrees_with_pytorch_on_every_dtype() {
 fn every_binary_row_agrees_with_pytorch_on_every_dtype() {
     let golden = golden();
     let mut failures = Vec::new();
-    let more: &[(&str, fn(&Tensor, &Tensor) -> Tensor)] = &[
+    let more: [Binary; 3] = [
         ("logical_and", |a, b| a.logical_and(b)),
         ("logical_or", |a, b| a.logical_or(b)),
         ("logical_xor", |a, b| a.logical_xor(b)),
     ];
-    for (name, function) in BINARY.iter().chain(COMPARE).chain(more) {
+    for (name, function) in BINARY.iter().chain(COMPARE).chain(&more) {
         let rows = golden["binary"][name].as_object().unwrap_or_else(|| panic!("{name} has no golden values"));
         for (kind, want) in rows {
             let input = |side: &str| tensor(&golden["inputs"][kind][side], dtype(kind));

@@ -136,7 +136,7 @@ proptest! {
         let dtype = DType::ALL[choices.next(DType::ALL.len())];
         let shape = choices.shape(40);
         // Each side drops leading axes and shrinks others to 1.
-        let mut side = |choices: &mut Choices| {
+        let side = |choices: &mut Choices| {
             let drop = if choices.next(3) == 0 { choices.next(shape.len() + 1) } else { 0 };
             let sizes: Vec<usize> = shape[drop..].iter().map(|&s| if choices.next(5) == 0 { 1 } else { s }).collect();
             choices.tensor(&sizes, dtype)

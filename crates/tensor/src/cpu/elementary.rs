@@ -113,7 +113,7 @@ macro_rules! elementary {
     };
 }
 
-elementary!(single f32, bits u32 i32 23 127, ln2 6.931_381_2e-1 9.058_001e-6, range -104.0 89.0,
+elementary!(single f32, bits u32 i32 23 127, ln2 6.931_381e-1 9.058_001e-6, range -104.0 89.0,
     exp [0.5, 1.666_666_5e-1, 4.166_579_6e-2, 8.333_452e-3, 1.398_199_9e-3, 1.987_569_2e-4],
     ln [0.666_666_6, 0.400_009_72, 0.284_987_87, 0.242_790_8]);
 elementary!(double f64, bits u64 i64 52 1023, ln2 6.931_471_803_691_238e-1 1.908_214_929_270_587_7e-10, range -746.0 710.0,
@@ -133,7 +133,15 @@ pub(super) fn erf_f32<const FMA: bool>(x: f32) -> f32 {
     let a = bound(x.abs(), 0.0, 4.0);
     let inner = a * poly::<FMA, f32, _>(
         a * a,
-        [1.128_379_2, -0.376_126_27, 0.112_835_95, -0.026_854_212, 0.005_189_087_4, -0.000_801_686_43, 7.875_875e-5],
+        [
+            std::f32::consts::FRAC_2_SQRT_PI,
+            -0.376_126_27,
+            0.112_835_95,
+            -0.026_854_212,
+            0.005_189_087_4,
+            -0.000_801_686_43,
+            7.875_875e-5,
+        ],
     );
     let power = poly::<FMA, f32, _>(
         a,
@@ -227,7 +235,7 @@ mod tests {
             for x in sweep() {
                 let x = x as $ty;
                 let off = $ulps($ours(x), $exact(x as f64));
-                if !(off <= worst.0) {
+                if off > worst.0 || off.is_nan() {
                     worst = (off, x);
                 }
             }

@@ -13,6 +13,8 @@ const BLOCK: usize = 512;
 /// Rows shorter than this are gathered several at a time.
 const SHORT: usize = 24;
 
+/// What is done to slices of equal length, `N` operands and a result.
+pub(crate) type Kernel<'k, S, O, const N: usize> = dyn Fn([&[S]; N], &mut [O]) + Sync + 'k;
 /// A unary kernel on slices of equal length, with up to two parameters (such as the bounds of `clamp`).
 pub(crate) type Map<T> = fn(&[T], &mut [T], [T; 2]);
 /// A binary kernel on slices of equal length.
@@ -26,7 +28,7 @@ pub(crate) fn run<S: Element, O: Element, const N: usize>(
     operands: [(&[S], &Layout); N],
     out: &mut [O],
     cost: usize,
-    kernel: &(dyn Fn([&[S]; N], &mut [O]) + Sync),
+    kernel: &Kernel<'_, S, O, N>,
 ) {
     if out.is_empty() {
         return;
@@ -58,7 +60,7 @@ fn long_rows<S: Element, O: Element, const N: usize>(
     data: [&[S]; N],
     offsets: [usize; N],
     out: &mut [O],
-    kernel: &(dyn Fn([&[S]; N], &mut [O]) + Sync),
+    kernel: &Kernel<'_, S, O, N>,
 ) {
     let len = walk.row_len();
     let steps = walk.row_strides();
@@ -102,7 +104,7 @@ fn short_rows<S: Element, O: Element, const N: usize>(
     data: [&[S]; N],
     offsets: [usize; N],
     out: &mut [O],
-    kernel: &(dyn Fn([&[S]; N], &mut [O]) + Sync),
+    kernel: &Kernel<'_, S, O, N>,
 ) {
     let len = walk.row_len();
     let steps = walk.row_strides();
@@ -209,6 +211,9 @@ multiversion! {
     }
 }
 
+/// A magnitude, and the function to call beyond it.
+pub(crate) type Rare = Option<(f64, fn(f64) -> f64)>;
+
 /// A unary function: how it computes on floats and, if it keeps integers, on those.
 pub(crate) trait UnaryOp {
     /// On `f32` and `f64`.
@@ -216,7 +221,7 @@ pub(crate) trait UnaryOp {
     /// On integers.
     fn int<I: Int>(x: I) -> I;
     /// The magnitude beyond which `float` must not be used, and what to call there.
-    const RARE: Option<(f64, fn(f64) -> f64)>;
+    const RARE: Rare;
 }
 
 multiversion! {

@@ -93,7 +93,8 @@ pub(crate) fn result_type(a: OperandRef<'_>, b: OperandRef<'_>) -> DType {
     if low.category() > high.category() { high.promote(low) } else { high }
 }
 
-type Ints<O> = (Zip<i64, O>, Zip<i32, O>, Zip<i16, O>, Zip<i8, O>, Zip<u8, O>);
+type IntZips = (Zip<i64, i64>, Zip<i32, i32>, Zip<i16, i16>, Zip<i8, i8>, Zip<u8, u8>);
+type IntTests = (Zip<i64, bool>, Zip<i32, bool>, Zip<i16, bool>, Zip<i8, bool>, Zip<u8, bool>);
 
 /// The kernels of one row, and what the dispatch must know.
 pub(crate) struct Binary {
@@ -103,7 +104,7 @@ pub(crate) struct Binary {
     pub(crate) f64: Zip<f64, f64>,
     pub(crate) f32: Zip<f32, f32>,
     /// `None` for functions of floats only; integers then become `f32`.
-    ints: Option<(Zip<i64, i64>, Zip<i32, i32>, Zip<i16, i16>, Zip<i8, i8>, Zip<u8, u8>)>,
+    ints: Option<IntZips>,
     bool: Option<Zip<bool, bool>>,
 }
 
@@ -293,7 +294,7 @@ fn tensors<T: Element, O: Element>(
     y: &Tensor,
     shape: &Shape,
     cost: usize,
-    kernel: &(dyn Fn([&[T]; 2], &mut [O]) + Sync),
+    kernel: &map::Kernel<'_, T, O, 2>,
 ) -> Tensor {
     if x.shape() == y.shape() {
         if x.strides() == y.strides()
@@ -371,7 +372,7 @@ pub(crate) struct Compare {
     name: &'static str,
     f64: Zip<f64, bool>,
     f32: Zip<f32, bool>,
-    ints: Ints<bool>,
+    ints: IntTests,
     bool: Zip<bool, bool>,
 }
 

@@ -15,8 +15,10 @@ pub(crate) struct Unary {
     f64: Map<f64>,
     f32: Map<f32>,
     /// For functions that keep integers: i64, i32, i16, i8, u8.
-    ints: Option<(Map<i64>, Map<i32>, Map<i16>, Map<i8>, Map<u8>)>,
+    ints: Option<IntMaps>,
 }
+
+type IntMaps = (Map<i64>, Map<i32>, Map<i16>, Map<i8>, Map<u8>);
 
 /// The kernels of one function: `Name name cost float |x, p| …` for functions of floats (integers and booleans become
 /// `f32` first), with `, int |x| …` added for those that PyTorch also computes on integers.
@@ -37,7 +39,7 @@ macro_rules! kernel {
                 $(let x = { let $i = x; $int };)?
                 x
             }
-            const RARE: Option<(f64, fn(f64) -> f64)> = kernel!(@rare $($limit, $exact)?);
+            const RARE: map::Rare = kernel!(@rare $($limit, $exact)?);
         }
         impl $Op {
             const KERNELS: Unary = Unary {
@@ -197,7 +199,7 @@ pub(crate) fn memory_order(x: &Tensor) -> Option<(Tensor, Axes)> {
 pub(crate) fn elementwise<S: Element, O: Element>(
     x: &Tensor,
     cost: usize,
-    kernel: &(dyn Fn([&[S]; 1], &mut [O]) + Sync),
+    kernel: &map::Kernel<'_, S, O, 1>,
 ) -> Tensor {
     if let Some((dense, back)) = memory_order(x) {
         let out = elementwise(&dense, cost, kernel);
