@@ -186,6 +186,16 @@ multiversion! {
     /// Whole steps are copied; what is too much is overwritten by what comes next or is never read. `out` and `planes`
     /// are longer by a step for this.
     fn pack_runs[T: Element](planes: &[T], taps: &[usize], runs: &[Run], width: usize, out: &mut [T]) {
+        if runs.iter().all(|&(_, _, count)| count <= STEP) {
+            for (t, &tap) in taps.iter().enumerate() {
+                let (from, to) = (&planes[tap..], &mut out[t * width..]);
+                for &(column, offset, _) in runs {
+                    let to: &mut [T; STEP] = to[column..].first_chunk_mut().expect("a step longer");
+                    *to = *from[offset..].first_chunk().expect("a step longer");
+                }
+            }
+            return;
+        }
         for (t, &tap) in taps.iter().enumerate() {
             for &(column, offset, count) in runs {
                 let from = &planes[tap + offset..][..count.next_multiple_of(STEP)];
@@ -250,9 +260,12 @@ impl PackedWeight {
         for group_index in 0..g.groups {
             let mat = Mat::dense(&w[group_index * g.out * taps..][..g.out * taps], g.out, taps);
             let panels = &mut packed[group_index * group..][..group];
-            panels.par_chunks_mut(kernels.mr * taps).enumerate().for_each(|(i, panel)| {
-                let high = panel.len() / taps.max(1);
-                pack_columns(mat.t(), 0..taps, i * kernels.mr, high, panel);
+            let panel = kernels.mr * taps;
+            par::chunks(panels, panel, 2, |start, panels| {
+                for (i, out) in panels.chunks_mut(panel.max(1)).enumerate() {
+                    let first = (start / panel + i) * kernels.mr;
+                    pack_columns(mat.t(), 0..taps, first, out.len() / taps, out);
+                }
             });
         }
         PackedWeight { data, group }
@@ -276,10 +289,11 @@ fn columns<T: Tiled>(
     let total = count * positions;
     let width = BLOCK.min(total).next_multiple_of(nr);
     let steps = taps.min(KC);
-    let lengths = [count * planes.image() + STEP, steps * width + STEP, mr * nr];
-    let mut memory = Storage::zeroed(T::DTYPE, lengths.iter().sum());
-    let (laid, rest) = memory.as_mut_slice::<T>().split_at_mut(lengths[0]);
-    let (packed, spare) = rest.split_at_mut(lengths[1]);
+    let mut laid = Storage::zeroed(T::DTYPE, count * planes.image() + STEP);
+    let laid = laid.as_mut_slice::<T>();
+    let of_block = if count > 1 { channels.len() * width } else { 0 };
+    let mut memory = Storage::stale(T::DTYPE, steps * width + STEP + of_block);
+    let (packed, block) = memory.as_mut_slice::<T>().split_at_mut(steps * width + STEP);
     for (i, image) in images.chunks_exact(g.image().max(1)).enumerate() {
         planes.lay(image, &mut laid[i * planes.image()..]);
     }
@@ -307,32 +321,29 @@ fn columns<T: Tiled>(
                         None => Start::Zero,
                         Some(bias) => Start::Splat(&bias[i..], 1),
                     };
-                    let (image, position) = (first / positions, first % positions);
-                    let at = (image * channels.len() + i - channels.start) * positions + position;
-                    let c_at: [usize; 8] = std::array::from_fn(|r| r * positions);
-                    if position + wide <= positions {
+                    if count == 1 {
+                        let at = (i - channels.start) * positions + first;
+                        let c_at: [usize; 8] = std::array::from_fn(|r| r * positions);
                         kernels.tile(left, right, rows, &mut out[at..], &c_at[..high], wide, start);
-                        continue;
+                    } else {
+                        let at = (i - channels.start) * width + j;
+                        let c_at: [usize; 8] = std::array::from_fn(|r| r * width);
+                        kernels.tile(left, right, rows, &mut block[at..], &c_at[..high], wide, start);
                     }
-                    // The tile spans images: by way of memory of its own.
-                    let c_at: [usize; 8] = std::array::from_fn(|r| r * nr);
-                    let each = |f: &mut dyn FnMut(usize, usize)| {
-                        for r in 0..high {
-                            for column in 0..wide {
-                                let (image, position) = ((first + column) / positions, (first + column) % positions);
-                                f(
-                                    r * nr + column,
-                                    (image * channels.len() + i - channels.start + r) * positions + position,
-                                );
-                            }
-                        }
-                    };
-                    if pc > 0 {
-                        each(&mut |own, at| spare[own] = out[at]);
-                    }
-                    kernels.tile(left, right, rows, spare, &c_at[..high], wide, start);
-                    each(&mut |own, at| out[at] = spare[own]);
                 }
+            }
+        }
+        if count > 1 {
+            // The block spans images, whose outputs do not lie side by side.
+            let mut column = 0;
+            while column < nc {
+                let (image, position) = ((jc + column) / positions, (jc + column) % positions);
+                let len = (positions - position).min(nc - column);
+                for (c, block) in block.chunks_exact(width).enumerate() {
+                    let at = (image * channels.len() + c) * positions + position;
+                    out[at..][..len].copy_from_slice(&block[column..][..len]);
+                }
+                column += len;
             }
         }
     }
@@ -407,8 +418,8 @@ pub(crate) fn input_grad<T: Tiled>(w: &Tensor, dy: &Tensor, g: &Geometry, shape:
     })
 }
 
-/// The weight turned over, in panels of a tile's height: for each group, each place in the kernel and each `mr` input
-/// channels, `[output channel][input channel]`.
+/// The weight turned over, in panels of a tile's height: for each group, each `mr` input channels and each place in the
+/// kernel, `[output channel][input channel]`.
 ///
 /// The channels of a panel write to different planes, so its rows never wait for each other's stores.
 struct PackedTaps {
@@ -418,18 +429,35 @@ struct PackedTaps {
 impl PackedTaps {
     fn new<T: Tiled>(w: &[T], g: &Geometry) -> PackedTaps {
         let (mr, taps, places) = (T::kernels().mr, g.taps(), g.kernel[0] * g.kernel[1]);
-        let place = weight_place(g);
-        let mut data = Storage::stale(T::DTYPE, g.groups * places * place);
-        if place > 0 {
-            data.as_mut_slice::<T>().par_chunks_mut(place).enumerate().for_each(|(i, panels)| {
-                let w = &w[i / places * g.out * taps..][..g.out * taps];
-                let mat = Mat::new(w, i % places, (g.out, g.depth), (taps as isize, places as isize));
-                for (c, panel) in panels.chunks_mut(mr * g.out).enumerate() {
-                    pack_columns(mat, 0..g.out, c * mr, panel.len() / g.out, panel);
-                }
-            });
+        let mut data = Storage::stale(T::DTYPE, g.groups * turned(g));
+        if g.depth > 0 {
+            for (group, panels) in data.as_mut_slice::<T>().chunks_mut(turned(g)).enumerate() {
+                let w = &w[group * g.out * taps..][..g.out * taps];
+                let panel = mr * g.out * places;
+                par::chunks(panels, panel, 2, |start, panels| {
+                    for (i, out) in panels.chunks_mut(panel).enumerate() {
+                        turn(w, g, (start / panel + i) * mr, out);
+                    }
+                });
+            }
         }
         PackedTaps { data }
+    }
+}
+
+/// The panel of [`PackedTaps`] that starts at input channel `first`.
+fn turn<T: Element>(w: &[T], g: &Geometry, first: usize, panel: &mut [T]) {
+    let places = g.kernel[0] * g.kernel[1];
+    let high = panel.len() / (g.out * places);
+    let count = high.min(g.depth - first);
+    if count < high {
+        panel.fill(T::ZERO);
+    }
+    for (channel, row) in w.chunks_exact(g.taps()).enumerate() {
+        for (place, out) in panel.chunks_exact_mut(g.out * high).enumerate() {
+            let row = row[first * places + place..].iter().step_by(places);
+            out[channel * high..][..count].iter_mut().zip(row).for_each(|(o, &w)| *o = w);
+        }
     }
 }
 
@@ -438,7 +466,7 @@ fn spread<T: Tiled>(planes: &Planes<'_>, weight: &PackedTaps, group: usize, grad
     let (g, kernels) = (planes.g, T::kernels());
     let (nr, mr, positions) = (kernels.nr(), kernels.mr, g.positions());
     let places = g.kernel[0] * g.kernel[1];
-    let weight = &weight.data.as_slice::<T>()[group * places * weight_place(g)..][..places * weight_place(g)];
+    let weight = &weight.data.as_slice::<T>()[group * turned(g)..][..turned(g)];
     let count = dx.len() / g.image();
     let total = planes.position(positions - 1) + 1;
     let panels = total.div_ceil(nr);
@@ -469,7 +497,7 @@ fn spread<T: Tiled>(planes: &Planes<'_>, weight: &PackedTaps, group: usize, grad
                 for c in (0..g.depth).step_by(mr) {
                     let high = mr.min(g.depth - c);
                     let padded = kernels.padded(high);
-                    let left = &weight[place * weight_place(g) + c * g.out + pc * padded..][..kc * padded];
+                    let left = &weight[(c * places + place * padded) * g.out + pc * padded..][..kc * padded];
                     let c_at: [usize; 8] = std::array::from_fn(|r| r * planes.channel());
                     for panel in some.clone() {
                         let (image, j) = (panel / panels, panel % panels * nr);
@@ -486,9 +514,9 @@ fn spread<T: Tiled>(planes: &Planes<'_>, weight: &PackedTaps, group: usize, grad
     }
 }
 
-/// Elements of [`PackedTaps`] per place in the kernel.
-fn weight_place(g: &Geometry) -> usize {
-    g.depth.next_multiple_of(2) * g.out
+/// Elements of [`PackedTaps`] per group.
+fn turned(g: &Geometry) -> usize {
+    g.depth.next_multiple_of(2) * g.out * g.kernel[0] * g.kernel[1]
 }
 
 /// The gradient with respect to the weight.

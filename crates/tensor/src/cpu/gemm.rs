@@ -269,7 +269,7 @@ unsafe fn blocks<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, c: *
 
 /// Copies columns `j..j + width` of the steps `steps` of a matrix side by side, `out[p·width + i] = mat[steps.start + p, j + i]`,
 /// zeros where the matrix has ended.
-pub(super) fn pack_columns<T: Real>(
+pub(super) fn pack_columns<T: Tiled>(
     mat: Mat<'_, T>,
     steps: std::ops::Range<usize>,
     j: usize,
@@ -284,18 +284,8 @@ pub(super) fn pack_columns<T: Real>(
         for (p, out) in steps.zip(out.chunks_exact_mut(width)) {
             out[..count].copy_from_slice(&mat.from(p, j)[..count]);
         }
-    } else if mat.rs == 1 {
-        // Sixteen steps of all columns at a time: what is read and what is written fit in the first cache.
-        for first in (0..steps.len()).step_by(16) {
-            let some = 16.min(steps.len() - first);
-            let out = &mut out[first * width..][..some * width];
-            for i in 0..count {
-                let column = &mat.from(steps.start + first, j + i)[..some];
-                for (out, &x) in out.chunks_exact_mut(width).zip(column) {
-                    out[i] = x;
-                }
-            }
-        }
+    } else if mat.rs == 1 && mat.cs >= 0 && !steps.is_empty() && count > 0 {
+        T::transpose(mat.from(steps.start, j), mat.cs as usize, (count, steps.len()), width, out);
     } else {
         for (p, out) in steps.zip(out.chunks_exact_mut(width)) {
             out[..count].iter_mut().enumerate().for_each(|(i, o)| *o = mat.get(p, j + i));
@@ -334,8 +324,8 @@ unsafe fn row_times_matrix<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_
             add_scaled(out, &factors, &rows);
             p += 8;
         }
-        for p in p..k {
-            add_scaled(out, &[row[p]], &[&b.from(p, 0)[..n]]);
+        for (&factor, p) in row[p..].iter().zip(p..) {
+            add_scaled(out, &[factor], &[&b.from(p, 0)[..n]]);
         }
     } else {
         for (j, o) in out.iter_mut().enumerate() {
@@ -436,7 +426,7 @@ pub(crate) fn batched<'a, T: Gemm>(
 fn cut(batch: usize, (m, n): (usize, usize), work: usize) -> (usize, usize) {
     /// Multiply-adds per piece: some 20 µs.
     const WORTH: usize = 1 << 20;
-    let threads = rayon::current_num_threads();
+    let threads = if work < 2 * WORTH { 1 } else { rayon::current_num_threads() };
     let pieces = (2 * threads).div_ceil(batch).min(work / WORTH);
     if threads == 1 || pieces < 2 {
         return (m, n);
@@ -458,4 +448,54 @@ pub(crate) fn outer<T: Gemm>(a: &[T], b: &[T], out: &mut [T]) {
             row.iter_mut().zip(b).for_each(|(o, &y)| *o = x.times(y));
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Small whole numbers, so that sums are exact in any order.
+    fn numbers(seed: usize, len: usize) -> Vec<f32> {
+        (0..len).map(|i| ((i * 7 + seed * 5) % 11) as f32 - 5.0).collect()
+    }
+
+    #[test]
+    fn every_path_gives_the_product() {
+        let big = if cfg!(miri) { 9 } else { 300 };
+        for (m, n, k) in
+            [(1, 5, 9), (6, 1, 17), (3, 4, 2), (20, 5, 3), (big, 50, 4), (9, 50, big), (2, big, 3), (4, 3, 0)]
+        {
+            let (a, b, bias) = (numbers(1, m * k), numbers(2, k * n), numbers(3, m * n));
+            let (at, bt): (Vec<f32>, Vec<f32>) = (
+                (0..m * k).map(|i| a[i % m * k + i / m]).collect(),
+                (0..k * n).map(|i| b[i % k * n + i / k]).collect(),
+            );
+            let product = |i: usize| (0..k).map(|p| a[i / n * k + p] * b[p * n + i % n]).sum::<f32>();
+            let old = numbers(4, m * n);
+            type Addend<'a> = (Init<'a, f32>, &'a dyn Fn(usize) -> f32);
+            let added: [Addend<'_>; 5] = [
+                (Init::Zero, &|_| 0.0),
+                (Init::Keep, &|i| old[i]),
+                (Init::From(Mat::dense(&bias, m, n)), &|i| bias[i]),
+                (Init::From(Mat::new(&bias, 0, (m, n), (0, 1))), &|i| bias[i % n]),
+                (Init::From(Mat::new(&bias, 0, (m, n), (1, 0))), &|i| bias[i / n]),
+            ];
+            for left in [Mat::dense(&a, m, k), Mat::dense(&at, k, m).t()] {
+                for right in [Mat::dense(&b, k, n), Mat::dense(&bt, n, k).t()] {
+                    for (init, first) in &added {
+                        let mut c = old.clone();
+                        batched((m, n, k), |_| (left, right, *init), &mut c);
+                        let expected: Vec<f32> = (0..m * n).map(|i| first(i) + product(i)).collect();
+                        assert_eq!(c, expected, "{m}x{n}x{k}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "reaches outside")]
+    fn a_matrix_outside_its_memory_is_refused() {
+        Mat::new(&[0.0f32; 6], 1, (2, 3), (3, 1));
+    }
 }

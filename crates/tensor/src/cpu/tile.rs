@@ -4,6 +4,9 @@
 //! of everything above; so here, and only here, intrinsics are written out. [`Kernels::of`] chooses the instruction set
 //! once; its methods check every bound once per tile, so that callers need no `unsafe`.
 
+// Indices run over several arrays of registers at once.
+#![allow(clippy::needless_range_loop)]
+
 use super::simd::{Isa, Real, isa};
 use crate::Element;
 
@@ -244,10 +247,97 @@ pub(crate) struct Kernels<T: 'static> {
 pub(crate) trait Tiled: Real {
     /// The tiles for this processor.
     fn kernels() -> &'static Kernels<Self>;
+
+    /// `out[p·width + i] = from[i·stride + p]` for `i < count`, `p < len`.
+    fn transpose(from: &[Self], stride: usize, size: (usize, usize), width: usize, out: &mut [Self]) {
+        transpose_part(from, stride, (0..size.0, 0..size.1), width, out);
+    }
+}
+
+/// The part of a transposition with `i` and `p` in the given ranges.
+fn transpose_part<T: Copy>(
+    from: &[T],
+    stride: usize,
+    (columns, steps): (std::ops::Range<usize>, std::ops::Range<usize>),
+    width: usize,
+    out: &mut [T],
+) {
+    if columns.is_empty() || steps.is_empty() {
+        return;
+    }
+    // Sixteen steps of all columns at a time: what is read and what is written fit in the first cache.
+    for first in steps.clone().step_by(16) {
+        let some = 16.min(steps.end - first);
+        for i in columns.clone() {
+            let column = &from[i * stride + first..][..some];
+            for (out, &x) in out[first * width..].chunks_mut(width).zip(column) {
+                out[i] = x;
+            }
+        }
+    }
+}
+
+/// Transposes what there is of whole blocks of 8 by 8 and says how much that is: columns and steps.
+#[cfg(target_arch = "x86_64")]
+fn transpose_blocks(
+    from: &[f32],
+    stride: usize,
+    (count, len): (usize, usize),
+    width: usize,
+    out: &mut [f32],
+) -> (usize, usize) {
+    let (count, len) = (count / 8 * 8, len / 8 * 8);
+    if isa() < Isa::Avx2 || count == 0 || len == 0 {
+        return (0, 0);
+    }
+    assert!((count - 1) * stride + len <= from.len(), "columns leave their matrix");
+    assert!(count <= width && (len - 1) * width + count <= out.len(), "columns leave their panel");
+    for p in (0..len).step_by(8) {
+        for i in (0..count).step_by(8) {
+            // SAFETY: AVX2 was asked for above. With i <= count - 8 and p <= len - 8 the assertions put the eight reads
+            // of eight numbers at from[(i + c)·stride + p] and the writes at out[(p + q)·width + i] inside the slices.
+            unsafe {
+                transpose_block(from.as_ptr().add(i * stride + p), stride, out.as_mut_ptr().add(p * width + i), width)
+            }
+        }
+    }
+    (count, len)
+}
+
+/// `out[q·width + c] = from[c·stride + q]` for `c, q < 8`.
+///
+/// # Safety
+/// The processor has AVX2; all these elements are readable and writable.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+unsafe fn transpose_block(from: *const f32, stride: usize, out: *mut f32, width: usize) {
+    let mut row = [_mm256_setzero_ps(); 8];
+    for c in 0..8 {
+        // SAFETY: the caller's promise is about exactly these reads.
+        row[c] = unsafe { _mm256_loadu_ps(from.add(c * stride)) };
+    }
+    // quad[4·h + q] holds steps q and q + 4 of columns 4h .. 4h + 4.
+    let mut quad = row;
+    for h in [0, 4] {
+        let (a, b) = (_mm256_unpacklo_ps(row[h], row[h + 1]), _mm256_unpackhi_ps(row[h], row[h + 1]));
+        let (c, d) = (_mm256_unpacklo_ps(row[h + 2], row[h + 3]), _mm256_unpackhi_ps(row[h + 2], row[h + 3]));
+        quad[h] = _mm256_shuffle_ps::<0x44>(a, c);
+        quad[h + 1] = _mm256_shuffle_ps::<0xee>(a, c);
+        quad[h + 2] = _mm256_shuffle_ps::<0x44>(b, d);
+        quad[h + 3] = _mm256_shuffle_ps::<0xee>(b, d);
+    }
+    for q in 0..4 {
+        let (low, high) = (quad[q], quad[q + 4]);
+        // SAFETY: the caller's promise is about exactly these writes.
+        unsafe {
+            _mm256_storeu_ps(out.add(q * width), _mm256_permute2f128_ps::<0x20>(low, high));
+            _mm256_storeu_ps(out.add((q + 4) * width), _mm256_permute2f128_ps::<0x31>(low, high));
+        }
+    }
 }
 
 macro_rules! tiled {
-    ($($ty:ty, $r512:ident, $r256:ident, $v512:ident, $v256:ident, $plain:ident, $d512:ident, $d256:ident, $dplain:ident;)*) => { $(
+    ($($ty:ty, $r512:ident, $r256:ident, $v512:ident, $v256:ident, $plain:ident, $d512:ident, $d256:ident, $dplain:ident, {$($more:tt)*};)*) => { $(
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx512f,avx2,fma")]
         unsafe fn $v512<const MR: usize, const NV: usize>(
@@ -293,6 +383,8 @@ macro_rules! tiled {
             unsafe { dots::<Plain<$ty>, MR, NT>(x, d, n, sums) }
         }
         impl Tiled for $ty {
+            $($more)*
+
             fn kernels() -> &'static Kernels<$ty> {
                 #[cfg(target_arch = "x86_64")]
                 {
@@ -326,8 +418,15 @@ macro_rules! tiled {
     )* };
 }
 tiled! {
-    f32, __m512, __m256, f32_avx512, f32_avx2, f32_plain, f32_dots_avx512, f32_dots_avx2, f32_dots_plain;
-    f64, __m512d, __m256d, f64_avx512, f64_avx2, f64_plain, f64_dots_avx512, f64_dots_avx2, f64_dots_plain;
+    f32, __m512, __m256, f32_avx512, f32_avx2, f32_plain, f32_dots_avx512, f32_dots_avx2, f32_dots_plain, {
+        #[cfg(target_arch = "x86_64")]
+        fn transpose(from: &[f32], stride: usize, (count, len): (usize, usize), width: usize, out: &mut [f32]) {
+            let (columns, steps) = transpose_blocks(from, stride, (count, len), width, out);
+            transpose_part(from, stride, (columns..count, 0..steps), width, out);
+            transpose_part(from, stride, (0..count, steps..len), width, out);
+        }
+    };
+    f64, __m512d, __m256d, f64_avx512, f64_avx2, f64_plain, f64_dots_avx512, f64_dots_avx2, f64_dots_plain, {};
 }
 
 impl<T: Tiled> Kernels<T> {
@@ -430,5 +529,102 @@ impl<T: Tiled> Kernels<T> {
         // SAFETY: the assertions keep every read inside x and d; the table's entry is for exactly these numbers of rows
         // and was chosen for this processor's instructions.
         unsafe { kernel((x.as_ptr(), x_at, x_step), (d.as_ptr(), d_at, d_step), (segments, steps), sums) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noise(seed: u64, len: usize) -> Vec<f32> {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let next = |_| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 33) as f32 / (1u64 << 30) as f32 - 1.0
+        };
+        (0..len).map(next).collect()
+    }
+
+    #[test]
+    fn a_tile_of_any_size_is_its_sum_and_writes_nothing_else() {
+        let kernels = f32::kernels();
+        for (m, n, k) in [
+            (1, 1, 1),
+            (2, 3, 5),
+            (3, kernels.lanes, 2),
+            (kernels.mr, kernels.nr(), 7),
+            (kernels.mr, kernels.nr() - 1, 3),
+            (1, 2, 0),
+        ] {
+            let (mr, wide) = (kernels.padded(m), kernels.read(n));
+            let (a, b) = (noise(1, k * mr), noise(2, k * 3 + wide));
+            let at: Vec<usize> = (0..k).map(|p| (p * 2) % 5).collect();
+            let c_at: Vec<usize> = (0..m).map(|i| i * (n + 2)).collect();
+            let addend = noise(4, m * (n + 1));
+            for start in [Start::Zero, Start::Keep, Start::Rows(&addend, n + 1), Start::Splat(&addend, 2)] {
+                let before = noise(3, m * (n + 2));
+                let mut c = before.clone();
+                kernels.tile(&a, &b, Rows::new(&at), &mut c, &c_at, n, start);
+                for (index, (&now, &old)) in c.iter().zip(&before).enumerate() {
+                    let (i, j) = (index / (n + 2), index % (n + 2));
+                    let first = match start {
+                        Start::Zero => 0.0,
+                        Start::Keep => old,
+                        Start::Rows(..) if j < n => addend[i * (n + 1) + j],
+                        Start::Rows(..) => 0.0,
+                        Start::Splat(..) => addend[i * 2],
+                    };
+                    let sum: f32 = (0..k).filter(|_| j < n).map(|p| a[p * mr + i] * b[at[p] + j]).sum();
+                    let expected = if j < n { first + sum } else { old };
+                    assert!((now - expected).abs() < 1e-5, "{m}x{n}x{k}, element {i}, {j}: {now} for {expected}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn dots_sum_over_segments() {
+        let kernels = f32::kernels();
+        let (segments, steps) = (2, 2);
+        let len = steps * kernels.lanes;
+        for rows in 1..=kernels.dot_rows() {
+            for width in [kernels.dot_width, kernels.dot_width + 1] {
+                let (x, d) = (noise(1, 3 * len + 20), noise(2, 3 * len + 20));
+                let x_at: Vec<usize> = (0..width).collect();
+                let d_at: Vec<usize> = (0..rows).map(|i| i * 3).collect();
+                let mut sums = vec![1.0; rows * width];
+                kernels.dots((&x, &x_at, len + 1), (&d, &d_at, len), (segments, steps), &mut sums);
+                for (index, &found) in sums.iter().enumerate() {
+                    let (i, t) = (index / width, index % width);
+                    let sum: f32 = (0..segments * len)
+                        .map(|j| d[j / len * len + d_at[i] + j % len] * x[j / len * (len + 1) + x_at[t] + j % len])
+                        .sum();
+                    assert!((found - 1.0 - sum).abs() < 1e-4, "{found} for {sum}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn transposition_moves_every_element() {
+        for (count, len, stride, width) in
+            [(8, 8, 9, 8), (5, 20, 20, 6), (17, 33, 40, 19), (48, 16, 16, 48), (0, 3, 3, 2)]
+        {
+            let from: Vec<f32> = (0..count * stride).map(|i| i as f32).collect();
+            let mut out = vec![-1.0; len * width];
+            f32::transpose(&from, stride, (count, len), width, &mut out);
+            for (index, &x) in out.iter().enumerate() {
+                let (p, i) = (index / width, index % width);
+                assert_eq!(x, if i < count { from[i * stride + p] } else { -1.0 });
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "leave")]
+    fn a_tile_outside_its_factor_is_refused() {
+        let kernels = f32::kernels();
+        let (a, b) = (vec![0.0; 64], vec![0.0; 64]);
+        kernels.tile(&a, &b, Rows::new(&[0, 64]), &mut [0.0; 8], &[0], 1, Start::Zero);
     }
 }
