@@ -7,6 +7,7 @@
 mod backward;
 mod catalog;
 mod display;
+pub mod functional;
 mod gradcheck;
 mod mode;
 mod node;

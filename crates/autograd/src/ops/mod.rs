@@ -3,9 +3,11 @@
 mod binary;
 mod conv;
 mod index;
+pub(crate) mod loss;
 mod matmul;
 mod pool;
 mod reduce;
+mod softmax;
 mod unary;
 mod view;
 
@@ -22,6 +24,8 @@ pub(crate) fn catalog() -> Vec<Entry> {
         index::catalog(),
         conv::catalog(),
         pool::catalog(),
+        softmax::catalog(),
+        loss::catalog(),
     ];
     files.into_iter().flatten().collect()
 }
