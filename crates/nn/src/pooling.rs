@@ -1,6 +1,6 @@
 //! Pooling: [`MaxPool2d`], [`AvgPool2d`], [`AdaptiveAvgPool2d`], [`GlobalAvgPool2d`].
 
-use crate::{Module, Pair, Tree, Var};
+use crate::{Mode, Module, Pair, Tree, Var};
 use wengert_tensor::Value;
 use wengert_tensor::pool::{AvgPool2dOptions as AvgWindow, Pool2dOptions as MaxWindow};
 
@@ -19,6 +19,7 @@ use wengert_tensor::pool::{AvgPool2dOptions as AvgWindow, Pool2dOptions as MaxWi
 pub struct MaxPool2d {
     #[tree(skip)]
     options: MaxPool2dOptions,
+    mode: Mode,
 }
 
 /// What [`MaxPool2d::with`] takes.
@@ -57,7 +58,7 @@ impl MaxPool2d {
 
     /// With options.
     pub fn with(options: MaxPool2dOptions) -> MaxPool2d {
-        MaxPool2d { options }
+        MaxPool2d { options, mode: Mode::default() }
     }
 
     /// How it was made.
@@ -104,6 +105,7 @@ impl Module for MaxPool2d {
 pub struct AvgPool2d {
     #[tree(skip)]
     options: AvgPool2dOptions,
+    mode: Mode,
 }
 
 /// What [`AvgPool2d::with`] takes.
@@ -145,7 +147,7 @@ impl AvgPool2d {
 
     /// With options.
     pub fn with(options: AvgPool2dOptions) -> AvgPool2d {
-        AvgPool2d { options }
+        AvgPool2d { options, mode: Mode::default() }
     }
 
     /// How it was made.
@@ -191,18 +193,20 @@ pub struct AdaptiveAvgPool2d {
     output_size: [Option<usize>; 2],
     /// Whether one number was given for both axes, which shows in the text.
     one: bool,
+    mode: Mode,
 }
 
 impl AdaptiveAvgPool2d {
     /// So many rows and columns of windows.
     pub fn new(output_size: impl Into<Pair>) -> AdaptiveAvgPool2d {
         let size = output_size.into();
-        AdaptiveAvgPool2d { output_size: size.to_array().map(Some), one: matches!(size, Pair::Both(_)) }
+        let one = matches!(size, Pair::Both(_));
+        AdaptiveAvgPool2d { output_size: size.to_array().map(Some), one, mode: Mode::default() }
     }
 
     /// Rows and columns, of which `None` keeps the image's size.
     pub fn keeping(rows: Option<usize>, columns: Option<usize>) -> AdaptiveAvgPool2d {
-        AdaptiveAvgPool2d { output_size: [rows, columns], one: false }
+        AdaptiveAvgPool2d { output_size: [rows, columns], one: false, mode: Mode::default() }
     }
 
     fn text(&self) -> String {
@@ -229,12 +233,14 @@ impl Module for AdaptiveAvgPool2d {
 /// assert_eq!(GlobalAvgPool2d::new().forward(&x).shape(), [2, 512, 1, 1]);
 /// ```
 #[derive(Tree, Default)]
-pub struct GlobalAvgPool2d;
+pub struct GlobalAvgPool2d {
+    mode: Mode,
+}
 
 impl GlobalAvgPool2d {
     /// There is nothing to choose.
     pub fn new() -> GlobalAvgPool2d {
-        GlobalAvgPool2d
+        GlobalAvgPool2d::default()
     }
 }
 

@@ -44,6 +44,38 @@ fn layer(name: &str) -> (Box<dyn Module>, Vec<usize>) {
         "conv2d_reflect" => padded(&[1, 1, 4, 5], (2, 1).into(), PaddingMode::Reflect),
         "conv2d_replicate" => padded(&[1, 1, 3, 4], 2.into(), PaddingMode::Replicate),
         "conv2d_circular" => padded(&[1, 1, 4, 4], (1, 2).into(), PaddingMode::Circular),
+        "max_pool2d" => on(&[2, 2, 5, 6], MaxPool2d::new(2)),
+        "max_pool2d_options" => {
+            let options = MaxPool2dOptions {
+                stride: Some((2, 1).into()),
+                padding: 1.into(),
+                ceil_mode: true,
+                ..MaxPool2dOptions::new((3, 2))
+            };
+            on(&[1, 2, 6, 5], MaxPool2d::with(options))
+        }
+        "max_pool2d_dilated" => {
+            let options = MaxPool2dOptions { stride: Some(1.into()), dilation: 2.into(), ..MaxPool2dOptions::new(2) };
+            on(&[1, 2, 5, 5], MaxPool2d::with(options))
+        }
+        "avg_pool2d" => on(&[2, 2, 5, 6], AvgPool2d::new(2)),
+        "avg_pool2d_options" => {
+            let options = AvgPool2dOptions {
+                stride: Some((2, 1).into()),
+                padding: 1.into(),
+                ceil_mode: true,
+                count_include_pad: false,
+                ..AvgPool2dOptions::new((3, 2))
+            };
+            on(&[1, 2, 6, 5], AvgPool2d::with(options))
+        }
+        "avg_pool2d_divisor" => {
+            let options = AvgPool2dOptions { padding: 1.into(), divisor_override: Some(3), ..AvgPool2dOptions::new(2) };
+            on(&[1, 1, 4, 4], AvgPool2d::with(options))
+        }
+        "adaptive_avg_pool2d" => on(&[2, 2, 7, 5], AdaptiveAvgPool2d::new((3, 2))),
+        "adaptive_avg_pool2d_keeping" => on(&[2, 2, 7, 5], AdaptiveAvgPool2d::keeping(Some(2), None)),
+        "global_avg_pool2d" => on(&[2, 3, 4, 5], GlobalAvgPool2d::new()),
         "flatten" => on(&[2, 3, 2], Flatten::new()),
         "unflatten" => on(&[2, 6], Unflatten::new(1, [2, 3])),
         "batch_norm1d" => on(&[4, 3], BatchNorm1d::new(3)),
@@ -117,6 +149,11 @@ fn layers_compute_what_pytorch_computes() {
     check(include_str!("golden/layers.json"));
 }
 
+#[test]
+fn pools_compute_what_pytorch_computes() {
+    check(include_str!("golden/pools.json"));
+}
+
 fn check(text: &str) {
     for (name, row) in golden(text) {
         manual_seed(0);
@@ -128,7 +165,7 @@ fn check(text: &str) {
         let y = module.forward(&x);
         assert_eq!(serde_json::json!(y.shape()), row["shape"], "{name}");
         assert_close(&format!("{name} y"), y.value(), &row["y"]);
-        y.backward_with(&cotangent(y.shape()));
+        y.backward_with(cotangent(y.shape()));
         assert_close(&format!("{name} dx"), &x.grad().expect("a gradient"), &row["dx"]);
         let params = module.named_parameters();
         assert_eq!(params.len(), row["grads"].as_object().expect("a map").len(), "{name}");
