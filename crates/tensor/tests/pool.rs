@@ -5,7 +5,7 @@ use wengert_tensor::pool::{
     AvgPool2dOptions, Pool2dOptions, adaptive_avg_pool2d_backward, avg_pool2d_backward, max_pool2d_backward,
     max_pool2d_gather,
 };
-use wengert_tensor::{DType, Tensor};
+use wengert_tensor::{DType, Generator, Tensor};
 
 fn numbers(json: &Json) -> Vec<f64> {
     json.as_array().expect("a list").iter().map(|x| x.as_f64().expect("a number")).collect()
@@ -161,4 +161,52 @@ fn mistakes_panic_in_pytorchs_words() {
         said(|| drop(input(&[3, 3]).adaptive_avg_pool2d([Some(1), Some(1)]))),
         "adaptive_avg_pool2d(): Expected 3D or 4D tensor, but got [3, 3]"
     );
+}
+
+/// The largest under each window by the definition, in f64.
+fn slow_max(x: &Tensor, o: &Pool2dOptions, out: [usize; 2]) -> (Vec<f64>, Vec<i64>) {
+    let stride = o.stride.unwrap_or(o.kernel);
+    let (h, w) = (x.size(-2), x.size(-1));
+    let (mut values, mut places) = (Vec::new(), Vec::new());
+    for plane in x.to_vec::<f64>().chunks(h * w) {
+        for at in 0..out[0] * out[1] {
+            let corner = [at / out[1] * stride[0], at % out[1] * stride[1]];
+            let mut best: Option<(f64, usize)> = None;
+            for tap in 0..o.kernel[0] * o.kernel[1] {
+                let r = corner[0] + tap / o.kernel[1] * o.dilation[0];
+                let c = corner[1] + tap % o.kernel[1] * o.dilation[1];
+                let (Some(r), Some(c)) = (r.checked_sub(o.padding[0]), c.checked_sub(o.padding[1])) else { continue };
+                if r < h && c < w {
+                    let v = plane[r * w + c];
+                    if best.is_none_or(|(b, _)| v > b || v.is_nan()) {
+                        best = Some((v, r * w + c));
+                    }
+                }
+            }
+            let (v, place) = best.expect("a window sees the image");
+            values.push(v);
+            places.push(place as i64);
+        }
+    }
+    (values, places)
+}
+
+#[test]
+fn long_rows_nan_and_ties_agree_with_plain_loops() {
+    let mut g = Generator::new(6);
+    for (kernel, stride, padding) in
+        [([2, 2], [2, 2], [0, 0]), ([3, 3], [2, 2], [1, 1]), ([3, 3], [1, 1], [1, 1]), ([2, 5], [3, 3], [1, 2])]
+    {
+        for shape in [[2, 3, 57, 131], [1, 1, 4, 300], [3, 1, 64, 64]] {
+            let options = Pool2dOptions { stride: Some(stride), padding, ..Pool2dOptions::new(kernel) };
+            let mut x = g.randint(-5, 5, shape, DType::F32);
+            for i in (0..x.numel()).step_by(37) {
+                x.as_mut_slice::<f32>()[i] = [f32::NAN, f32::NEG_INFINITY, f32::INFINITY][i % 3];
+            }
+            let (y, places) = x.max_pool2d(&options);
+            let (want, want_places) = slow_max(&x, &options, [y.size(2), y.size(3)]);
+            assert_eq!(places.to_vec::<i64>(), want_places, "{options:?} {shape:?}");
+            assert!(y.to_vec::<f64>().iter().zip(&want).all(|(a, b)| a == b || (a.is_nan() && b.is_nan())));
+        }
+    }
 }

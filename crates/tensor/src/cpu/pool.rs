@@ -61,53 +61,86 @@ pub(crate) fn max<T: Real>(x: &[T], w: &MaxWindow, out: &mut [T], at: &mut [i64]
     }
 }
 
+/// Whether `new` replaces `old` as the largest.
+#[inline(always)]
+#[allow(clippy::eq_op)]
+fn beats<T: Real>(new: T, old: T) -> bool {
+    (new > old) | (new != new)
+}
+
 multiversion! {
-    /// Windows of 2x2 side by side, the usual case, in code without branches.
+    /// Windows of 2x2 side by side, the usual case. Which of the four won is found in the lanes of the values and turned
+    /// into a position afterwards, so that both loops vectorise.
     fn max_halving[T: Real](x: &[T], width: usize, cols: usize, out: &mut [T], at: &mut [i64]) {
+        let mut codes = [0u32; 64];
         for (i, (out, at)) in out.chunks_exact_mut(cols).zip(at.chunks_exact_mut(cols)).enumerate() {
             let start = 2 * i * width;
-            let upper = &x[start..start + 2 * cols];
-            let lower = &x[start + width..start + width + 2 * cols];
-            let pairs = upper.chunks_exact(2).zip(lower.chunks_exact(2));
-            for (j, ((u, l), (out, at))) in pairs.zip(out.iter_mut().zip(at.iter_mut())).enumerate() {
-                let (mut best, mut place) = (u[0], 0);
-                let mut take = |value: T, code: usize| {
-                    // Not `value <= best` alone: a NaN wins too.
-                    let wins = value > best || value != value;
-                    best = if wins { value } else { best };
-                    place = if wins { code } else { place };
-                };
-                take(u[1], 1);
-                take(l[0], width);
-                take(l[1], width + 1);
-                *out = best;
-                *at = (start + 2 * j + place) as i64;
+            let upper = x[start..start + 2 * cols].as_chunks::<2>().0;
+            let lower = x[start + width..start + width + 2 * cols].as_chunks::<2>().0;
+            for (block, (out, at)) in out.chunks_mut(64).zip(at.chunks_mut(64)).enumerate() {
+                let first = 64 * block;
+                let (upper, lower) = (&upper[first..first + out.len()], &lower[first..first + out.len()]);
+                for ((o, code), (u, l)) in out.iter_mut().zip(&mut codes).zip(upper.iter().zip(lower)) {
+                    let (mut best, mut place) = (u[0], 0);
+                    for (value, code) in [(u[1], 1), (l[0], 2), (l[1], 3)] {
+                        let wins = beats(value, best);
+                        best = if wins { value } else { best };
+                        place = if wins { code } else { place };
+                    }
+                    (*o, *code) = (best, place);
+                }
+                let corner = (start + 2 * first) as i64;
+                for (j, (at, &code)) in at.iter_mut().zip(&codes).enumerate() {
+                    *at = corner + 2 * j as i64 + (code & 1) as i64 + (code >> 1) as i64 * width as i64;
+                }
             }
         }
     }
 }
 
+/// A horizontal stride that the compiler knows; 0 for one that it does not.
+struct Stride<const STRIDE: usize>;
+
 fn max_plane<T: Real>(x: &[T], w: &MaxWindow, out: &mut [T], at: &mut [i64]) {
-    let cols = Axis::of(w, 1);
-    let rows = Axis::of(w, 0);
-    for i in 0..w.output[0] {
-        let (first_row, row_count) = rows.taps(i);
-        for j in 0..w.output[1] {
-            let (first_col, col_count) = cols.taps(j);
-            let mut best = T::NEG_INFINITY;
-            let mut place = first_row * w.input[1] + first_col;
+    match w.stride[1] {
+        1 => max_rows(Stride::<1>, x, w, out, at),
+        2 => max_rows(Stride::<2>, x, w, out, at),
+        _ => max_rows(Stride::<0>, x, w, out, at),
+    }
+}
+
+multiversion! {
+    /// One tap of the window after the other, each over a whole row of outputs, so that rows vectorise.
+    fn max_rows[T: Real, const STRIDE: usize](_stride: Stride<STRIDE>, x: &[T], w: &MaxWindow, out: &mut [T], at: &mut [i64]) {
+        let (rows, cols) = (Axis::of(w, 0), Axis::of(w, 1));
+        let width = w.input[1];
+        let step = if STRIDE == 0 { w.stride[1] } else { STRIDE };
+        let count = w.output[1];
+        let mut places = vec![0u32; count];
+        let firsts: Vec<u32> = (0..count).map(|j| cols.taps(j).0 as u32).collect();
+        for (i, (out, at)) in out.chunks_exact_mut(count).zip(at.chunks_exact_mut(count)).enumerate() {
+            let (first_row, row_count) = rows.taps(i);
+            out.fill(T::NEG_INFINITY);
+            for (place, &first) in places.iter_mut().zip(&firsts) {
+                *place = (first_row * width) as u32 + first;
+            }
             for r in 0..row_count {
-                let line = (first_row + r * w.dilation[0]) * w.input[1];
-                for c in 0..col_count {
-                    let index = line + first_col + c * w.dilation[1];
-                    let value = x[index];
-                    if value > best || value.ne(&value) {
-                        (best, place) = (value, index);
+                let line = (first_row + r * w.dilation[0]) * width;
+                for tap in 0..w.kernel[1] {
+                    let (from, to, first) = cols.outputs(tap, count);
+                    let base = line + first;
+                    let seen = &x[base..line + width];
+                    for (j, (o, place)) in out[from..to].iter_mut().zip(&mut places[from..to]).enumerate() {
+                        let value = seen[j * step];
+                        let wins = beats(value, *o);
+                        *o = if wins { value } else { *o };
+                        *place = if wins { (base + j * step) as u32 } else { *place };
                     }
                 }
             }
-            out[i * w.output[1] + j] = best;
-            at[i * w.output[1] + j] = place as i64;
+            for (at, &place) in at.iter_mut().zip(&places) {
+                *at = place as i64;
+            }
         }
     }
 }
@@ -130,6 +163,14 @@ impl Axis {
             padding: w.padding[d],
             dilation: w.dilation[d],
         }
+    }
+
+    /// The outputs (from, to) of `count` whose tap `tap` is inside the plane, and the element that the first of them sees.
+    fn outputs(&self, tap: usize, count: usize) -> (usize, usize, usize) {
+        let shift = tap * self.dilation;
+        let from = self.padding.saturating_sub(shift).div_ceil(self.stride);
+        let to = (self.size + self.padding).saturating_sub(shift).div_ceil(self.stride).min(count);
+        if from >= to { (0, 0, 0) } else { (from, to, from * self.stride + shift - self.padding) }
     }
 
     /// The first element of window `i` inside the plane, and how many follow at the dilation's distance.
