@@ -39,6 +39,7 @@ pub use ops::index::{ScatterReduce, ScatterReduceOptions};
 pub use ops::indexing::{Ellipsis, Index, Indices, NewAxis, Step};
 #[doc(hidden)]
 pub use ops::indexing::{IndexStep, steps as index_steps};
+pub use ops::norm;
 pub use ops::pool;
 pub use ops::softmax;
 pub use ops::sort::Unique;

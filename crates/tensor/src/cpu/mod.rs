@@ -9,6 +9,7 @@ pub(crate) mod half;
 pub(crate) mod index;
 pub(crate) mod map;
 pub(crate) mod math;
+pub(crate) mod norm;
 pub(crate) mod par;
 pub(crate) mod pool;
 pub(crate) mod reduce;

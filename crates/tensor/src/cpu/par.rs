@@ -34,6 +34,14 @@ fn spread_chunks<T: Send>(out: &mut [T], size: usize, f: &(dyn Fn(usize, &mut [T
     out.par_chunks_mut(size).enumerate().for_each(|(i, piece)| f(i * size, piece));
 }
 
+/// Runs `f(i, item)` for every item, in parallel if the whole is worth it; `cost` is the work of one.
+pub(crate) fn items<I: Send>(items: Vec<I>, cost: usize, f: impl Fn(usize, I) + Sync + Send) {
+    if items.len() < 2 || !worth(items.len().saturating_mul(cost)) {
+        return items.into_iter().enumerate().for_each(|(i, item)| f(i, item));
+    }
+    items.into_par_iter().enumerate().for_each(|(i, item)| f(i, item));
+}
+
 /// Runs `f(i)` for every `i` in `0..count`, in parallel if the whole is worth it; `cost` is the work of one `i`.
 pub(crate) fn each(count: usize, cost: usize, f: impl Fn(usize) + Sync + Send) {
     if count < 2 || !worth(count.saturating_mul(cost)) {

@@ -11,6 +11,7 @@ pub(crate) mod indexing;
 pub(crate) mod inplace;
 pub(crate) mod join;
 pub(crate) mod matmul;
+pub mod norm;
 pub mod pool;
 pub(crate) mod reduce;
 pub mod softmax;
