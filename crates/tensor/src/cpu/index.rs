@@ -177,8 +177,9 @@ pub(crate) fn update_rows<T: Element>(
     if out.is_empty() {
         return;
     }
-    // A short row does not pay for going through the index once more.
-    let unit = if inner >= 32 { inner } else { size * inner };
+    // A piece goes through the whole index, which short rows do not pay for, and many pieces neither.
+    let rows = out.len() / inner;
+    let unit = if inner >= 32 { rows.div_ceil(8) * inner } else { size * inner };
     par::chunks(out, unit, 2, |start, piece| {
         let rows = start / inner..(start + piece.len()) / inner;
         for o in rows.start / size..rows.end.div_ceil(size) {
@@ -222,14 +223,19 @@ pub(crate) fn gather<T: Element>(x: &[T], first: usize, along: &Along, index: &[
     if out.is_empty() {
         return;
     }
-    let at = |base: isize, i: i64, k: usize| x[(base + i as isize * along.step + along.inner.at(k)) as usize];
     if inner == 1 {
         let unit = along.len;
         par::chunks(out, unit, 2, |start, piece| {
             let blocks = piece.chunks_exact_mut(unit).zip(index[start..].chunks_exact(unit));
             for (o, (block, index)) in (start / unit..).zip(blocks) {
                 let base = first as isize + along.outer[o];
-                block.iter_mut().zip(index).for_each(|(slot, &i)| *slot = at(base, i, 0));
+                let pairs = block.iter_mut().zip(index);
+                if along.step == 1 {
+                    let row = &x[base as usize..];
+                    pairs.for_each(|(slot, &i)| *slot = row[i as usize]);
+                } else {
+                    pairs.for_each(|(slot, &i)| *slot = x[(base + i as isize * along.step) as usize]);
+                }
             }
         });
     } else {
@@ -237,7 +243,9 @@ pub(crate) fn gather<T: Element>(x: &[T], first: usize, along: &Along, index: &[
             let rows = piece.chunks_exact_mut(inner).zip(index[start..].chunks_exact(inner));
             for (r, (row, index)) in (start / inner..).zip(rows) {
                 let base = first as isize + along.outer[r / along.len];
-                row.iter_mut().zip(index).enumerate().for_each(|(k, (slot, &i))| *slot = at(base, i, k));
+                row.iter_mut().zip(index).enumerate().for_each(|(k, (slot, &i))| {
+                    *slot = x[(base + i as isize * along.step + along.inner.at(k)) as usize];
+                });
             }
         });
     }
@@ -259,6 +267,10 @@ pub(crate) fn scatter<T: Element>(
         return;
     }
     let one = |out: &mut [T], o: usize| {
+        if inner == 1 {
+            let entries = index[o * count..(o + 1) * count].iter().enumerate();
+            return entries.for_each(|(k, &i)| f(&mut out[(i as isize * along.step) as usize], o * count + k));
+        }
         for j in 0..along.len {
             let start = o * count + j * inner;
             for (k, &i) in index[start..start + inner].iter().enumerate() {

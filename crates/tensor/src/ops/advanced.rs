@@ -127,26 +127,32 @@ impl Tensor {
     /// ```
     pub fn nonzero(&self) -> Tensor {
         let rank = self.rank();
-        let mut rows = Vec::new();
-        let mut count = 0;
         let x = self.contiguous();
+        let mut found = Vec::new();
+        let mut count = 0;
+        // The index on all axes but the last, along which a row goes.
+        let mut outer = vec![0i64; rank.saturating_sub(1)];
+        let width = x.shape().last().copied().unwrap_or(1).max(1);
         match_dtype!(self.dtype(), T => {
-            let mut index: Shape = Shape::from_elem(0, rank);
-            for &v in x.as_slice::<T>().expect("just made contiguous") {
-                if v != T::default() {
-                    rows.extend(index.iter().map(|&i| i as i64));
+            for row in x.as_slice::<T>().expect("just made contiguous").chunks(width) {
+                for (i, _) in row.iter().enumerate().filter(|(_, v)| **v != T::default()) {
+                    found.extend_from_slice(&outer);
+                    found.push(i as i64);
                     count += 1;
                 }
-                for (i, &size) in index.iter_mut().zip(x.shape()).rev() {
+                for (i, &size) in outer.iter_mut().zip(x.shape()).rev() {
                     *i += 1;
-                    if *i < size {
+                    if *i < size as i64 {
                         break;
                     }
                     *i = 0;
                 }
             }
         });
-        Tensor::from_vec(rows, [count, rank])
+        if rank == 0 {
+            found.clear();
+        }
+        Tensor::from_vec(found, [count, rank])
     }
 
     /// The elements at flat positions in C order; negative ones count from the end.
@@ -273,9 +279,26 @@ impl Target {
         Target { positions: Positions::all(x.layout()), shape: Shape::from_slice(x.shape()), by_tensors: false }
     }
 
+    /// The common case of one mask for all of a contiguous tensor, whose positions need no coordinates.
+    fn of_mask(x: &Tensor, indices: &[Option<&Tensor>]) -> Option<Target> {
+        let [Some(mask)] = indices else { return None };
+        if mask.dtype() != DType::Bool || mask.rank() == 0 || mask.shape() != x.shape() || !x.is_contiguous() {
+            return None;
+        }
+        let mask = mask.contiguous();
+        let entries = mask.as_slice::<bool>().expect("just made contiguous").iter().enumerate();
+        let middle: Vec<isize> = entries.filter(|(_, m)| **m).map(|(i, _)| i as isize).collect();
+        let shape = Shape::from_slice(&[middle.len()]);
+        let positions = Positions { first: x.layout().offset(), outer: vec![0], middle, inner: Inner::Dense(1) };
+        Some(Target { positions, shape, by_tensors: true })
+    }
+
     /// What index tensors name; `None` if there are none.
     #[track_caller]
     pub(super) fn new(op: &str, x: &Tensor, indices: &[Option<&Tensor>]) -> Option<Target> {
+        if let Some(target) = Target::of_mask(x, indices) {
+            return Some(target);
+        }
         let mut x = x.clone();
         let mut found: Vec<(usize, Tensor)> = Vec::new();
         let mut dim = 0;

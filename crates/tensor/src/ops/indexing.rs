@@ -23,7 +23,7 @@ pub struct Step<R>(
 );
 
 /// One item between the brackets of `x[…]`. Made by `From` from integers, ranges (bounds may be negative), [`Step`],
-/// [`Ellipsis`], [`NewAxis`] and tensors.
+/// [`Ellipsis`], [`NewAxis`], tensors, and lists of integers, which stand for tensors.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Index {
@@ -50,6 +50,17 @@ macro_rules! index_from {
     (integers $($ty:ty),*) => { $(
         impl From<$ty> for Index {
             fn from(at: $ty) -> Index { Index::At(at as isize) }
+        }
+        impl From<&[$ty]> for Index {
+            fn from(list: &[$ty]) -> Index {
+                Index::Tensor(Tensor::from_vec(list.iter().map(|&i| i as i64).collect(), [list.len()]))
+            }
+        }
+        impl From<Vec<$ty>> for Index {
+            fn from(list: Vec<$ty>) -> Index { Index::from(&list[..]) }
+        }
+        impl<const N: usize> From<[$ty; N]> for Index {
+            fn from(list: [$ty; N]) -> Index { Index::from(&list[..]) }
         }
         index_from! { ranges
             Range<$ty>, |r| Some(r.start as isize), Some(r.end as isize);
