@@ -1,7 +1,9 @@
 //! Every differentiable operation: its gradients to order two, in every layout, and its name.
 
 use wengert_autograd::tensor::Tensor;
-use wengert_autograd::{Domain, Entry, GradcheckOptions, Var, catalog, gradcheck, gradgradcheck, sample};
+use wengert_autograd::{
+    Domain, Entry, GradOptions, GradcheckOptions, Var, catalog, grad_or_none, gradcheck, gradgradcheck, sample,
+};
 
 /// The same elements in other memory: C order, axes reversed, with gaps.
 const LAYOUTS: [(&str, fn(&Tensor) -> Tensor); 3] = [
@@ -71,5 +73,34 @@ fn every_op_shows_its_grad_fn_and_records_only_when_it_must() {
         assert!(!plain.requires_grad(), "{}", entry.name);
         assert!(!wengert_autograd::no_grad(|| (entry.function)(&leaves)).requires_grad(), "{}", entry.name);
         assert!(tracked.value().equal(plain.value()), "{}", entry.name);
+    }
+}
+
+#[test]
+fn fused_gradients_are_those_of_the_differentiable_rules() {
+    for entry in catalog() {
+        let shapes = entry.shapes.clone().unwrap_or(vec![vec![2, 3]; entry.operands]);
+        let leaves: Vec<Var> = samples(entry.domain, &shapes).into_iter().map(Var::leaf).collect();
+        let inputs: Vec<&Var> = leaves.iter().collect();
+        let output = (entry.function)(&leaves);
+        let seed = Var::from(sample(entry.domain, output.shape(), 5));
+        let run = |create_graph| {
+            let options = GradOptions {
+                create_graph,
+                retain_graph: true,
+                grad_outputs: vec![Some(seed.clone())],
+                ..Default::default()
+            };
+            grad_or_none(&[&output], &inputs, &options)
+        };
+        for (fused, rule) in run(false).into_iter().zip(run(true)) {
+            match (fused, rule) {
+                (Some(fused), Some(rule)) => {
+                    assert!(fused.value().allclose(rule.value(), 1e-12, 1e-12), "{}: {fused} {rule}", entry.name);
+                    assert!(!fused.requires_grad(), "{}", entry.name);
+                }
+                (fused, rule) => assert_eq!(fused.is_some(), rule.is_some(), "{}", entry.name),
+            }
+        }
     }
 }

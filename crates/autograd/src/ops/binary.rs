@@ -80,7 +80,14 @@ macro_rules! binary {
 
         /// The rows, for tests of every operation.
         pub(crate) fn catalog() -> Vec<Entry> {
-            vec![$(Entry::binary(stringify!($name), $grad_fn, domain($low, $high), |x, y| x.$name(y))),*]
+            vec![
+                $(Entry::binary(stringify!($name), $grad_fn, domain($low, $high), |x, y| x.$name(y)),)*
+                Entry::binary("pow", "PowBackward1", domain(0.5, 2.0), |x, y| x.pow(y)),
+                Entry::unary("pow with a number", "PowBackward0", domain(0.5, 2.0), |x| x.pow(2.5)),
+                Entry::binary("where_", "WhereBackward0", domain(-2.0, 2.0), |x, y| {
+                    Var::where_(&x.value.gt(0.0), x, y)
+                }),
+            ]
         }
     };
 }

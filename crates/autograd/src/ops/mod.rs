@@ -7,8 +7,10 @@ pub(crate) mod loss;
 mod matmul;
 mod pool;
 mod reduce;
+mod select;
 mod softmax;
 mod unary;
+mod untracked;
 mod view;
 
 use crate::catalog::Entry;
@@ -24,6 +26,7 @@ pub(crate) fn catalog() -> Vec<Entry> {
         index::catalog(),
         conv::catalog(),
         pool::catalog(),
+        select::catalog(),
         softmax::catalog(),
         loss::catalog(),
     ];

@@ -23,7 +23,9 @@ macro_rules! unary {
 
         /// The rows, for tests of every operation.
         pub(crate) fn catalog() -> Vec<Entry> {
-            vec![$(Entry::unary(stringify!($name), $grad_fn, domain($low, $high), |x| x.$name())),*]
+            let mut rows = vec![$(Entry::unary(stringify!($name), $grad_fn, domain($low, $high), |x| x.$name())),*];
+            rows.extend(with_parameters());
+            rows
         }
     };
     (@record $x:ident, $name:ident, $grad_fn:literal, x, |$g:ident, $v:ident| $rule:expr) => {
@@ -165,4 +167,21 @@ impl Var {
             }
         })
     }
+}
+
+/// The rows of operations with parameters.
+fn with_parameters() -> Vec<Entry> {
+    type F = fn(&Var) -> Var;
+    let rows: &[(&'static str, &'static str, F)] = &[
+        ("clamp", "ClampBackward1", |x| x.clamp(-0.5, 0.9)),
+        ("clamp below", "ClampBackward1", |x| x.clamp(0.1, None)),
+        ("leaky_relu", "LeakyReluBackward0", |x| x.leaky_relu(0.1)),
+        ("elu", "EluBackward0", |x| x.elu(0.7)),
+        ("softplus", "SoftplusBackward0", |x| x.softplus(2.0, 3.0)),
+        ("rsub", "RsubBackward1", |x| 1.5 - x),
+        ("division of a number", "MulBackward0", |x| 1.5 / (x + 3.0)),
+        ("pow of a number", "PowBackward2", |x| Var::pow_of(2.5, x)),
+        ("masked_fill", "MaskedFillBackward0", |x| x.masked_fill(&x.value.gt(0.0), 0.5)),
+    ];
+    rows.iter().map(|&(name, grad_fn, f)| Entry::unary(name, grad_fn, domain(-2.0, 2.0), f)).collect()
 }

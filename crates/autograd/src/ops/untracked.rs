@@ -1,0 +1,59 @@
+//! The operations that have no derivative: this list is all of them. They give tensors, which have no history, so no
+//! graph is cut in silence.
+
+use crate::operand::Operand;
+use crate::{Var, tensor::Tensor};
+
+/// One row per method of the same name on [`Tensor`], with its arguments.
+macro_rules! untracked {
+    ($($name:ident($($arg:ident: $ty:ty),*);)*) => {
+        impl Var { $(
+            #[doc = concat!("[`Tensor::", stringify!($name), "`]; not differentiable.")]
+            #[track_caller]
+            pub fn $name(&self $(, $arg: $ty)*) -> Tensor {
+                self.value.$name($($arg),*)
+            }
+        )* }
+    };
+}
+untracked! {
+    argmax(dim: isize);
+    argmax_keepdim(dim: isize);
+    argmax_all();
+    argmin(dim: isize);
+    argmin_keepdim(dim: isize);
+    argmin_all();
+    argsort(dim: isize);
+    isnan();
+    isinf();
+    isfinite();
+    logical_not();
+    nonzero();
+}
+
+macro_rules! comparisons {
+    ($($name:ident)*) => {
+        impl Var { $(
+            #[doc = concat!("[`Tensor::", stringify!($name), "`]; not differentiable.")]
+            #[track_caller]
+            pub fn $name(&self, other: impl Operand) -> Tensor {
+                self.value.$name(other.into_arg())
+            }
+        )* }
+    };
+}
+comparisons! { eq ne lt le gt ge floor_divide logical_and logical_or logical_xor }
+
+impl Var {
+    /// [`Tensor::all`].
+    #[track_caller]
+    pub fn all(&self, dims: impl wengert_tensor::IntoDims) -> Tensor {
+        self.value.all(dims)
+    }
+
+    /// [`Tensor::any`].
+    #[track_caller]
+    pub fn any(&self, dims: impl wengert_tensor::IntoDims) -> Tensor {
+        self.value.any(dims)
+    }
+}
