@@ -82,8 +82,10 @@ pub fn axes(op: &str, dims: &[isize], rank: usize) -> Axes {
 pub fn broadcast(op: &str, a: &[usize], b: &[usize]) -> Shape {
     let rank = a.len().max(b.len());
     let size = |s: &[usize], i: usize| if i + s.len() < rank { 1 } else { s[i + s.len() - rank] };
-    (0..rank)
-        .map(|i| match (size(a, i), size(b, i)) {
+    let mut out = Shape::from_elem(1, rank);
+    // From the back, as PyTorch, which reports the last axis that does not fit.
+    for i in (0..rank).rev() {
+        out[i] = match (size(a, i), size(b, i)) {
             (x, y) if x == y => x,
             (1, y) => y,
             (x, 1) => x,
@@ -91,8 +93,9 @@ pub fn broadcast(op: &str, a: &[usize], b: &[usize]) -> Shape {
                 op,
                 "The size of tensor a ({x}) must match the size of tensor b ({y}) at non-singleton dimension {i}"
             ),
-        })
-        .collect()
+        };
+    }
+    out
 }
 
 /// Axis sizes given by the caller: arrays, slices and vectors of `usize`.
