@@ -65,6 +65,10 @@ fn in_place_changes_are_private_and_keep_the_dtype() {
     y.add_(1.0).mul_(&x).add_scaled_(0.5, &x);
     assert_eq!(y.to_vec::<f32>(), [2.5, 7.0]);
     assert_eq!(x.to_vec::<f32>(), [1.0, 2.0]);
+    y.mul_(2.0).sub_(1).div_(2);
+    assert_eq!(y.to_vec::<f32>(), [2.0, 6.5]);
+    y.add_(Tensor::from_vec(vec![0.5f64, 1.0], [2]));
+    assert_eq!((y.dtype(), y.to_vec::<f32>()), (DType::F32, vec![2.5, 7.5]));
     y.zero_();
     assert_eq!(y.to_vec::<f32>(), [0.0, 0.0]);
 }

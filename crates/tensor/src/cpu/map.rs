@@ -203,6 +203,15 @@ pub(crate) fn number_in_place<T: Element>(c: T, out: &mut [T], kernel: Zip<T, T>
 }
 
 multiversion! {
+    /// `out[i] *= factor`.
+    pub(crate) fn scale[T: Math](factor: T, out: &mut [T]) {
+        for o in out {
+            *o *= factor;
+        }
+    }
+}
+
+multiversion! {
     /// `out[i] += alpha * x[i]`, fused where the processor can.
     pub(crate) fn add_scaled[T: Math](alpha: T, x: &[T], out: &mut [T]) {
         for (o, &x) in out.iter_mut().zip(x) {

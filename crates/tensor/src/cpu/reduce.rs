@@ -469,12 +469,22 @@ pub(crate) fn scan<T: Element, A: Element>(
     par::chunks(out, len * inner, 4, |start, out| {
         let x = &x[start..][..out.len()];
         for (x, out) in x.chunks_exact(len * inner).zip(out.chunks_exact_mut(len * inner)) {
-            for j in 0..inner {
-                let mut total = widen(x[j]);
-                out[j] = narrow(total);
-                for i in (j + inner..x.len()).step_by(inner) {
-                    total = join(total, widen(x[i]));
-                    out[i] = narrow(total);
+            if inner == 1 {
+                let mut total = widen(x[0]);
+                out[0] = narrow(total);
+                for (o, &x) in out.iter_mut().zip(x).skip(1) {
+                    total = join(total, widen(x));
+                    *o = narrow(total);
+                }
+                continue;
+            }
+            // Row by row, as memory runs, with one total per column.
+            let mut totals: Vec<A> = x[..inner].iter().map(|&x| widen(x)).collect();
+            out[..inner].copy_from_slice(&x[..inner]);
+            for (row, out) in x.chunks_exact(inner).zip(out.chunks_exact_mut(inner)).skip(1) {
+                for ((total, &x), o) in totals.iter_mut().zip(row).zip(out) {
+                    *total = join(*total, widen(x));
+                    *o = narrow(*total);
                 }
             }
         }

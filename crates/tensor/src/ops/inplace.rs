@@ -5,7 +5,7 @@ use crate::cpu::map::{self, Zip};
 use crate::cpu::math::Math;
 use crate::cpu::par;
 use crate::shape::{Shape, broadcast};
-use crate::{DType, Element, Scalar, Tensor, bug};
+use crate::{DType, Scalar, Tensor, bug};
 use std::sync::Arc;
 
 impl Tensor {
@@ -122,16 +122,17 @@ fn check(x: &Tensor, op: &Binary, other: OperandRef<'_>) {
 #[track_caller]
 fn update<'a>(x: &'a mut Tensor, op: &Binary, other: OperandRef<'_>) -> &'a mut Tensor {
     check(x, op, other);
-    let unique = Arc::strong_count(x.storage()) == 1 && x.is_contiguous();
+    let same = result_type(OperandRef::Tensor(x), other) == x.dtype();
+    let unique = same && Arc::strong_count(x.storage()) == 1 && x.is_contiguous();
     match x.dtype() {
-        DType::F32 if unique => in_place::<f32>(x, op.cost, op.f32, other),
-        DType::F64 if unique => in_place::<f64>(x, op.cost, op.f64, other),
+        DType::F32 if unique => in_place::<f32>(x, op, op.f32, other),
+        DType::F64 if unique => in_place::<f64>(x, op, op.f64, other),
         dtype => *x = binary(op, OperandRef::Tensor(x), other).to(dtype),
     }
     x
 }
 
-fn in_place<T: Element>(x: &mut Tensor, cost: usize, kernel: Zip<T, T>, other: OperandRef<'_>) {
+fn in_place<T: Math>(x: &mut Tensor, op: &Binary, kernel: Zip<T, T>, other: OperandRef<'_>) {
     let number = match other {
         OperandRef::Scalar(s) => Some(s),
         OperandRef::Tensor(t) if t.rank() == 0 => Some(t.scalar_at(t.layout().offset())),
@@ -139,12 +140,16 @@ fn in_place<T: Element>(x: &mut Tensor, cost: usize, kernel: Zip<T, T>, other: O
     };
     if let Some(number) = number {
         let number: T = number.to();
-        return par::chunks(x.as_mut_slice::<T>(), 1, cost, |_, out| map::number_in_place(number, out, kernel));
+        return par::chunks(x.as_mut_slice::<T>(), 1, op.cost, |_, out| {
+            if op.name == "mul" { map::scale(number, out) } else { map::number_in_place(number, out, kernel) }
+        });
     }
     let y = other.to_tensor(T::DTYPE);
     let layout = y.layout().expand(x.shape()).expect("checked to broadcast");
     let shape = Shape::from_slice(x.shape());
-    map::run(&shape, [(y.data::<T>(), &layout)], x.as_mut_slice(), cost, &|[y], out| map::zip_in_place(y, out, kernel));
+    map::run(&shape, [(y.data::<T>(), &layout)], x.as_mut_slice(), op.cost, &|[y], out| {
+        map::zip_in_place(y, out, kernel)
+    });
 }
 
 fn add_scaled<T: Math>(x: &mut Tensor, alpha: T, y: &Tensor) {

@@ -527,21 +527,25 @@ fn squeeze(x: Tensor, dim: isize) -> Tensor {
 }
 
 #[track_caller]
-fn running(x: &Tensor, dim: isize, float: fn(f64, f64) -> f64, int: fn(i64, i64) -> i64) -> Tensor {
+fn running(
+    x: &Tensor,
+    dim: isize,
+    float: impl Fn(f64, f64) -> f64 + Sync,
+    int: impl Fn(i64, i64) -> i64 + Sync,
+) -> Tensor {
     let axis = axis("", dim, x.rank());
     let dtype = x.dtype();
-    if dtype == DType::F16 || dtype == DType::BF16 {
-        return running(&x.to(DType::F32), dim, float, int).to(dtype);
-    }
-    let x = x.to(dtype.accumulate()).contiguous();
+    let half = matches!(dtype, DType::F16 | DType::BF16);
+    let x = x.to(if half { DType::F32 } else { dtype.accumulate() }).contiguous();
     let shape = Shape::from_slice(x.shape());
     let (len, inner) = match shape.get(axis) {
         Some(&len) => (len, shape[axis + 1..].iter().product()),
         None => (1, 1),
     };
-    match_dtype!(compute x.dtype(), T => Tensor::build(shape, |out: &mut [T]| {
+    let out = match_dtype!(compute x.dtype(), T => Tensor::build(shape, |out: &mut [T]| {
         scan(x.as_slice::<T>().expect("contiguous"), len, inner, out, |v| v.to_f64(), T::from_f64, float);
     }), _other => Tensor::build(shape, |out: &mut [i64]| {
         scan(x.as_slice::<i64>().expect("contiguous"), len, inner, out, |v| v, |v| v, int);
-    }))
+    }));
+    out.to(if half { dtype } else { out.dtype() })
 }
