@@ -122,6 +122,11 @@ def reals(*shape):
     return ((torch.arange(n) * 5 % 7).double() / 7).reshape(shape)
 
 
+class SigmoidThenBce(nn.BCELoss):
+    def forward(self, x, target):
+        return super().forward(x.sigmoid(), target)
+
+
 LOSSES = {
     "cross_entropy": (lambda: nn.CrossEntropyLoss(), [4, 3], classes(4)),
     "cross_entropy_none": (lambda: nn.CrossEntropyLoss(reduction="none"), [4, 3], classes(4)),
@@ -145,6 +150,9 @@ LOSSES = {
     "mse_none": (lambda: nn.MSELoss(reduction="none"), [2, 3], reals(2, 3)),
     "l1": (lambda: nn.L1Loss(), [2, 3], reals(2, 3)),
     "smooth_l1": (lambda: nn.SmoothL1Loss(beta=0.5), [2, 3], reals(2, 3)),
+    "huber": (lambda: nn.HuberLoss(delta=0.7, reduction="sum"), [2, 3], reals(2, 3)),
+    "bce": (lambda: SigmoidThenBce(), [2, 3], reals(2, 3)),
+    "kl_div": (lambda: nn.KLDivLoss(reduction="batchmean"), [2, 3], reals(2, 3)),
     "bce_with_logits": (lambda: nn.BCEWithLogitsLoss(), [2, 3], reals(2, 3)),
 }
 
@@ -214,6 +222,9 @@ TEXT = {
     "cross_entropy": nn.CrossEntropyLoss(),
     "nll": nn.NLLLoss(),
     "mse": nn.MSELoss(),
+    "bce": nn.BCELoss(),
+    "huber": nn.HuberLoss(),
+    "kl_div": nn.KLDivLoss(),
     "l1": nn.L1Loss(),
     "smooth_l1": nn.SmoothL1Loss(),
     "bce_with_logits": nn.BCEWithLogitsLoss(),

@@ -230,9 +230,7 @@ impl Softmax {
 impl Module for Softmax {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
-        let centred = input - input.value().amax_keepdim(self.dim);
-        let exp = centred.exp();
-        &exp / exp.sum_keepdim(self.dim)
+        input.softmax(self.dim)
     }
 }
 
@@ -258,11 +256,6 @@ impl LogSoftmax {
 impl Module for LogSoftmax {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
-        log_softmax(input, self.dim)
+        input.log_softmax(self.dim)
     }
-}
-
-pub(crate) fn log_softmax(input: &Var, dim: isize) -> Var {
-    let centred = input - input.value().amax_keepdim(dim);
-    &centred - centred.exp().sum_keepdim(dim).log()
 }

@@ -1,7 +1,8 @@
 //! [`Dropout`].
 
 use crate::{Mode, Module, Tree, Var};
-use wengert_tensor::{Value, bug, with_generator};
+use wengert_autograd::functional;
+use wengert_tensor::{Value, bug};
 
 /// In training, zeroes each value with probability `p` and divides the others by 1 − `p` (`torch.nn.Dropout`); in
 /// evaluation, returns its input.
@@ -50,11 +51,6 @@ impl Default for Dropout {
 impl Module for Dropout {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
-        match self.p {
-            _ if !self.mode.is_training() => input.clone(),
-            0.0 => input.clone(),
-            1.0 => input * 0.0,
-            p => input * with_generator(|g| g.dropout_mask_like(input.value(), p)),
-        }
+        if self.mode.is_training() { functional::dropout(input, self.p) } else { input.clone() }
     }
 }

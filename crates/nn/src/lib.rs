@@ -44,8 +44,7 @@ pub use linear::{Identity, Linear, LinearOptions};
 pub use list::{ModuleDict, ModuleList};
 pub use load::{IncompatibleKeys, LoadError, SizeMismatch};
 pub use loss::{
-    BCEWithLogitsLoss, CrossEntropyLoss, CrossEntropyOptions, L1Loss, MSELoss, NLLLoss, NLLOptions, Reduction,
-    SmoothL1Loss,
+    BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, KLDivLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss,
 };
 pub use module::{AsModule, Module};
 pub use norm::{BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormOptions};
@@ -56,6 +55,7 @@ pub use sequential::Sequential;
 pub use state::{Buffer, Mode};
 pub use tree::{Field, Tree, Visitor};
 pub use wengert_autograd as autograd;
+pub use wengert_autograd::functional::{self, CrossEntropyOptions, KlDivOptions, Reduction};
 pub use wengert_autograd::{Param, Var};
 pub use wengert_nn_derive::Tree;
 pub use wengert_tensor as tensor;
