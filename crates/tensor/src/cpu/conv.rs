@@ -122,13 +122,13 @@ impl Planes<'_> {
         index / self.g.out_size[1] * self.plane[1] + index % self.g.out_size[1]
     }
 
-    /// Calls `f(row of a plane, first column, image row, count)` for the parts of the plane that lie in the image:
-    /// element `row + first + i` of the planes is element `image row + i·stride` of the image, for `i < count`.
-    fn each_run(&self, mut f: impl FnMut(usize, usize, usize)) {
+    /// Calls `f(at, index, count)` for the parts of rows of the first planes that lie in the image: element `at + i` of
+    /// the planes is element `index + i·stride` of the image, for `i < count`.
+    fn each_run(&self, channels: usize, mut f: impl FnMut(usize, usize, usize)) {
         let g = self.g;
         let [height, width] = g.size;
         let mut row = 0;
-        for channel in 0..g.depth {
+        for channel in 0..channels {
             for &py in &self.phases[0] {
                 for &px in &self.phases[1] {
                     // Columns c with 0 <= c·stride + px - padding < width.
@@ -152,7 +152,7 @@ impl Planes<'_> {
     /// it was zero before or held another image.
     fn lay<T: Element>(&self, image: &[T], out: &mut [T]) {
         let stride = self.g.stride[1];
-        self.each_run(|at, index, count| {
+        self.each_run(self.g.depth, |at, index, count| {
             let out = &mut out[at..][..count];
             if stride == 1 {
                 out.copy_from_slice(&image[index..][..count]);
@@ -162,11 +162,11 @@ impl Planes<'_> {
         });
     }
 
-    /// The inverse of [`Planes::lay`]; elements that no tap reads become zero.
-    fn gather<T: Element>(&self, planes: &[T], image: &mut [T]) {
+    /// The inverse of [`Planes::lay`], for some channels; elements that no tap reads become zero.
+    fn gather<T: Element>(&self, channels: usize, planes: &[T], image: &mut [T]) {
         let stride = self.g.stride[1];
         image.fill(T::ZERO);
-        self.each_run(|at, index, count| {
+        self.each_run(channels, |at, index, count| {
             let from = &planes[at..][..count];
             if stride == 1 {
                 image[index..][..count].copy_from_slice(from);
@@ -404,16 +404,24 @@ pub(crate) fn input_grad<T: Tiled>(w: &Tensor, dy: &Tensor, g: &Geometry, shape:
             return;
         }
         let joined = g.joined(planes.position(g.positions() - 1) + 1);
-        let task = |i: usize, dx: &mut [T]| {
-            let count = dx.len() / g.image();
+        let task = |i: usize, channels: std::ops::Range<usize>, dx: &mut [T]| {
+            let count = dx.len() / (channels.len() * g.size[0] * g.size[1]);
             let grads = &dy_data[i * g.out * g.positions()..][..count * g.out * g.positions()];
-            spread(&planes, &weight, i % g.groups, grads, dx);
+            spread(&planes, &weight, i % g.groups, grads, channels, dx);
         };
         let unit = joined * g.image();
-        if par::worth(g.units() * g.out * g.positions() * g.taps() / 8) {
-            dx.par_chunks_mut(unit).enumerate().for_each(|(i, dx)| task(i * joined, dx));
+        if !par::worth(g.units() * g.out * g.positions() * g.taps() / 8) {
+            dx.chunks_mut(unit).enumerate().for_each(|(i, dx)| task(i * joined, 0..g.depth, dx));
+        } else if g.units() >= 2 * rayon::current_num_threads() {
+            dx.par_chunks_mut(unit).enumerate().for_each(|(i, dx)| task(i * joined, 0..g.depth, dx));
         } else {
-            dx.chunks_mut(unit).enumerate().for_each(|(i, dx)| task(i * joined, dx));
+            // Few images: channels are divided too.
+            let high = g.depth.div_ceil(2 * rayon::current_num_threads()).next_multiple_of(8);
+            for (i, dx) in dx.chunks_mut(g.image()).enumerate() {
+                dx.par_chunks_mut(high * g.size[0] * g.size[1]).enumerate().for_each(|(c, dx)| {
+                    task(i, c * high..((c + 1) * high).min(g.depth), dx);
+                });
+            }
         }
     })
 }
@@ -461,16 +469,24 @@ fn turn<T: Element>(w: &[T], g: &Geometry, first: usize, panel: &mut [T]) {
     }
 }
 
-/// The input gradients of some images of one group.
-fn spread<T: Tiled>(planes: &Planes<'_>, weight: &PackedTaps, group: usize, grads: &[T], dx: &mut [T]) {
+/// The input gradients of some images of one group: `dx` holds their channels `channels`, image after image.
+fn spread<T: Tiled>(
+    planes: &Planes<'_>,
+    weight: &PackedTaps,
+    group: usize,
+    grads: &[T],
+    channels: std::ops::Range<usize>,
+    dx: &mut [T],
+) {
     let (g, kernels) = (planes.g, T::kernels());
     let (nr, mr, positions) = (kernels.nr(), kernels.mr, g.positions());
     let places = g.kernel[0] * g.kernel[1];
     let weight = &weight.data.as_slice::<T>()[group * turned(g)..][..turned(g)];
-    let count = dx.len() / g.image();
+    let image = channels.len() * planes.channel();
+    let count = grads.len() / (g.out * positions);
     let total = planes.position(positions - 1) + 1;
     let panels = total.div_ceil(nr);
-    let lengths = [count * planes.image(), count * panels * g.out * nr];
+    let lengths = [count * image, count * panels * g.out * nr];
     let mut memory = Storage::zeroed(T::DTYPE, lengths.iter().sum());
     let (sums, packed) = memory.as_mut_slice::<T>().split_at_mut(lengths[0]);
     // packed[image][panel][output channel][column]
@@ -494,23 +510,24 @@ fn spread<T: Tiled>(planes: &Planes<'_>, weight: &PackedTaps, group: usize, grad
         for first in (0..count * panels).step_by(block) {
             let some = first..(first + block).min(count * panels);
             for place in 0..places {
-                for c in (0..g.depth).step_by(mr) {
-                    let high = mr.min(g.depth - c);
-                    let padded = kernels.padded(high);
+                for c in channels.clone().step_by(mr) {
+                    let high = mr.min(channels.end - c);
+                    // Panels start at multiples of mr; all but the last of a group are mr high.
+                    let padded = kernels.padded(mr.min(g.depth - c));
                     let left = &weight[(c * places + place * padded) * g.out + pc * padded..][..kc * padded];
                     let c_at: [usize; 8] = std::array::from_fn(|r| r * planes.channel());
                     for panel in some.clone() {
-                        let (image, j) = (panel / panels, panel % panels * nr);
+                        let (which, j) = (panel / panels, panel % panels * nr);
                         let right = &packed[(panel * g.out + pc) * nr..][..kc * nr];
-                        let at = image * planes.image() + planes.taps[c * places + place] + j;
+                        let at = which * image + (c - channels.start) * planes.channel() + planes.taps[place] + j;
                         kernels.tile(left, right, rows, &mut sums[at..], &c_at[..high], nr.min(total - j), Start::Keep);
                     }
                 }
             }
         }
     }
-    for (sums, dx) in sums.chunks_exact(planes.image()).zip(dx.chunks_exact_mut(g.image())) {
-        planes.gather(sums, dx);
+    for (sums, dx) in sums.chunks_exact(image).zip(dx.chunks_exact_mut(channels.len() * g.size[0] * g.size[1])) {
+        planes.gather(channels.len(), sums, dx);
     }
 }
 
@@ -526,11 +543,10 @@ pub(crate) fn weight_grad<T: Tiled>(x: &Tensor, dy: &Tensor, g: &Geometry, shape
     let planes = Planes::new(g);
     Tensor::build(shape, |dw: &mut [T]| {
         dw.fill(T::ZERO);
-        if g.batch == 0 || dw.is_empty() {
-        } else if g.out <= 32 {
-            weight_grad_dots(&planes, x_data, dy_data, dw);
-        } else {
-            weight_grad_tiles(&planes, x_data, dy_data, dw);
+        match (g.batch, dw.len()) {
+            (0, _) | (_, 0) => {}
+            _ if g.out <= 32 => weight_grad_dots(&planes, x_data, dy_data, dw),
+            _ => weight_grad_tiles(&planes, x_data, dy_data, dw),
         }
     })
 }
