@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::Instant;
 use wengert_autograd::{Var, no_grad};
 use wengert_data::{DataLoader, DataLoaderOptions, FashionMnist, TensorDataset};
-use wengert_nn::{Module};
+use wengert_nn::Module;
 use wengert_optim::{Adam, AdamOptions};
 use wengert_tensor::{DType, Tensor, Value, get_rng_state, manual_seed, set_rng_state};
 

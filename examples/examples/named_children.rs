@@ -2,7 +2,7 @@
 
 use nets::nets::vgg11;
 use wengert_autograd::{Var, no_grad};
-use wengert_nn::{Module};
+use wengert_nn::Module;
 use wengert_tensor::{rand, shape::size_text};
 
 fn main() {

@@ -3,7 +3,7 @@
 use nets::nets::Mlp;
 use std::error::Error;
 use wengert_autograd::Var;
-use wengert_nn::{Module};
+use wengert_nn::Module;
 use wengert_tensor::{manual_seed, randn};
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -3,7 +3,7 @@
 use crate::chart::{Series, svg};
 use wengert_autograd::{Var, functional::cross_entropy, no_grad};
 use wengert_data::DataLoader;
-use wengert_nn::{Module};
+use wengert_nn::Module;
 use wengert_optim::Optimizer;
 use wengert_tensor::{DType, Tensor, Value};
 

@@ -4,7 +4,7 @@ use nets::nets::{LeNet, lenet_bn, mlp, resnet18, vgg};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 use wengert_autograd::{Var, functional::cross_entropy, no_grad};
-use wengert_nn::{Module};
+use wengert_nn::Module;
 use wengert_optim::{Adam, AdamOptions, Optimizer, Sgd, SgdOptions};
 use wengert_tensor::{DType, Tensor, manual_seed, rand};
 

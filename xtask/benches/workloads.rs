@@ -49,7 +49,11 @@ fn reductions(c: &mut Criterion) {
 fn layers(c: &mut Criterion) {
     let x = randn([32, 64, 56, 56]);
     c.bench_function("max_pool2d/32x64x56x56", |b| b.iter(|| black_box(x.max_pool2d(&Pool2dOptions::new([2, 2])))));
-    let cases = [("3x3_64_56", 64, 56, 64, 3, 1, 1), ("3x3_256_14", 256, 14, 256, 3, 1, 1), ("1x1_256_28", 256, 28, 64, 1, 1, 0)];
+    let cases = [
+        ("3x3_64_56", 64, 56, 64, 3, 1, 1),
+        ("3x3_256_14", 256, 14, 256, 3, 1, 1),
+        ("1x1_256_28", 256, 28, 64, 1, 1, 0),
+    ];
     for (name, input, size, output, kernel, stride, padding) in cases {
         let (x, w) = (randn([8, input, size, size]), randn([output, input, kernel, kernel]));
         let options = Conv2dOptions { stride: [stride; 2], padding: [padding; 2], ..Conv2dOptions::default() };
@@ -105,7 +109,10 @@ fn steps(c: &mut Criterion) {
 }
 
 fn configured() -> Criterion {
-    Criterion::default().sample_size(20).warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1))
+    Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1))
 }
 
 criterion_group! {

@@ -25,6 +25,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("nn", "crates/nn/tests/golden"),
     ("optim", "crates/optim/tests/golden"),
     ("pool", "crates/tensor/tests/golden"),
+    ("sums", "crates/tensor/tests/golden"),
     ("text", "crates/tensor/tests/golden"),
 ];
 

@@ -16,6 +16,8 @@ pub(crate) trait Number: Element {
     const LOWEST: Self;
     /// Not below any number.
     const HIGHEST: Self;
+    /// Lanes of the vectors, of 32 bytes, in which PyTorch adds up, on wider machines too.
+    const VECTOR: usize = 32 / size_of::<Self>();
     fn plus(self, other: Self) -> Self;
     fn times(self, other: Self) -> Self;
     fn larger_of(self, other: Self) -> Self;
@@ -178,7 +180,7 @@ impl<T: Number + Math> Fold<T> for Exponentials {
     }
 }
 
-/// Accumulators side by side in a row: enough for four vectors of the widest kind.
+/// Accumulators side by side in a row: four vectors of the narrowest type that is folded.
 const LANES: usize = 32;
 /// Elements of a row that one kernel call folds.
 const BLOCK: usize = 4096;
@@ -191,37 +193,74 @@ const ROWS: usize = 128;
 
 multiversion! {
     /// `out[i]` = fold of row `i`; rows of `len` elements lie one after the other, `len` at most [`BLOCK`].
+    ///
+    /// The order is that of PyTorch's cascade sum, so that sums have its last bits: four vectors of
+    /// [`Number::VECTOR`] lanes side by side, folded into a second set of totals every sixteen steps; then the vectors
+    /// that are left, into the first; then the four into one, the elements that are left, and lane by lane.
     fn fold_rows[T: Number, F: Fold<T>](_op: PhantomData<F>, x: &[T], len: usize, params: &[T], out: &mut [T]) {
+        let vector = T::VECTOR;
+        let step = 4 * vector;
         for (i, (o, row)) in out.iter_mut().zip(x.chunks_exact(len)).enumerate() {
             let param = if F::PARAM { params[i] } else { T::ZERO };
-            if len < LANES {
-                let mut total = F::INIT;
-                for &x in row {
-                    total = F::step::<FMA>(total, x, param);
-                }
-                *o = total;
+            if len < vector {
+                *o = fold_short::<T, F>(row, |total, x| F::step::<FMA>(total, x, param));
                 continue;
             }
-            let mut lanes = [F::INIT; LANES];
-            let mut chunks = row.chunks_exact(LANES);
-            for chunk in &mut chunks {
-                for (total, &x) in lanes.iter_mut().zip(chunk) {
+            let mut low = [F::INIT; LANES];
+            let mut high = [F::INIT; LANES];
+            let (low, high) = (&mut low[..step], &mut high[..step]);
+            let mut chunks = row.chunks_exact(step);
+            for (i, chunk) in (&mut chunks).enumerate() {
+                for (total, &x) in low.iter_mut().zip(chunk) {
+                    *total = F::step::<FMA>(*total, x, param);
+                }
+                if i % 16 == 15 {
+                    for (high, low) in high.iter_mut().zip(low.iter_mut()) {
+                        *high = F::join(*high, *low);
+                        *low = F::INIT;
+                    }
+                }
+            }
+            for (low, high) in low.iter_mut().zip(high.iter()) {
+                *low = F::join(*low, *high);
+            }
+            let mut vectors = chunks.remainder().chunks_exact(vector);
+            for chunk in &mut vectors {
+                for (total, &x) in low.iter_mut().zip(chunk) {
                     *total = F::step::<FMA>(*total, x, param);
                 }
             }
-            for (total, &x) in lanes.iter_mut().zip(chunks.remainder()) {
-                *total = F::step::<FMA>(*total, x, param);
-            }
-            let mut width = LANES / 2;
-            while width > 0 {
-                for j in 0..width {
-                    lanes[j] = F::join(lanes[j], lanes[j + width]);
+            for k in 1..4 {
+                for j in 0..vector {
+                    low[j] = F::join(low[j], low[k * vector + j]);
                 }
-                width /= 2;
             }
-            *o = lanes[0];
+            let mut total = F::INIT;
+            for &x in vectors.remainder() {
+                total = F::step::<FMA>(total, x, param);
+            }
+            for &lane in &low[..vector] {
+                total = F::join(total, lane);
+            }
+            *o = total;
         }
     }
+}
+
+/// The fold of a row shorter than a vector, again in PyTorch's order: four totals side by side.
+#[inline(always)]
+fn fold_short<T: Number, F: Fold<T>>(row: &[T], step: impl Fn(T, T) -> T) -> T {
+    let mut totals = [F::INIT; 4];
+    let mut chunks = row.chunks_exact(4);
+    for chunk in &mut chunks {
+        for (total, &x) in totals.iter_mut().zip(chunk) {
+            *total = step(*total, x);
+        }
+    }
+    for &x in chunks.remainder() {
+        totals[0] = step(totals[0], x);
+    }
+    F::join(F::join(F::join(totals[0], totals[1]), totals[2]), totals[3])
 }
 
 multiversion! {
