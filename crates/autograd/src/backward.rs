@@ -152,7 +152,7 @@ pub(crate) fn backward(output: &Var, options: BackwardOptions) {
 
 /// Checks one output and makes the cotangent with which the pass starts.
 #[track_caller]
-fn root<'a>(index: usize, output: &'a Var, given: Option<Var>) -> (&'a Arc<Node>, Var) {
+fn root(index: usize, output: &Var, given: Option<Var>) -> (&Arc<Node>, Var) {
     let Some(node) = &output.node else {
         bug!("", "element {index} of tensors does not require grad and does not have a grad_fn")
     };

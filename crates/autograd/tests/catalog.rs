@@ -5,8 +5,11 @@ use wengert_autograd::{
     Domain, Entry, GradOptions, GradcheckOptions, Var, catalog, grad_or_none, gradcheck, gradgradcheck, sample,
 };
 
+/// A name and a way to lay elements out.
+type Layout = (&'static str, fn(&Tensor) -> Tensor);
+
 /// The same elements in other memory: C order, axes reversed, with gaps.
-const LAYOUTS: [(&str, fn(&Tensor) -> Tensor); 3] = [
+const LAYOUTS: [Layout; 3] = [
     ("contiguous", |x| x.clone()),
     ("reversed axes", |x| {
         let order: Vec<isize> = (0..x.rank() as isize).rev().collect();

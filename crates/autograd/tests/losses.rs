@@ -16,7 +16,7 @@ fn check(f: impl Fn(&Var) -> Var, value: &[f64], grad: [f64; 6]) {
     let y = f(&x);
     y.sum(()).backward();
     let near = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12 || (a.is_nan() && b.is_nan()));
-    let (have, slope) = (y.to_vec::<f64>(), x.grad().unwrap().to_vec::<f64>());
+    let (have, slope) = (y.to_vec::<f64>(), x.grad().expect("a gradient").to_vec::<f64>());
     assert!(have.len() == value.len() && near(&have, value), "value {have:?}, expected {value:?}");
     assert!(near(&slope, &grad), "gradient {slope:?}, expected {grad:?}");
 }
@@ -160,7 +160,7 @@ fn mistakes_are_reported_in_pytorchs_words() {
     let x = Var::from(grid(X));
     let text = |f: &dyn Fn() -> Var| {
         let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).expect_err("must panic");
-        payload.downcast_ref::<String>().unwrap().clone()
+        payload.downcast_ref::<String>().expect("text").clone()
     };
     let classes = |c: &[i64]| Tensor::from_slice(c, [c.len()]);
     let weighted = options(true, 0.0, Reduction::Mean);

@@ -203,7 +203,7 @@ pub(crate) fn catalog() -> Vec<Entry> {
     let index = |data: Vec<i64>, shape: &[usize]| Tensor::from_vec(data, shape);
     let (two, grid) = (index(vec![2, 0, 2], &[3]), index(vec![0, 2, 1, 1, 0, 2], &[2, 3]));
     let (unique, cells) = (index(vec![2, 0], &[2]), index(vec![1, 2, 0, 0, 1, 2], &[2, 3]));
-    let one: &[&[usize]] = &[&[2, 3]];
+    let one: &'static [&'static [usize]] = &[&[2, 3]];
     let mut out = vec![
         Entry::shaped("cat", "CatBackward0", &[&[2, 3], &[2, 1], &[2, 2]], |x| Var::cat(x, 1)),
         Entry::shaped("stack", "StackBackward0", &[&[2, 3], &[2, 3]], |x| Var::stack(x, -1)),
@@ -212,7 +212,8 @@ pub(crate) fn catalog() -> Vec<Entry> {
         Entry::shaped("roll", "RollBackward0", one, |x| x[0].roll([1, -1], [0, 1])),
     ];
     type F = fn(&[Var], &Tensor) -> Var;
-    let rows: [(&'static str, &'static str, &[&[usize]], &Tensor, F); 8] = [
+    type Row<'a> = (&'static str, &'static str, &'static [&'static [usize]], &'a Tensor, F);
+    let rows: [Row<'_>; 8] = [
         ("gather", "GatherBackward0", one, &grid, |x, i| x[0].gather(1, i)),
         ("index_select", "IndexSelectBackward0", one, &two, |x, i| x[0].index_select(1, i)),
         ("scatter", "ScatterBackward0", &[&[2, 3], &[3, 3]], &cells, |x, i| x[0].scatter(1, i, &x[1])),

@@ -226,7 +226,7 @@ impl Var {
     #[track_caller]
     fn whole_extreme(&self, name: &'static str, value: Tensor) -> Var {
         let over = Over { dims: Dims::new(), keep: false };
-        reduce([name, name], self, over, value, |g, x, y, over| extreme_rule(g, x, y, over))
+        reduce([name, name], self, over, value, extreme_rule)
     }
 
     /// [`Tensor::max_dim`]. The gradient goes to the element whose index is returned.
