@@ -1,6 +1,5 @@
 //! `cargo xtask`: tests, benches, golden files, Miri, docs and CI of the workspace.
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
 
 mod bench;
 mod ci;

@@ -28,6 +28,6 @@ impl Normalize {
     #[track_caller]
     pub fn apply(&self, x: &Tensor) -> Tensor {
         let per_channel = |values: &[f64]| Tensor::from_slice(values, [values.len(), 1, 1]).to(x.dtype());
-        x.sub(&per_channel(&self.mean)).div(&per_channel(&self.std))
+        x.sub(per_channel(&self.mean)).div(per_channel(&self.std))
     }
 }

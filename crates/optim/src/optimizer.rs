@@ -222,7 +222,7 @@ impl Optimizer {
                     options.insert(name, default.clone());
                 }
             }
-            self.rule.prepare(&options)?;
+            drop(self.rule.prepare(&options)?);
             groups.push(ParamGroup { params: own.params.clone(), options });
         }
         let mut state = HashMap::new();

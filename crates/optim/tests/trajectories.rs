@@ -17,7 +17,9 @@ fn make(row: &Json, params: Vec<Param>) -> Optimizer {
     let options = &row["options"];
     let number = |key: &str, default: f64| options[key].as_f64().unwrap_or(default);
     let flag = |key: &str| options[key].as_bool().unwrap_or(false);
-    let betas = options["betas"].as_array().map_or((0.9, 0.999), |b| (b[0].as_f64().unwrap(), b[1].as_f64().unwrap()));
+    let betas = options["betas"]
+        .as_array()
+        .map_or((0.9, 0.999), |b| (b[0].as_f64().expect("a number"), b[1].as_f64().expect("a number")));
     let lr = number("lr", 0.001);
     match row["optimizer"].as_str().expect("text") {
         "SGD" => Sgd::new(

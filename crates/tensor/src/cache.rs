@@ -112,7 +112,7 @@ impl Block {
     }
 
     /// Bytes in the block, at least what was asked for.
-    #[inline]
+    #[cfg(test)]
     pub(crate) fn capacity(&self) -> usize {
         class_bytes(self.class as usize)
     }

@@ -119,7 +119,7 @@ fn halves_and_singles_agree_with_doubles() {
         let difference = y
             .avg_pool2d(&AvgPool2dOptions::new([3, 3]))
             .to(DType::F64)
-            .sub(&x.avg_pool2d(&AvgPool2dOptions::new([3, 3])));
+            .sub(x.avg_pool2d(&AvgPool2dOptions::new([3, 3])));
         assert!(difference.to_vec::<f64>().iter().all(|d| d.abs() < tolerance), "{dtype}");
     }
 }

@@ -145,7 +145,7 @@ fn cross_entropy_picks_from_log_softmax() {
     for shape in [&[5usize][..], &[6, 4], &[200, 10], &[2, 3, 7], &[2, 3, 4, 5], &[0, 3]] {
         let classes = if shape.len() == 1 { shape[0] } else { shape[1] };
         let rest: Vec<usize> = if shape.len() == 1 { vec![] } else { [&shape[..1], &shape[2..]].concat() };
-        let logits = g.normal(&shape[..], 0.0, 3.0, DType::F64);
+        let logits = g.normal(shape, 0.0, 3.0, DType::F64);
         let mut target = g.randint(0, classes as i64, &rest[..], DType::I64);
         if target.numel() > 1 {
             target.as_mut_slice::<i64>()[1] = -100;

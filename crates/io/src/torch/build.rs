@@ -66,7 +66,7 @@ impl<'a> Builder<'a> {
         let fail = |what: String| Err(Error::corrupt(format!("a tensor of storage '{}'", stored.key), what));
         let size = stored.dtype()?.size() as u64;
         let len = if stored.untyped_as.is_some() {
-            if stored.numel % size != 0 {
+            if !stored.numel.is_multiple_of(size) {
                 return fail(format!("{} bytes are no whole number of elements", stored.numel));
             }
             stored.numel / size

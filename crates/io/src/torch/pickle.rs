@@ -378,7 +378,7 @@ impl Machine<'_> {
     }
 
     fn set_items(&mut self, items: Vec<Id>) -> Result<(), Stop> {
-        if items.len() % 2 != 0 {
+        if !items.len().is_multiple_of(2) {
             return bad("a dict is given a key without a value");
         }
         let top = self.top()?;

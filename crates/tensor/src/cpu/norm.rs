@@ -2,7 +2,6 @@
 
 use super::par;
 use super::simd::{Real, fma, multiversion};
-use crate::Element;
 
 /// Accumulators side by side, in f64: sums lose nothing over millions of elements.
 const LANES: usize = 32;

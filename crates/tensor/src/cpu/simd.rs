@@ -118,8 +118,6 @@ pub(crate) trait Real:
 {
     /// Negative infinity.
     const NEG_INFINITY: Self;
-    /// Positive infinity.
-    const INFINITY: Self;
     /// `self * b + c` in one rounding.
     fn fused(self, b: Self, c: Self) -> Self;
     /// Square root.
@@ -134,7 +132,6 @@ macro_rules! real {
     ($($ty:ident),*) => {
         $(impl Real for $ty {
             const NEG_INFINITY: Self = $ty::NEG_INFINITY;
-            const INFINITY: Self = $ty::INFINITY;
             #[inline(always)]
             fn fused(self, b: Self, c: Self) -> Self { self.mul_add(b, c) }
             #[inline(always)]
