@@ -1,6 +1,6 @@
 """Random draws of every dtype and memory order, as hashes: crates/tensor/tests/golden/rng_dtypes.json.
 
-Run with PyTorch 2.15 on a processor with AVX2: python rng.py > rng_dtypes.json
+Usage, on a processor with AVX2: python rng.py OUTPUT_DIRECTORY
 """
 
 import hashlib
@@ -58,4 +58,5 @@ for d in FLOATS:
     case("uniform_sliced", lambda g: new().uniform_(-1, 2, generator=g), dtype=d)
 for lo, hi in [(0, (1 << 28) - 1), (0, 1 << 28), (-5, 1 << 28), (0, 1 << 40), (-(2**63), 2**63 - 1)]:
     case("randint", lambda g: torch.randint(lo, hi, (100,), generator=g), dtype="i64", n=100, low=lo, high=hi)
-json.dump(out, sys.stdout, indent=0)
+with open(f"{sys.argv[1]}/rng_dtypes.json", "w") as file:
+    json.dump(out, file, indent=0)

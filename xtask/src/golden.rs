@@ -19,12 +19,15 @@ const TORCH: &str = "2.15";
 /// Scripts and the folders where their files belong. A script gets a folder and writes its files there.
 const SCRIPTS: &[(&str, &str)] = &[
     ("conv", "crates/tensor/tests/golden"),
+    ("elementwise", "crates/tensor/tests/golden"),
     ("fashion", "examples/tests/golden"),
     ("index", "crates/tensor/tests/golden"),
     ("interop", "examples/tests/golden"),
     ("nn", "crates/nn/tests/golden"),
+    ("norm", "crates/tensor/tests/golden"),
     ("optim", "crates/optim/tests/golden"),
     ("pool", "crates/tensor/tests/golden"),
+    ("rng", "crates/tensor/tests/golden"),
     ("sums", "crates/tensor/tests/golden"),
     ("text", "crates/tensor/tests/golden"),
 ];
