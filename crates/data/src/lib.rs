@@ -23,6 +23,6 @@ mod transform;
 pub use dataset::{Dataset, Subset, TensorDataset, random_split};
 pub use error::Error;
 pub use fashion::FashionMnist;
-pub use loader::{DataLoader, DataLoaderOptions};
+pub use loader::{Batches, DataLoader, DataLoaderOptions};
 pub use transform::{Normalize, to_tensor};
 pub use wengert_tensor as tensor;
