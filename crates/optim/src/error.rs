@@ -25,7 +25,7 @@ pub enum Error {
     #[error("not an optimizer's state dict: {0}")]
     NotAState(String),
     /// A state tensor does not have its parameter's shape.
-    #[error("state '{slot}' of parameter {index} has shape {found:?}, the parameter {expected:?}")]
+    #[error("state '{slot}' of parameter {index} has shape {found:?} instead of {expected:?}")]
     SlotShape {
         /// Index of the parameter over all groups.
         index: usize,
@@ -33,7 +33,7 @@ pub enum Error {
         slot: String,
         /// Shape in the saved state.
         found: Vec<usize>,
-        /// Shape of the parameter.
+        /// Shape that it should have: the parameter's, or none for a single number.
         expected: Vec<usize>,
     },
 }

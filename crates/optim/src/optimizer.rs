@@ -1,7 +1,7 @@
 //! [`Optimizer`]: groups of parameters, stepping, and state in PyTorch's layout.
 
 use crate::Error;
-use crate::rule::{Rule, Slots};
+use crate::rule::{Options, Rule, Slots};
 use std::collections::{HashMap, HashSet};
 use wengert_autograd::Param;
 use wengert_tensor::{DType, Dict, Tensor, Value, bug};
@@ -33,9 +33,9 @@ impl ParamGroup {
     /// If the group has none yet: groups get it when an optimizer takes them.
     #[track_caller]
     pub fn lr(&self) -> f64 {
-        match self.options.get("lr").and_then(Value::as_float) {
-            Some(lr) => lr,
-            None => bug!("ParamGroup", "no learning rate: add the group to an optimizer first"),
+        match self.options.number("lr") {
+            Ok(lr) => lr,
+            Err(_) => bug!("ParamGroup", "no learning rate: add the group to an optimizer first"),
         }
     }
 }
@@ -189,7 +189,7 @@ impl Optimizer {
 
     /// Takes over a saved state, PyTorch's or ours: options and slots. All or nothing.
     ///
-    /// Floating slots take the parameter's dtype, except `step`. Options that the group lacks get their defaults.
+    /// Slots take the parameter's dtype, except `step`. Options that the group lacks get their defaults.
     ///
     /// # Errors
     /// If the value is no optimizer's state, or its groups, options or shapes do not fit.
@@ -229,7 +229,7 @@ impl Optimizer {
         for (key, entry) in saved_state.iter() {
             // State of parameters that no group names is kept by PyTorch and never used.
             let Some((index, param)) = key.as_int().and_then(|i| Some((i, *by_index.get(&i)?))) else { continue };
-            state.insert(param.id(), load_slots(index as usize, entry, &param.value())?);
+            state.insert(param.id(), load_slots(index as usize, entry, &param.value(), self.rule.scalar_slots())?);
         }
         self.groups = groups;
         self.state = state;
@@ -238,7 +238,7 @@ impl Optimizer {
 }
 
 /// One parameter's saved slots, checked against its shape and cast to its dtype.
-fn load_slots(index: usize, entry: &Value, param: &Tensor) -> Result<Slots, Error> {
+fn load_slots(index: usize, entry: &Value, param: &Tensor, scalars: &[&str]) -> Result<Slots, Error> {
     let entry =
         entry.as_dict().ok_or_else(|| Error::NotAState(format!("the state of parameter {index} is no dict")))?;
     let mut slots = Slots::default();
@@ -253,16 +253,18 @@ fn load_slots(index: usize, entry: &Value, param: &Tensor) -> Result<Slots, Erro
                 None => return Err(Error::NotAState(format!("state '{name}' of parameter {index} is no tensor"))),
             },
         };
-        if tensor.rank() > 0 && tensor.shape() != param.shape() {
+        let scalar = scalars.contains(&name);
+        let fits = if scalar { tensor.numel() == 1 } else { tensor.shape() == param.shape() };
+        if !fits {
             return Err(Error::SlotShape {
                 index,
                 slot: name.to_owned(),
                 found: tensor.shape().to_vec(),
-                expected: param.shape().to_vec(),
+                expected: if scalar { Vec::new() } else { param.shape().to_vec() },
             });
         }
-        let dtype = if name == "step" { DType::F32 } else { param.dtype() };
-        slots.insert(name, if tensor.dtype().is_float() { tensor.to(dtype) } else { tensor });
+        let dtype = if scalar { DType::F32 } else { param.dtype() };
+        slots.insert(name, tensor.to(dtype));
     }
     Ok(slots)
 }

@@ -23,6 +23,11 @@ pub trait Rule: Send + Sync {
     /// If an option is missing, of the wrong kind or out of range, in PyTorch's words.
     fn prepare(&self, group: &Dict) -> Result<Update, Error>;
 
+    /// The slots that are one number instead of one per element of the parameter; they stay f32.
+    fn scalar_slots(&self) -> &'static [&'static str] {
+        &["step"]
+    }
+
     /// The state that a parameter has before its first step; most have none.
     fn initial_state(&self, _group: &Dict, _param: &Tensor) -> Slots {
         Slots::default()
@@ -130,7 +135,10 @@ pub(crate) trait Options {
 impl Options for Dict {
     fn number(&self, key: &str) -> Result<f64, Error> {
         let bad = || Error::BadOption { key: key.to_owned(), expected: "a number" };
-        self.get(key).and_then(Value::as_float).ok_or_else(bad)
+        let value = self.get(key).ok_or_else(bad)?;
+        // PyTorch lets `lr` be a tensor of one number.
+        let tensor = || value.as_tensor().filter(|t| t.numel() == 1).map(Tensor::item::<f64>);
+        value.as_float().or_else(tensor).ok_or_else(bad)
     }
 
     fn flag(&self, key: &str) -> Result<bool, Error> {

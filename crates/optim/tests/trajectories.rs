@@ -216,3 +216,51 @@ fn wrong_options_panic_in_pytorchs_words() {
     }));
     assert_eq!(twice, "some parameters appear in more than one parameter group");
 }
+
+#[test]
+fn a_fresh_state_reads_as_in_python() {
+    let params: Vec<Param> = (0..4).map(|_| start(DType::F32)).collect();
+    let optimizer = Sgd::new(params, SgdOptions { lr: 0.001, momentum: 0.9, ..SgdOptions::default() });
+    let want = "{'state': {}, 'param_groups': [{'lr': 0.001, 'momentum': 0.9, 'dampening': 0, 'weight_decay': 0, \
+                'nesterov': False, 'maximize': False, 'foreach': None, 'differentiable': False, 'fused': None, \
+                'params': [0, 1, 2, 3]}]}";
+    assert_eq!(optimizer.state_dict().to_string(), want);
+    let pretty = "{'state': {},\n 'param_groups': [{'lr': 0.001,\n   'momentum': 0.9,\n   'dampening': 0,\n   \
+                  'weight_decay': 0,\n   'nesterov': False,\n   'maximize': False,\n   'foreach': None,\n   \
+                  'differentiable': False,\n   'fused': None,\n   'params': [0, 1, 2, 3]}]}";
+    assert_eq!(optimizer.state_dict().pretty(), pretty);
+}
+
+/// `{'state': {0: {slots}}, 'param_groups': [{options, 'params': [0]}]}`.
+fn state<'a>(
+    slots: impl IntoIterator<Item = (&'a str, Value)>,
+    options: impl IntoIterator<Item = (&'a str, Value)>,
+) -> Value {
+    let params = ("params", Value::List(vec![Value::Int(0)]));
+    let group = Value::dict(options.into_iter().chain([params]));
+    let mut states = wengert_tensor::Dict::new();
+    states.entries.push((Value::Int(0), Value::dict(slots)));
+    Value::dict([("state", Value::Dict(states)), ("param_groups", Value::List(vec![group]))])
+}
+
+#[test]
+fn old_states_load_and_impossible_ones_do_not() {
+    let moment = |dtype| Value::from(&Tensor::from_vec(vec![0.5f64; 5], [5]).to(dtype));
+    let lr = || ("lr", Value::from(&Tensor::from_vec(vec![0.25f32], ())));
+    let mut optimizer = Adam::new([start(DType::F32)], AdamOptions::default());
+    // An integer step, moments of another dtype, a tensor as learning rate, and no options that came later.
+    let old = [("step", Value::Int(7)), ("exp_avg", moment(DType::F64)), ("exp_avg_sq", moment(DType::F64))];
+    optimizer.load_state_dict(&state(old, [lr()])).expect("fits");
+    assert_eq!(optimizer.param_groups()[0].lr(), 0.25);
+    let loaded = optimizer.state_dict();
+    let slots = loaded.get("state").and_then(Value::as_dict).and_then(|s| s.get_int(0)).expect("a state");
+    let slot = |name: &str| slots.get(name).and_then(Value::as_tensor).expect("a tensor");
+    assert_eq!((slot("step").dtype(), slot("step").shape(), slot("step").item::<f64>()), (DType::F32, &[][..], 7.0));
+    assert_eq!(slot("exp_avg").dtype(), DType::F32);
+    for bad in [("step", moment(DType::F32)), ("exp_avg", Value::Float(1.0))] {
+        let refused = optimizer.load_state_dict(&state([bad], [lr()]));
+        assert!(matches!(refused, Err(Error::SlotShape { .. })), "{refused:?}");
+    }
+    assert!(optimizer.load_state_dict(&state([], [("lr", Value::Float(-1.0))])).is_err());
+    assert_eq!(optimizer.state_dict().to_string(), loaded.to_string());
+}

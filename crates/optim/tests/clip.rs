@@ -1,0 +1,51 @@
+//! Clipping is over all gradients at once, as PyTorch's.
+
+use wengert_autograd::Param;
+use wengert_optim::{clip_grad_norm_, clip_grad_value_};
+use wengert_tensor::{DType, Tensor};
+
+/// Two parameters with gradients and one without.
+fn params() -> [Param; 3] {
+    let params = [[3, 1], [2, 2], [1, 1]].map(|shape| Param::new(Tensor::zeros(shape, DType::F32)));
+    params[0].set_grad(Some(Tensor::from_vec(vec![3.0f32, -4.0, 12.0], [3, 1])));
+    params[1].set_grad(Some(Tensor::from_vec(vec![1.0f32, 2.0, -5.0, 0.5], [2, 2])));
+    params
+}
+
+fn grads(params: &[Param]) -> Vec<f32> {
+    params.iter().filter_map(Param::grad).flat_map(|g| g.to_vec::<f32>()).collect()
+}
+
+#[test]
+fn the_norm_is_that_of_all_gradients_together() {
+    // torch.nn.utils.clip_grad_norm_(params, 2.0, norm_type): norm, then the first and the last clipped entry.
+    let rows = [
+        (2.0, 14.115593910217285, 0.42506176233291626, 0.07084362953901291),
+        (1.0, 27.5, 0.2181818187236786, 0.036363635212183),
+        (f64::INFINITY, 12.0, 0.4999999701976776, 0.0833333283662796),
+        (3.0, 12.500001907348633, 0.4799998998641968, 0.07999998331069946),
+    ];
+    for (norm_type, want, first, last) in rows {
+        let params = params();
+        let norm = clip_grad_norm_(&params, 2.0, norm_type);
+        assert!((norm - want).abs() < 1e-6 * want, "{norm_type}: {norm}");
+        let clipped = grads(&params);
+        assert!((clipped[0] - first).abs() < 1e-6 && (clipped[6] - last).abs() < 1e-6, "{norm_type}: {clipped:?}");
+        assert!(params[2].grad().is_none());
+    }
+}
+
+#[test]
+fn small_gradients_stay_as_they_are() {
+    let params = params();
+    clip_grad_norm_(&params, 100.0, 2.0);
+    assert_eq!(grads(&params), [3.0, -4.0, 12.0, 1.0, 2.0, -5.0, 0.5]);
+    assert_eq!(clip_grad_norm_(&[], 1.0, 2.0), 0.0);
+}
+
+#[test]
+fn values_are_clamped() {
+    let params = params();
+    clip_grad_value_(&params, 2.5);
+    assert_eq!(grads(&params), [2.5, -2.5, 2.5, 1.0, 2.0, -2.5, 0.5]);
+}
