@@ -1,4 +1,7 @@
-"""Golden cases for batch normalisation: writes crates/tensor/tests/golden/norm.json. Needs torch 2.15."""
+"""Golden cases for batch normalisation.
+
+Usage: python norm.py OUTPUT_DIRECTORY
+"""
 import json
 import sys
 
@@ -23,4 +26,5 @@ for shape in [(4, 3), (2, 3, 5), (3, 2, 4, 5), (2, 1, 3, 3, 2), (5, 4, 1, 1), (1
                 y=flat(y), dy=flat(dy), dx=flat(x.grad), dweight=flat(w.grad) if affine else None,
                 dbias=flat(b.grad) if affine else None,
             ))
-json.dump(cases, sys.stdout)
+with open(f"{sys.argv[1]}/norm.json", "w") as file:
+    json.dump(cases, file)
