@@ -15,7 +15,7 @@ pub(crate) const UNSAFE_FILES: &[&str] = &[
 const UNSAFE_CRATES: &[&str] = &["crates/tensor/"];
 
 /// Lines that a source file should not pass; beyond it holds more than one idea.
-const MAX_LINES: usize = 700;
+const MAX_LINES: usize = 750;
 
 /// All breaches of the rules, one line each.
 pub(crate) fn check(root: &Path) -> Vec<String> {
