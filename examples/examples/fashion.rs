@@ -4,11 +4,12 @@
 //! the same lines.
 
 use indicatif::{ProgressBar, ProgressStyle};
-use nets::args::Args;
+use nets::args::{Args, report};
 use nets::nets::lenet_bn;
 use nets::train::{Epoch, accuracy, chart, history_from_value, history_to_value, train_epoch};
 use std::error::Error;
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::Instant;
 use wengert_autograd::{Var, no_grad};
 use wengert_data::{DataLoader, DataLoaderOptions, FashionMnist, TensorDataset};
@@ -16,7 +17,11 @@ use wengert_nn::Module;
 use wengert_optim::{Adam, AdamOptions};
 use wengert_tensor::{DType, Tensor, Value, get_rng_state, manual_seed, set_rng_state};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    report(run())
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let args = Args::parse(
         "Trains the book's LeNet with batch norm on Fashion-MNIST.",
         &[

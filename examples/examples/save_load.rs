@@ -1,12 +1,18 @@
 //! Saving and loading parameters: a new net gives other outputs until it loads the file, then the same.
 
+use nets::args::report;
 use nets::nets::Mlp;
 use std::error::Error;
+use std::process::ExitCode;
 use wengert_autograd::Var;
 use wengert_nn::Module;
 use wengert_tensor::{manual_seed, randn};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    report(run())
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     manual_seed(0);
     let net = Mlp::new(3, 2, 1);
     let x = Var::from(randn([2, 3]));

@@ -1,7 +1,19 @@
 //! Command-line options of the form `--name value`, with a help text.
 
 use std::collections::HashMap;
-use std::process::exit;
+use std::error::Error;
+use std::process::{ExitCode, exit};
+
+/// A program's exit code, after saying in words why it failed if it did.
+pub fn report(result: Result<(), Box<dyn Error>>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
 
 /// Options read from the command line.
 pub struct Args {
