@@ -135,7 +135,7 @@ fn errors_name_the_file_and_what_is_wrong() {
     let folder = Folder::new("errors");
     let path = folder.0.join("nested.pt");
     wengert_io::save(&path, sample()).expect("writable");
-    let nested = wengert_io::load_state_dict(&path).err().expect("no state dict").to_string();
+    let nested = wengert_io::load_state_dict(&path).expect_err("no state dict").to_string();
     assert!(nested.contains("nested.pt") && nested.contains("'model' (a state dict)"), "{nested}");
 }
 
