@@ -23,7 +23,7 @@ struct Command {
 /// All commands; a new one is a row here and a file beside this one.
 const COMMANDS: &[Command] = &[
     Command { name: "test", about: "format, lints, repository rules, every test", help: test::HELP, run: test::run },
-    Command { name: "bench", about: "criterion benchmarks", help: bench::HELP, run: bench::run },
+    Command { name: "bench", about: "benchmarks, alone or against PyTorch", help: bench::HELP, run: bench::run },
     Command {
         name: "golden",
         about: "rewrite or check the golden files with PyTorch",

@@ -1,0 +1,52 @@
+//! Checkpoints: VGG-16's 553 MB, and 10,000 tensors of 1 KB, in the folder `BENCH_DATA`.
+
+use super::{Case, Name};
+use std::path::PathBuf;
+use wengert_tensor::{StateDict, Tensor};
+
+pub(super) fn find(name: &Name<'_>) -> Option<Case> {
+    if name.family != "file" {
+        return None;
+    }
+    let folder = std::env::var_os("BENCH_DATA").map_or_else(std::env::temp_dir, PathBuf::from);
+    std::fs::create_dir_all(&folder).ok()?;
+    let path = folder.join(format!("wengert-{}.pt", name.part(0)));
+    let state = match name.part(0) {
+        "vgg16" => vgg16(),
+        count => (0..count.parse::<usize>().ok()?).map(|i| (format!("layer{i}.weight"), filled(&[256]))).collect(),
+    };
+    let bytes: usize = state.values().map(|t| t.numel() * 4).sum();
+    let run = match name.part(1) {
+        "save" => Case::new(move || wengert_io::save(&path, state.clone()).expect("the folder can be written")),
+        "load" => {
+            wengert_io::save(&path, state).expect("the folder can be written");
+            Case::new(move || wengert_io::load_state_dict(&path).expect("just saved"))
+        }
+        _ => return None,
+    };
+    Some(run.bytes(bytes))
+}
+
+fn filled(shape: &[usize]) -> Tensor {
+    let n = shape.iter().product();
+    Tensor::from_vec((0..n).map(|i: usize| i as f32 * 1e-9).collect(), shape)
+}
+
+/// The shapes of torchvision's VGG-16.
+fn vgg16() -> StateDict {
+    let mut state = StateDict::new();
+    let (mut inputs, mut index) = (3, 0);
+    for (convs, outputs) in [(2, 64), (2, 128), (3, 256), (3, 512), (3, 512)] {
+        for _ in 0..convs {
+            state.insert(format!("features.{index}.weight"), filled(&[outputs, inputs, 3, 3]));
+            state.insert(format!("features.{index}.bias"), filled(&[outputs]));
+            (inputs, index) = (outputs, index + 2);
+        }
+        index += 1;
+    }
+    for (index, outputs, inputs) in [(0, 4096, 25088), (3, 4096, 4096), (6, 1000, 4096)] {
+        state.insert(format!("classifier.{index}.weight"), filled(&[outputs, inputs]));
+        state.insert(format!("classifier.{index}.bias"), filled(&[outputs]));
+    }
+    state
+}

@@ -1,0 +1,117 @@
+//! Our workloads and a peer's, in turn, in one session.
+
+use super::peer::{self, Side};
+use super::record::Record;
+use super::{number, table};
+use crate::run::{Failed, Options};
+
+/// All measurements of one workload at one number of threads: one record a round.
+#[derive(Default)]
+pub(super) struct Measured {
+    pub(super) case: String,
+    pub(super) threads: usize,
+    pub(super) budget: f64,
+    pub(super) ours: Vec<Record>,
+    pub(super) peer: Vec<Record>,
+}
+
+impl Measured {
+    /// The median over the rounds of the peer's time divided by ours.
+    pub(super) fn ratio(&self, by: &str) -> f64 {
+        median(self.ours.iter().zip(&self.peer).filter_map(|(o, p)| Some(p.number(by)? / o.number(by)?)).collect())
+    }
+
+    /// Whether others disturbed a round on either side.
+    pub(super) fn disturbed(&self) -> bool {
+        self.ours.iter().chain(&self.peer).any(|r| r.number("foreign").is_some_and(|f| f >= 0.08))
+    }
+}
+
+/// The smallest of a field over the rounds.
+pub(super) fn least(records: &[Record], key: &str) -> f64 {
+    records.iter().filter_map(|r| r.number(key)).fold(f64::INFINITY, f64::min)
+}
+
+/// The median of a field over the rounds.
+pub(super) fn middle(records: &[Record], key: &str) -> f64 {
+    median(records.iter().filter_map(|r| r.number(key)).collect())
+}
+
+pub(super) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// How a comparison runs.
+pub(super) struct Plan<'a> {
+    pub(super) rounds: usize,
+    pub(super) budget: f64,
+    pub(super) retries: usize,
+    pub(super) threads: Vec<usize>,
+    pub(super) by: &'a str,
+}
+
+impl<'a> Plan<'a> {
+    pub(super) fn parse(options: &Options<'a>) -> Result<Plan<'a>, Failed> {
+        let threads = options.value("--threads").unwrap_or("1,2");
+        let threads: Result<Vec<usize>, _> = threads.split(',').map(str::parse).collect();
+        let by = options.value("--by").unwrap_or("median");
+        if by != "min" && by != "median" {
+            return Err(Failed(format!("option '--by' takes min or median, not '{by}'")));
+        }
+        Ok(Plan {
+            rounds: number(options, "--rounds", 5)?,
+            budget: number(options, "--budget", 0.3)?,
+            retries: number(options, "--retries", 3)?,
+            threads: threads.map_err(|_| Failed("option '--threads' takes numbers separated by commas".to_owned()))?,
+            by,
+        })
+    }
+}
+
+/// Whether the name passes the filter.
+pub(super) fn wanted(case: &str, filter: Option<&str>) -> bool {
+    filter.is_none_or(|filter| filter.split(',').any(|part| case.contains(part)))
+}
+
+pub(super) fn run(options: &Options<'_>) -> Result<(), Failed> {
+    let plan = Plan::parse(options)?;
+    let peer = Side::peer(options.value("--against").unwrap_or_default(), options)?;
+    let ours = Side::ours()?;
+    let rows = peer::rows(&ours)?;
+    let mut measured = Vec::new();
+    for &threads in &plan.threads {
+        for row in &rows {
+            let case = row.text("case").unwrap_or_default().to_owned();
+            if wanted(&case, options.value("--filter")) {
+                let budget = row.number("budget").unwrap_or(0.0);
+                measured.push(Measured { case, threads, budget, ..Measured::default() });
+            }
+        }
+    }
+    alternate(&plan, &ours, &peer, &mut measured)?;
+    measured.retain(|m| !m.ours.is_empty() && !m.peer.is_empty());
+    table::print(&measured, &peer, plan.by);
+    Ok(())
+}
+
+/// Times every workload on both sides, in turn; who begins changes from round to round.
+pub(super) fn alternate(plan: &Plan<'_>, ours: &Side, peer: &Side, measured: &mut [Measured]) -> Result<(), Failed> {
+    for round in 0..plan.rounds {
+        for &threads in &plan.threads {
+            let mut sides =
+                [ours.start(threads, plan.budget, plan.retries)?, peer.start(threads, plan.budget, plan.retries)?];
+            for entry in measured.iter_mut().filter(|m| m.threads == threads) {
+                eprint!("\r\x1b[Kround {}/{}, threads {threads}: {}", round + 1, plan.rounds, entry.case);
+                for turn in 0..2 {
+                    let side = (round + turn) % 2;
+                    if let Some(record) = sides[side].time(&entry.case)? {
+                        if side == 0 { entry.ours.push(record) } else { entry.peer.push(record) }
+                    }
+                }
+            }
+        }
+    }
+    eprintln!("\r\x1b[K");
+    Ok(())
+}
