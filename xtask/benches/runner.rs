@@ -24,11 +24,12 @@ fn main() -> std::io::Result<()> {
     let retries = value("--retries").and_then(|v| v.parse().ok()).unwrap_or(3);
     for name in std::io::stdin().lock().lines() {
         let name = name?;
+        let start = timing::peak_memory();
         let answer = match cases::find(&name) {
             Some(mut case) => {
                 let time = timing::measure(&mut case.run, budget, retries);
                 format!(
-                    "\"min\":{:e},\"median\":{:e},\"samples\":{},\"foreign\":{:.3},\"flops\":{},\"bytes\":{},\"peak\":{}",
+                    "\"min\":{:e},\"median\":{:e},\"samples\":{},\"foreign\":{:.3},\"flops\":{},\"bytes\":{},\"start\":{start},\"peak\":{}",
                     time.min,
                     time.median,
                     time.samples,

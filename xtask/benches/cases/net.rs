@@ -3,12 +3,15 @@
 use super::{Case, Name, numbers};
 use nets::nets;
 use wengert_autograd::{Var, functional::cross_entropy, no_grad};
-use wengert_nn::{Module, Sequential};
+use wengert_nn::{Conv2d, Conv2dOptions, Flatten, GlobalAvgPool2d, Linear, Module, ReLU, Sequential};
 use wengert_optim::{Sgd, SgdOptions};
 use wengert_tensor::{randint, randn};
 
 fn net(name: &str) -> Option<(Box<dyn Module>, f64)> {
     let boxed = |net: Sequential| Box::new(net) as Box<dyn Module>;
+    if let Some(depth) = name.strip_prefix("deep") {
+        return Some((boxed(deep(depth.parse().ok()?)), 0.001));
+    }
     Some(match name {
         "mlp" => (boxed(nets::mlp()), 0.01),
         "lenet" => (Box::new(nets::LeNet::new()), 0.01),
@@ -19,6 +22,20 @@ fn net(name: &str) -> Option<(Box<dyn Module>, f64)> {
         "nin" => (boxed(nets::nin()), 0.001),
         _ => return None,
     })
+}
+
+/// So many 3x3 convolutions of 32 channels, to see what depth costs.
+fn deep(depth: usize) -> Sequential {
+    let mut net = Sequential::new();
+    for i in 0..depth {
+        let inputs = if i == 0 { 1 } else { 32 };
+        net.push(Conv2d::with(Conv2dOptions { padding: 1.into(), ..Conv2dOptions::new(inputs, 32, 3) }));
+        net.push(ReLU::new());
+    }
+    net.push(GlobalAvgPool2d::new());
+    net.push(Flatten::new());
+    net.push(Linear::new(32, 10));
+    net
 }
 
 pub(super) fn find(name: &Name<'_>) -> Option<Case> {

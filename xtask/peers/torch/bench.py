@@ -57,6 +57,11 @@ def measure(run):
     return best
 
 
+def peak():
+    """The largest resident size so far, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
 def no_grad(run):
     def wrapped():
         with torch.no_grad():
@@ -130,7 +135,7 @@ def image(family, sizes, what):
 
 def net(name, sizes, what):
     n, h = sizes
-    model, lr = nets.NETS[name][0](), nets.NETS[name][1]
+    model, lr = nets.find(name)
     x = torch.randn(n, 1, h, h)
     if what == "forward":
         model.eval()
@@ -196,9 +201,9 @@ def find(name):
 # Grad mode is a matter of the workload, not of a wrapper, where nothing is to be learnt: as a user would write it.
 UNTRACKED = {"matmul", "global_avg_pool", "cat", "max_pool", *ELEMENTWISE, *MATRIX}
 
-print(json.dumps(dict(version=f"PyTorch {torch.__version__}")), flush=True)
 for line in sys.stdin:
     name = line.strip()
+    start = peak()
     run = find(name)
     if run is None:
         answer = dict(case=name, missing=1)
@@ -206,7 +211,7 @@ for line in sys.stdin:
         untracked = name.split("/")[0] in UNTRACKED or name.split("/")[-1] in ("eval", "train")
         with torch.set_grad_enabled(not untracked):
             answer = dict(case=name, **measure(run))
-        answer["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        answer.update(start=start, peak=peak())
     del run
     gc.collect()
     print(json.dumps(answer), flush=True)

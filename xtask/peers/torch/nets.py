@@ -87,12 +87,26 @@ def nin():
         nn.Flatten())
 
 
+def deep(depth):
+    layers = []
+    for i in range(depth):
+        layers += [nn.Conv2d(1 if i == 0 else 32, 32, 3, padding=1), nn.ReLU()]
+    return nn.Sequential(*layers, GlobalAvgPool2d(), nn.Flatten(), nn.Linear(32, 10))
+
+
 # Each network, and the learning rate of its step.
 NETS = {
     "mlp": (mlp, 0.01), "lenet": (lenet, 0.01), "vgg11": (lambda: vgg11(1), 0.001),
     "vgg11_small": (lambda: vgg11(8), 0.001), "resnet18": (resnet18, 0.001), "googlenet": (googlenet, 0.001),
     "nin": (nin, 0.001),
 }
+
+
+def find(name):
+    """A network and its learning rate."""
+    if name.startswith("deep"):
+        return deep(int(name[4:])), 0.001
+    return NETS[name][0](), NETS[name][1]
 
 
 def vgg16_state():

@@ -2,7 +2,7 @@
 
 use super::peer::{self, Side};
 use super::record::Record;
-use super::{number, table};
+use super::{chart, machine, memory, number, table};
 use crate::run::{Failed, Options};
 
 /// All measurements of one workload at one number of threads: one record a round.
@@ -52,7 +52,8 @@ pub(super) struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    pub(super) fn parse(options: &Options<'a>) -> Result<Plan<'a>, Failed> {
+    /// Reads the options; `rounds` and `budget` are what holds without them.
+    pub(super) fn parse(options: &Options<'a>, rounds: usize, budget: f64) -> Result<Plan<'a>, Failed> {
         let threads = options.value("--threads").unwrap_or("1,2");
         let threads: Result<Vec<usize>, _> = threads.split(',').map(str::parse).collect();
         let by = options.value("--by").unwrap_or("median");
@@ -60,8 +61,8 @@ impl<'a> Plan<'a> {
             return Err(Failed(format!("option '--by' takes min or median, not '{by}'")));
         }
         Ok(Plan {
-            rounds: number(options, "--rounds", 5)?,
-            budget: number(options, "--budget", 0.3)?,
+            rounds: number(options, "--rounds", rounds)?,
+            budget: number(options, "--budget", budget)?,
             retries: number(options, "--retries", 3)?,
             threads: threads.map_err(|_| Failed("option '--threads' takes numbers separated by commas".to_owned()))?,
             by,
@@ -75,7 +76,7 @@ pub(super) fn wanted(case: &str, filter: Option<&str>) -> bool {
 }
 
 pub(super) fn run(options: &Options<'_>) -> Result<(), Failed> {
-    let plan = Plan::parse(options)?;
+    let plan = Plan::parse(options, 5, 0.3)?;
     let peer = Side::peer(options.value("--against").unwrap_or_default(), options)?;
     let ours = Side::ours()?;
     let rows = peer::rows(&ours)?;
@@ -91,8 +92,18 @@ pub(super) fn run(options: &Options<'_>) -> Result<(), Failed> {
     }
     alternate(&plan, &ours, &peer, &mut measured)?;
     measured.retain(|m| !m.ours.is_empty() && !m.peer.is_empty());
-    table::print(&measured, &peer, plan.by);
-    Ok(())
+    if measured.is_empty() {
+        return Err(Failed("no workload that both sides have passes the filter".to_owned()));
+    }
+    let mut text = machine::line(&[&ours.version, &peer.version]);
+    text.push('\n');
+    text.push_str(&table::markdown(&measured, peer.name, plan.by));
+    text.push_str(&memory::compare(&rows, &plan, &ours, &peer, options.value("--filter"))?);
+    // The checkpoints that were written to be timed.
+    let _ = std::fs::remove_dir_all(peer::folder().join("data"));
+    print!("{text}");
+    peer::write(&format!("{}.md", peer.name), &text)?;
+    peer::write(&format!("{}.svg", peer.name), &chart::svg(&measured, peer.name, plan.by))
 }
 
 /// Times every workload on both sides, in turn; who begins changes from round to round.

@@ -1,8 +1,13 @@
 //! `cargo xtask bench`: our workloads under criterion, or against a peer.
 
+mod chart;
 mod compare;
+mod machine;
+mod memory;
 mod peer;
 mod record;
+mod scaling;
+mod sweep;
 mod table;
 
 use crate::run::{Failed, Options, cargo, step};
@@ -22,7 +27,10 @@ Against a peer; the result also goes to target/bench:
   --rounds N        rounds (5); the ratio is the median of theirs
   --budget SECONDS  time for each workload, round and side (0.3)
   --retries N       repetitions of a workload that other processes disturbed (3)
-  --by min|median   what stands for the samples of a round (median); min suits a busy machine";
+  --by min|median   what stands for the samples of a round (median); min suits a busy machine
+  --sweep N         N random convolutions, products and reductions instead (200), drawn from --seed (1)
+Alone, or against a peer:
+  --scaling         how time and memory grow with batch, image, depth and threads";
 
 pub(crate) fn run(args: &[String]) -> Result<(), Failed> {
     let values = [
@@ -36,9 +44,19 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failed> {
         "--budget",
         "--retries",
         "--by",
+        "--sweep",
+        "--seed",
     ];
-    let options = Options::parse(args, &[], &values)?;
-    if options.value("--against").is_some() { compare::run(&options) } else { criterion(&options) }
+    let options = Options::parse(args, &["--scaling"], &values)?;
+    if options.flag("--scaling") {
+        scaling::run(&options)
+    } else if options.value("--sweep").is_some() {
+        sweep::run(&options)
+    } else if options.value("--against").is_some() {
+        compare::run(&options)
+    } else {
+        criterion(&options)
+    }
 }
 
 fn criterion(options: &Options<'_>) -> Result<(), Failed> {

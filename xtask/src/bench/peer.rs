@@ -10,6 +10,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 pub(super) struct Side {
     /// As the table calls it.
     pub(super) name: &'static str,
+    /// Its name and version, for the record.
+    pub(super) version: String,
     program: PathBuf,
     args: Vec<String>,
 }
@@ -20,26 +22,14 @@ impl Side {
         let build =
             ["build", "--release", "--package", "wengert-xtask", "--features", "workloads", "--bin", "workloads"];
         step("our workloads", &mut cargo(&build))?;
-        Ok(Side { name: "ours", program: target().join("release/workloads"), args: Vec::new() })
+        let version = format!("Wengert {}", env!("CARGO_PKG_VERSION"));
+        Ok(Side { name: "ours", version, program: target().join("release/workloads"), args: Vec::new() })
     }
 
     /// A peer by its name, built if it must be.
     pub(super) fn peer(name: &str, options: &Options<'_>) -> Result<Side, Failed> {
         match name {
-            "torch" => {
-                let python = options.value("--python").map(PathBuf::from);
-                let python = python.or_else(|| std::env::var_os("PYTHON").map(PathBuf::from));
-                let python = python.unwrap_or_else(|| "python3".into());
-                let script = root().join("xtask/peers/torch/bench.py");
-                let found = Command::new(&python).args(["-c", "import torch"]).output();
-                if !found.is_ok_and(|output| output.status.success()) {
-                    return Err(Failed(format!(
-                        "'{}' has no PyTorch: give a Python that has it by --python PATH or the variable PYTHON",
-                        python.display()
-                    )));
-                }
-                Ok(Side { name: "torch", program: python, args: vec![script.display().to_string()] })
-            }
+            "torch" => torch(options),
             other => Err(Failed(format!("unknown peer '{other}'; known is torch"))),
         }
     }
@@ -49,6 +39,11 @@ impl Side {
         let mut command = Command::new(&self.program);
         command.args(&self.args).env("BENCH_DATA", folder().join("data"));
         command
+    }
+
+    /// Times a workload a few times in a process of its own, whose peak memory is then the workload's.
+    pub(super) fn alone(&self, case: &str, threads: usize) -> Result<Option<Record>, Failed> {
+        self.start(threads, 0.0, 0)?.time(case)
     }
 
     /// Starts it for so many threads.
@@ -68,6 +63,23 @@ impl Side {
         let output = BufReader::new(child.stdout.take().expect("it was asked for"));
         Ok(Running { name: self.name, child, input: Some(input), output })
     }
+}
+
+/// PyTorch, if there is a Python that has it.
+fn torch(options: &Options<'_>) -> Result<Side, Failed> {
+    let python = options.value("--python").map(PathBuf::from);
+    let python = python.or_else(|| std::env::var_os("PYTHON").map(PathBuf::from));
+    let python = python.unwrap_or_else(|| "python3".into());
+    let found = Command::new(&python).args(["-c", "import torch; print(torch.__version__)"]).output();
+    let Some(output) = found.ok().filter(|output| output.status.success()) else {
+        return Err(Failed(format!(
+            "'{}' has no PyTorch: give a Python that has it by --python PATH or the variable PYTHON",
+            python.display()
+        )));
+    };
+    let version = format!("PyTorch {}", String::from_utf8_lossy(&output.stdout).trim());
+    let script = root().join("xtask/peers/torch/bench.py");
+    Ok(Side { name: "torch", version, program: python, args: vec![script.display().to_string()] })
 }
 
 /// A side that waits for names.
@@ -113,6 +125,15 @@ fn target() -> PathBuf {
 /// Where results go.
 pub(super) fn folder() -> PathBuf {
     target().join("bench")
+}
+
+/// Writes a result beside the others and says where.
+pub(super) fn write(name: &str, text: &str) -> Result<(), Failed> {
+    let path = folder().join(name);
+    let written = std::fs::create_dir_all(folder()).and_then(|()| std::fs::write(&path, text));
+    written.map_err(|e| Failed(format!("{}: {e}", path.display())))?;
+    println!("written: {}", path.display());
+    Ok(())
 }
 
 /// The rows of the table, from our runner.

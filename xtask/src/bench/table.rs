@@ -1,16 +1,39 @@
 //! The comparison as a Markdown table.
 
 use super::compare::{Measured, least, middle};
-use super::peer::Side;
 use std::fmt::Write;
 
-/// Prints the table and writes it.
-pub(super) fn print(measured: &[Measured], peer: &Side, by: &str) {
-    let text = markdown(measured, peer.name, by);
-    print!("{text}");
+/// The rows, and how many budgets are met.
+pub(super) fn markdown(measured: &[Measured], peer: &str, by: &str) -> String {
+    let mut out = rows(measured, peer, by);
+    let mut threads: Vec<usize> = measured.iter().map(|m| m.threads).collect();
+    threads.dedup();
+    for threads in threads {
+        let ratios: Vec<f64> = measured.iter().filter(|m| m.threads == threads).map(|m| m.ratio(by)).collect();
+        let met = measured.iter().filter(|m| m.threads == threads && m.ratio(by) >= m.budget).count();
+        let below: Vec<&str> =
+            measured.iter().filter(|m| m.threads == threads && m.ratio(by) < FLOOR).map(|m| m.case.as_str()).collect();
+        let mean = (ratios.iter().map(|r| r.ln()).sum::<f64>() / ratios.len() as f64).exp();
+        let _ = writeln!(
+            out,
+            "\n{threads} thread{}: geometric mean {mean:.2}x; {met} of {} budgets met; below {FLOOR}x: {}.",
+            if threads == 1 { "" } else { "s" },
+            ratios.len(),
+            if below.is_empty() { "none".to_owned() } else { below.join(", ") },
+        );
+    }
+    let _ = writeln!(
+        out,
+        "\nThe ratio is {peer}'s time / ours ({by} of a round, then the median of the rounds): above 1 we are faster."
+    );
+    out
 }
 
-pub(super) fn markdown(measured: &[Measured], peer: &str, by: &str) -> String {
+/// What no row may fall below.
+const FLOOR: f64 = 0.9;
+
+/// The rows alone.
+pub(super) fn rows(measured: &[Measured], peer: &str, by: &str) -> String {
     let mut out = format!(
         "| workload | threads | ours, min / median | {peer}, min / median | ratio | budget | |\n|---|---|---|---|---|---|---|\n"
     );
@@ -30,15 +53,12 @@ pub(super) fn markdown(measured: &[Measured], peer: &str, by: &str) -> String {
             if m.disturbed() { ", disturbed" } else { "" },
         );
     }
-    let logs: f64 = measured.iter().map(|m| m.ratio(by).ln()).sum();
-    let met = measured.iter().filter(|m| m.ratio(by) >= m.budget).count();
-    let _ = writeln!(
-        out,
-        "\nGeometric mean {:.2}x; {met} of {} budgets met; ratio = {peer}'s {by} / ours, above 1 we are faster.",
-        (logs / measured.len() as f64).exp(),
-        measured.len()
-    );
     out
+}
+
+/// A size with three digits and its unit.
+pub(super) fn size(bytes: f64) -> String {
+    if bytes >= 1e9 { format!("{:.2} GB", bytes / 1e9) } else { format!("{:.0} MB", bytes / 1e6) }
 }
 
 /// A time with three digits and its unit.
