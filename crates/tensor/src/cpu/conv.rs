@@ -4,6 +4,7 @@ use super::gemm::{KC, Mat, pack_columns};
 use super::par;
 use super::simd::multiversion;
 use super::tile::{Rows, Start, Tiled};
+use super::winograd;
 use crate::storage::Storage;
 use crate::{Element, Tensor};
 use rayon::prelude::*;
@@ -213,6 +214,9 @@ pub(crate) fn forward<T: Tiled>(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, g
     let (x, w, bias) = (x.contiguous(), w.contiguous(), bias.map(Tensor::contiguous));
     let (x_data, w_data) = (x.as_slice::<T>().expect("contiguous"), w.as_slice::<T>().expect("contiguous"));
     let bias = bias.as_ref().map(|b| b.as_slice::<T>().expect("contiguous"));
+    if winograd::suits(g) {
+        return Tensor::build(g.output_shape(x.rank()), |out| winograd::forward(x_data, w_data, bias, g, out));
+    }
     let planes = Planes::new(g);
     let weight = PackedWeight::new(w_data, g);
     Tensor::build(g.output_shape(x.rank()), |out: &mut [T]| {
@@ -397,6 +401,9 @@ pub(crate) fn forward_integer(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, g: 
 pub(crate) fn input_grad<T: Tiled>(w: &Tensor, dy: &Tensor, g: &Geometry, shape: &[usize]) -> Tensor {
     let (w, dy) = (w.contiguous(), dy.contiguous());
     let (w_data, dy_data) = (w.as_slice::<T>().expect("contiguous"), dy.as_slice::<T>().expect("contiguous"));
+    if winograd::suits(g) {
+        return Tensor::build(shape, |dx| winograd::input_grad(w_data, dy_data, g, dx));
+    }
     let planes = Planes::new(g);
     let weight = PackedTaps::new(w_data, g);
     Tensor::build(shape, |dx: &mut [T]| {

@@ -19,3 +19,4 @@ pub(crate) mod sort;
 pub(crate) mod tile;
 pub(crate) mod update;
 pub(crate) mod walk;
+pub(crate) mod winograd;
