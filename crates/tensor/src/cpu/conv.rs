@@ -29,22 +29,22 @@ pub(crate) struct Geometry {
 
 impl Geometry {
     /// Taps per output channel.
-    fn taps(&self) -> usize {
+    pub(super) fn taps(&self) -> usize {
         self.depth * self.kernel[0] * self.kernel[1]
     }
 
     /// Positions of an output image.
-    fn positions(&self) -> usize {
+    pub(super) fn positions(&self) -> usize {
         self.out_size[0] * self.out_size[1]
     }
 
     /// Elements of one group's input image.
-    fn image(&self) -> usize {
+    pub(super) fn image(&self) -> usize {
         self.depth * self.size[0] * self.size[1]
     }
 
     /// Images times groups: the independent products.
-    fn units(&self) -> usize {
+    pub(super) fn units(&self) -> usize {
         self.batch * self.groups
     }
 
@@ -69,18 +69,18 @@ const STEP: usize = 16;
 /// With stride `s` and dilation `d`, output `o` and tap `k` meet at `o·s + k·d` of the padded image, which is element
 /// `o + (k·d) / s` of the plane that holds every `s`-th element from `(k·d) mod s` on. So a tap is an offset, an output
 /// is an offset, and their sum is where they meet.
-struct Planes<'a> {
-    g: &'a Geometry,
+pub(super) struct Planes<'a> {
+    pub(super) g: &'a Geometry,
     /// The phases that taps read, by axis.
     phases: [Vec<usize>; 2],
     /// Height and width of a plane.
-    plane: [usize; 2],
+    pub(super) plane: [usize; 2],
     /// Offset of each tap, in the order of the weight.
-    taps: Vec<usize>,
+    pub(super) taps: Vec<usize>,
 }
 
 impl Planes<'_> {
-    fn new(g: &Geometry) -> Planes<'_> {
+    pub(super) fn new(g: &Geometry) -> Planes<'_> {
         let phases = [0, 1].map(|a| {
             let mut used: Vec<usize> = (0..g.kernel[a]).map(|k| k * g.dilation[a] % g.stride[a]).collect();
             used.sort_unstable();
@@ -114,12 +114,12 @@ impl Planes<'_> {
     }
 
     /// Elements per image of a group.
-    fn image(&self) -> usize {
+    pub(super) fn image(&self) -> usize {
         self.g.depth * self.channel()
     }
 
     /// Offset of an output position.
-    fn position(&self, index: usize) -> usize {
+    pub(super) fn position(&self, index: usize) -> usize {
         index / self.g.out_size[1] * self.plane[1] + index % self.g.out_size[1]
     }
 
@@ -151,7 +151,7 @@ impl Planes<'_> {
 
     /// Lays out an image. `out` is longer than the planes by at least [`STEP`]; it is zero where nothing is written, if
     /// it was zero before or held another image.
-    fn lay<T: Element>(&self, image: &[T], out: &mut [T]) {
+    pub(super) fn lay<T: Element>(&self, image: &[T], out: &mut [T]) {
         let stride = self.g.stride[1];
         self.each_run(self.g.depth, |at, index, count| {
             let out = &mut out[at..][..count];
@@ -541,195 +541,4 @@ fn spread<T: Tiled>(
 /// Elements of [`PackedTaps`] per group.
 fn turned(g: &Geometry) -> usize {
     g.depth.next_multiple_of(2) * g.out * g.kernel[0] * g.kernel[1]
-}
-
-/// The gradient with respect to the weight.
-pub(crate) fn weight_grad<T: Tiled>(x: &Tensor, dy: &Tensor, g: &Geometry, shape: &[usize]) -> Tensor {
-    let (x, dy) = (x.contiguous(), dy.contiguous());
-    let (x_data, dy_data) = (x.as_slice::<T>().expect("contiguous"), dy.as_slice::<T>().expect("contiguous"));
-    let planes = Planes::new(g);
-    Tensor::build(shape, |dw: &mut [T]| {
-        dw.fill(T::ZERO);
-        match (g.batch, dw.len()) {
-            (0, _) | (_, 0) => {}
-            _ if g.out <= 32 => weight_grad_dots(&planes, x_data, dy_data, dw),
-            _ => weight_grad_tiles(&planes, x_data, dy_data, dw),
-        }
-    })
-}
-
-/// For few output channels: each weight's gradient is a sum of products along the planes and the output gradients, laid
-/// out alike. Nothing is packed. Images are summed in chunks that depend on the sizes only.
-fn weight_grad_dots<T: Tiled>(planes: &Planes<'_>, x: &[T], dy: &[T], dw: &mut [T]) {
-    let (g, kernels) = (planes.g, T::kernels());
-    let (taps, unit) = (g.taps(), g.out * g.positions());
-    let row = (planes.position(g.positions() - 1) + 1).next_multiple_of(kernels.lanes);
-    // A chunk's images and gradients stay in the second cache.
-    let chunk = ((1 << 16) / (planes.image() + g.out * row)).clamp(1, g.batch);
-    let chunks = g.batch.div_ceil(chunk);
-    let share = chunks.div_ceil(16);
-    let task = |index: usize| {
-        let mut sum = vec![T::ZERO; dw_len(g)];
-        let lengths = [chunk * planes.image() + kernels.lanes, chunk * g.out * row];
-        let mut memory = Storage::zeroed(T::DTYPE, lengths.iter().sum());
-        let (laid, rows) = memory.as_mut_slice::<T>().split_at_mut(lengths[0]);
-        for first in (index * share..((index + 1) * share).min(chunks)).map(|c| c * chunk) {
-            let count = chunk.min(g.batch - first);
-            for group in 0..g.groups {
-                for i in 0..count {
-                    let at = (first + i) * g.groups + group;
-                    planes.lay(&x[at * g.image()..][..g.image()], &mut laid[i * planes.image()..]);
-                    for (j, from) in dy[at * unit..][..unit].chunks_exact(g.out_size[1]).enumerate() {
-                        let (channel, y) = (j / g.out_size[0], j % g.out_size[0]);
-                        let to = (i * g.out + channel) * row + y * planes.plane[1];
-                        rows[to..][..from.len()].copy_from_slice(from);
-                    }
-                }
-                let sum = &mut sum[group * g.out * taps..][..g.out * taps];
-                let size = (count, row / kernels.lanes);
-                dots_of_chunk((laid, &planes.taps, planes.image()), (rows, row, g.out * row), size, sum);
-            }
-        }
-        sum
-    };
-    let tasks = chunks.div_ceil(share);
-    let parts: Vec<Vec<T>> = if par::worth(g.units() * unit * taps / 8) {
-        (0..tasks).into_par_iter().map(task).collect()
-    } else {
-        (0..tasks).map(task).collect()
-    };
-    for part in parts {
-        dw.iter_mut().zip(part).for_each(|(d, p)| *d += p);
-    }
-}
-
-/// Elements of the weight.
-fn dw_len(g: &Geometry) -> usize {
-    g.groups * g.out * g.taps()
-}
-
-/// Adds the sums of a chunk: operands are `(data, offsets of the taps, step per image)` and
-/// `(data, length of a channel's row, step per image)`, sizes `(images, vectors of a row)`.
-fn dots_of_chunk<T: Tiled>(
-    (x, taps, x_step): (&[T], &[usize], usize),
-    (rows, row, row_step): (&[T], usize, usize),
-    size: (usize, usize),
-    sum: &mut [T],
-) {
-    let kernels = T::kernels();
-    let channels = row_step / row;
-    // The taller of two tile widths unless the other wastes less; heights as even as can be.
-    let (narrow, wide) = (kernels.dot_width, kernels.dot_width + 1);
-    let width = if taps.len().next_multiple_of(narrow) < taps.len().next_multiple_of(wide) { narrow } else { wide };
-    let high = channels.div_ceil(channels.div_ceil(kernels.dot_rows()));
-    for t in (0..taps.len()).step_by(width) {
-        // Beyond the last tap, the last is computed again and dropped.
-        let x_at: [usize; 8] = std::array::from_fn(|i| taps[(t + i).min(taps.len() - 1)]);
-        for c in (0..channels).step_by(high) {
-            let count = high.min(channels - c);
-            let d_at: [usize; 8] = std::array::from_fn(|i| (c + i) * row);
-            let mut sums = [T::ZERO; 32];
-            kernels.dots((x, &x_at[..width], x_step), (rows, &d_at[..count], row_step), size, &mut sums);
-            for i in 0..count {
-                let out = &mut sum[(c + i) * taps.len() + t..];
-                out.iter_mut().zip(&sums[i * width..][..width.min(taps.len() - t)]).for_each(|(o, &s)| *o += s);
-            }
-        }
-    }
-}
-
-/// For many output channels: tiles whose rows are taps and whose columns are output channels, summed over positions in
-/// blocks of [`KC`], image after image. Threads divide the taps, so nothing is summed in another order.
-fn weight_grad_tiles<T: Tiled>(planes: &Planes<'_>, x: &[T], dy: &[T], dw: &mut [T]) {
-    let (g, kernels) = (planes.g, T::kernels());
-    let taps = g.taps();
-    let pieces = rayon::current_num_threads().min(taps / 64).max(1);
-    let high = taps.div_ceil(pieces).next_multiple_of(kernels.mr);
-    for (group, dw) in dw.chunks_exact_mut(g.out * taps).enumerate() {
-        // sums[tap][output channel]
-        let mut memory = Storage::zeroed(T::DTYPE, taps * g.out);
-        let sums = memory.as_mut_slice::<T>();
-        sums.par_chunks_mut(high * g.out).enumerate().for_each(|(i, sums)| {
-            let own = &planes.taps[i * high..][..sums.len() / g.out];
-            taps_of_all(planes, own, group, x, dy, sums);
-        });
-        let sums = Mat::dense(sums, taps, g.out);
-        pack_columns(sums.t(), 0..g.out, 0, taps, dw);
-    }
-}
-
-/// The sums of some taps over all images of one group.
-fn taps_of_all<T: Tiled>(planes: &Planes<'_>, taps: &[usize], group: usize, x: &[T], dy: &[T], sums: &mut [T]) {
-    let (g, kernels) = (planes.g, T::kernels());
-    let (nr, mr, positions) = (kernels.nr(), kernels.mr, g.positions());
-    let joined = (KC / positions).clamp(1, g.batch);
-    let wide = g.out.next_multiple_of(kernels.lanes);
-    let lengths = [joined * planes.image() + STEP, KC * wide, KC * mr + STEP, KC * mr];
-    let mut memory = Storage::zeroed(T::DTYPE, lengths.iter().sum());
-    let (laid, rest) = memory.as_mut_slice::<T>().split_at_mut(lengths[0]);
-    let (grads, rest) = rest.split_at_mut(lengths[1]);
-    let (lines, panel) = rest.split_at_mut(lengths[2]);
-    let panel_rows: [usize; KC] = std::array::from_fn(|p| p * nr);
-    let c_at: [usize; 8] = std::array::from_fn(|r| r * g.out);
-    let mut runs = Vec::new();
-    for first in (0..g.batch).step_by(joined) {
-        let count = joined.min(g.batch - first);
-        for i in 0..count {
-            let at = (first + i) * g.groups + group;
-            planes.lay(&x[at * g.image()..][..g.image()], &mut laid[i * planes.image()..]);
-        }
-        let total = count * positions;
-        for pc in (0..total).step_by(KC) {
-            let kc = KC.min(total - pc);
-            // grads[panel of output channels][column][channel]
-            for c in (0..g.out).step_by(nr) {
-                let out = &mut grads[c * kc..][..nr.min(wide - c) * kc];
-                pack_grads(g, &dy[(first * g.groups + group) * g.out * positions..], pc..pc + kc, c, out);
-            }
-            find_runs(planes, pc, kc, &mut runs);
-            for t in (0..taps.len()).step_by(mr) {
-                let count = mr.min(taps.len() - t);
-                let high = kernels.padded(count);
-                pack_runs(laid, &taps[t..t + count], &runs, kc, lines);
-                let panel = &mut panel[..kc * high];
-                pack_columns(Mat::dense(&lines[..count * kc], count, kc).t(), 0..kc, 0, high, panel);
-                for c in (0..g.out).step_by(nr) {
-                    let width = nr.min(wide - c);
-                    let rows: [usize; KC];
-                    let at = if width == nr {
-                        &panel_rows
-                    } else {
-                        rows = std::array::from_fn(|p| p * width);
-                        &rows
-                    };
-                    let right = &grads[c * kc..][..width * kc];
-                    let n = nr.min(g.out - c);
-                    kernels.tile(
-                        panel,
-                        right,
-                        Rows::new(&at[..kc]),
-                        &mut sums[t * g.out + c..],
-                        &c_at[..count],
-                        n,
-                        Start::Keep,
-                    );
-                }
-            }
-        }
-    }
-}
-
-/// Output gradients with channels side by side: `out[column][channel - c]`, columns `columns` of image after image.
-fn pack_grads<T: Tiled>(g: &Geometry, dy: &[T], columns: std::ops::Range<usize>, c: usize, out: &mut [T]) {
-    let positions = g.positions();
-    let width = out.len() / columns.len();
-    let mut at = columns.start;
-    while at < columns.end {
-        let (image, position) = (at / positions, at % positions);
-        let count = (positions - position).min(columns.end - at);
-        let image = Mat::dense(&dy[image * g.groups * g.out * positions..][..g.out * positions], g.out, positions);
-        let out = &mut out[(at - columns.start) * width..][..count * width];
-        pack_columns(image.t(), position..position + count, c, width, out);
-        at += count;
-    }
 }

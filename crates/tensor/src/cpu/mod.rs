@@ -2,6 +2,7 @@
 //! would implement the same entry points.
 
 pub(crate) mod conv;
+pub(crate) mod conv_weight;
 pub(crate) mod copy;
 pub(crate) mod elementary;
 pub(crate) mod gemm;

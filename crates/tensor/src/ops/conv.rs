@@ -1,6 +1,7 @@
 //! Two-dimensional convolution and its two adjoints: shape rules and error texts.
 
 use crate::cpu::conv::{self, Geometry};
+use crate::cpu::conv_weight;
 use crate::ops::matmul::through_f32;
 use crate::shape::{IntoShape, Shape};
 use crate::{DType, Tensor, bug, match_dtype};
@@ -128,7 +129,7 @@ pub fn conv2d_weight_grad(
     check_dtypes(input, grad);
     through_f32(
         [input, grad],
-        |[x, dy]| match_dtype!(compute x.dtype(), T => conv::weight_grad::<T>(&x, &dy, &geometry, &weight_shape), other => no_gradient(other)),
+        |[x, dy]| match_dtype!(compute x.dtype(), T => conv_weight::weight_grad::<T>(&x, &dy, &geometry, &weight_shape), other => no_gradient(other)),
     )
 }
 

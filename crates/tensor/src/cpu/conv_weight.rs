@@ -1,0 +1,335 @@
+//! The gradient of a convolution with respect to its weight.
+
+use super::conv::{Geometry, Planes};
+use super::gemm::{Mat, pack_columns};
+use super::par;
+use super::simd::multiversion;
+use super::tile::{Rows, Start, Tiled};
+use crate::storage::Storage;
+use crate::{Element, Tensor};
+use rayon::prelude::*;
+
+/// The gradient with respect to the weight.
+pub(crate) fn weight_grad<T: Tiled>(x: &Tensor, dy: &Tensor, g: &Geometry, shape: &[usize]) -> Tensor {
+    let (x, dy) = (x.contiguous(), dy.contiguous());
+    let (x_data, dy_data) = (x.as_slice::<T>().expect("contiguous"), dy.as_slice::<T>().expect("contiguous"));
+    Tensor::build(shape, |dw: &mut [T]| {
+        dw.fill(T::ZERO);
+        match (g.batch, dw.len()) {
+            (0, _) | (_, 0) => {}
+            _ if g.out <= 32 && g.depth * g.kernel[1] < 16 => weight_grad_dots(&Planes::new(g), x_data, dy_data, dw),
+            _ => weight_grad_tiles(g, x_data, dy_data, dw),
+        }
+    })
+}
+
+/// For few output channels: each weight's gradient is a sum of products along the planes and the output gradients, laid
+/// out alike. Nothing is packed. Images are summed in chunks that depend on the sizes only.
+fn weight_grad_dots<T: Tiled>(planes: &Planes<'_>, x: &[T], dy: &[T], dw: &mut [T]) {
+    let (g, kernels) = (planes.g, T::kernels());
+    let (taps, unit) = (g.taps(), g.out * g.positions());
+    let row = (planes.position(g.positions() - 1) + 1).next_multiple_of(kernels.lanes);
+    // A chunk's images and gradients stay in the second cache.
+    let chunk = ((1 << 16) / (planes.image() + g.out * row)).clamp(1, g.batch);
+    let chunks = g.batch.div_ceil(chunk);
+    let share = chunks.div_ceil(16);
+    let task = |index: usize| {
+        let mut sum = vec![T::ZERO; dw_len(g)];
+        let lengths = [chunk * planes.image() + kernels.lanes, chunk * g.out * row];
+        let mut memory = Storage::zeroed(T::DTYPE, lengths.iter().sum());
+        let (laid, rows) = memory.as_mut_slice::<T>().split_at_mut(lengths[0]);
+        for first in (index * share..((index + 1) * share).min(chunks)).map(|c| c * chunk) {
+            let count = chunk.min(g.batch - first);
+            for group in 0..g.groups {
+                for i in 0..count {
+                    let at = (first + i) * g.groups + group;
+                    planes.lay(&x[at * g.image()..][..g.image()], &mut laid[i * planes.image()..]);
+                    for (j, from) in dy[at * unit..][..unit].chunks_exact(g.out_size[1]).enumerate() {
+                        let (channel, y) = (j / g.out_size[0], j % g.out_size[0]);
+                        let to = (i * g.out + channel) * row + y * planes.plane[1];
+                        rows[to..][..from.len()].copy_from_slice(from);
+                    }
+                }
+                let sum = &mut sum[group * g.out * taps..][..g.out * taps];
+                let size = (count, row / kernels.lanes);
+                dots_of_chunk((laid, &planes.taps, planes.image()), (rows, row, g.out * row), size, sum);
+            }
+        }
+        sum
+    };
+    let tasks = chunks.div_ceil(share);
+    let parts: Vec<Vec<T>> = if par::worth(g.units() * unit * taps / 8) {
+        (0..tasks).into_par_iter().map(task).collect()
+    } else {
+        (0..tasks).map(task).collect()
+    };
+    for part in parts {
+        dw.iter_mut().zip(part).for_each(|(d, p)| *d += p);
+    }
+}
+
+/// Elements of the weight.
+fn dw_len(g: &Geometry) -> usize {
+    g.groups * g.out * g.taps()
+}
+
+/// Adds the sums of a chunk: operands are `(data, offsets of the taps, step per image)` and
+/// `(data, length of a channel's row, step per image)`, sizes `(images, vectors of a row)`.
+fn dots_of_chunk<T: Tiled>(
+    (x, taps, x_step): (&[T], &[usize], usize),
+    (rows, row, row_step): (&[T], usize, usize),
+    size: (usize, usize),
+    sum: &mut [T],
+) {
+    let kernels = T::kernels();
+    let channels = row_step / row;
+    // The taller of two tile widths unless the other wastes less; heights as even as can be.
+    let (narrow, wide) = (kernels.dot_width, kernels.dot_width + 1);
+    let width = if taps.len().next_multiple_of(narrow) < taps.len().next_multiple_of(wide) { narrow } else { wide };
+    let high = channels.div_ceil(channels.div_ceil(kernels.dot_rows()));
+    for t in (0..taps.len()).step_by(width) {
+        // Beyond the last tap, the last is computed again and dropped.
+        let x_at: [usize; 8] = std::array::from_fn(|i| taps[(t + i).min(taps.len() - 1)]);
+        for c in (0..channels).step_by(high) {
+            let count = high.min(channels - c);
+            let d_at: [usize; 8] = std::array::from_fn(|i| (c + i) * row);
+            let mut sums = [T::ZERO; 32];
+            kernels.dots((x, &x_at[..width], x_step), (rows, &d_at[..count], row_step), size, &mut sums);
+            for i in 0..count {
+                let out = &mut sum[(c + i) * taps.len() + t..];
+                out.iter_mut().zip(&sums[i * width..][..width.min(taps.len() - t)]).for_each(|(o, &s)| *o += s);
+            }
+        }
+    }
+}
+
+/// Output positions summed at a time: their inputs, of 48 taps, are half of the first cache.
+const POSITIONS: usize = 128;
+/// Elements of images and gradients laid out at a time.
+const CHUNK: usize = 1 << 19;
+/// Numbers copied at a time, some of them too many.
+const STEP: usize = 16;
+
+/// Otherwise: images are laid out with channels side by side, so that what a row of the kernel meets at one position is
+/// one run of memory; register tiles then sum output channels times that run over positions. Nothing is unfolded, except
+/// where runs are shorter than vectors.
+///
+/// The sums of an element go over images and positions in order, whatever the threads, which divide the elements.
+fn weight_grad_tiles<T: Tiled>(g: &Geometry, x: &[T], dy: &[T], dw: &mut [T]) {
+    let kernels = T::kernels();
+    let layout = Layout::new(g, kernels.lanes);
+    let (mr, positions, taps) = (kernels.mr, g.positions(), g.taps());
+    let panels = g.out.div_ceil(mr);
+    let unit = layout.image + panels * mr * positions;
+    let chunk = (CHUNK / unit).clamp(1, g.batch);
+    let threads = if par::worth(g.units() * g.out * positions * taps / 8) { rayon::current_num_threads() } else { 1 };
+    let mut memory = Storage::zeroed(T::DTYPE, chunk * layout.image + STEP);
+    let images = memory.as_mut_slice::<T>();
+    let mut memory = Storage::zeroed(T::DTYPE, chunk * panels * mr * positions);
+    let grads = memory.as_mut_slice::<T>();
+    for group in 0..g.groups {
+        // sums[run][output channel][place in the run]
+        let mut memory = Storage::zeroed(T::DTYPE, g.out * taps);
+        let sums = memory.as_mut_slice::<T>();
+        for first in (0..g.batch).step_by(chunk) {
+            let count = chunk.min(g.batch - first);
+            let at = |i: usize| (first + i) * g.groups + group;
+            par::chunks(&mut images[..count * layout.image], layout.image, 2, |start, images| {
+                for (i, out) in images.chunks_exact_mut(layout.image).enumerate() {
+                    layout.lay(&x[at(start / layout.image + i) * g.image()..][..g.image()], out);
+                }
+            });
+            // grads[panel of output channels][image][position][channel]
+            let panel = count * positions * mr;
+            par::chunks(&mut grads[..panels * panel], panel, 2, |start, grads| {
+                for (i, out) in grads.chunks_exact_mut(panel).enumerate() {
+                    let channel = (start / panel + i) * mr;
+                    let high = kernels.padded(mr.min(g.out - channel));
+                    for (i, out) in out.chunks_exact_mut(positions * high).take(count).enumerate() {
+                        let from = Mat::dense(&dy[at(i) * g.out * positions..][..g.out * positions], g.out, positions);
+                        pack_columns(from.t(), 0..positions, channel, high, out);
+                    }
+                }
+            });
+            // Threads divide the output channels, and if these are few the runs.
+            let pieces = (2 * threads).div_ceil(layout.runs.len()).min(panels);
+            let high = if threads == 1 { g.out } else { panels.div_ceil(pieces) * mr };
+            let mut tasks = Vec::new();
+            let mut rest = &mut *sums;
+            for run in &layout.runs {
+                let (own, later) = rest.split_at_mut(g.out * run.len);
+                tasks.extend(own.chunks_mut(high * run.len).enumerate().map(|(i, sums)| (run, i * high, sums)));
+                rest = later;
+            }
+            let (images, grads) = (&*images, &*grads);
+            let task = |(run, channel, sums)| add_products(&layout, run, channel, images, grads, count, sums);
+            match threads {
+                1 => tasks.into_iter().for_each(task),
+                _ => tasks.into_par_iter().for_each(task),
+            }
+        }
+        let dw = &mut dw[group * g.out * taps..][..g.out * taps];
+        par::chunks(dw, taps, 2, |start, dw| {
+            for (i, out) in dw.chunks_exact_mut(taps).enumerate() {
+                layout.order(sums, start / taps + i, out);
+            }
+        });
+    }
+}
+
+/// Images with channels side by side.
+struct Layout<'a> {
+    g: &'a Geometry,
+    /// Elements between rows, and in an image.
+    row: usize,
+    image: usize,
+    runs: Vec<Run>,
+}
+
+/// Taps that lie side by side.
+struct Run {
+    /// Offset of the first tap.
+    at: usize,
+    len: usize,
+    /// If the run is put together from shorter ones: how many, and how far apart.
+    parts: (usize, usize),
+}
+
+impl Layout<'_> {
+    fn new(g: &Geometry, lanes: usize) -> Layout<'_> {
+        let padded = [0, 1].map(|a| g.size[a] + 2 * g.padding[a]);
+        let row = padded[1] * g.depth;
+        let [high, wide] = g.kernel;
+        let down = g.dilation[0] * row;
+        let runs = if g.dilation[1] > 1 {
+            let at = |i: usize| i / wide * down + i % wide * g.dilation[1] * g.depth;
+            (0..high * wide).map(|i| Run { at: at(i), len: g.depth, parts: (1, 0) }).collect()
+        } else {
+            let len = wide * g.depth;
+            let wasted = (len.next_multiple_of(lanes) - len) * high;
+            if len < 4 * lanes && wasted >= lanes {
+                vec![Run { at: 0, len: high * len, parts: (high, down) }]
+            } else {
+                (0..high).map(|i| Run { at: i * down, len, parts: (1, 0) }).collect()
+            }
+        };
+        Layout { g, row, image: padded[0] * row, runs }
+    }
+
+    /// Lays out an image; `out` is zero where nothing is written.
+    fn lay<T: Tiled>(&self, image: &[T], out: &mut [T]) {
+        let (g, depth) = (self.g, self.g.depth);
+        let [height, width] = g.size;
+        let plane = height * width;
+        let start = (g.padding[0] * self.row) + g.padding[1] * depth;
+        if width >= 32 {
+            for y in 0..height {
+                T::transpose(&image[y * width..], plane, (depth, width), depth, &mut out[start + y * self.row..]);
+            }
+        } else {
+            let mut memory = Storage::stale(T::DTYPE, plane * depth);
+            let turned = memory.as_mut_slice::<T>();
+            T::transpose(image, plane, (depth, plane), depth, turned);
+            for (y, row) in turned.chunks_exact(width * depth).enumerate() {
+                out[start + y * self.row..][..row.len()].copy_from_slice(row);
+            }
+        }
+    }
+
+    /// Where the positions from `first` on, of image after image, find their first tap.
+    fn positions(&self, first: usize, at: &mut [usize]) {
+        let (g, [high, wide]) = (self.g, self.g.out_size);
+        let (mut image, mut y, mut x) = (first / (high * wide), first / wide % high, first % wide);
+        for at in at {
+            *at = image * self.image + y * g.stride[0] * self.row + x * g.stride[1] * g.depth;
+            x += 1;
+            if x == wide {
+                (x, y) = (0, y + 1);
+            }
+            if y == high {
+                (y, image) = (0, image + 1);
+            }
+        }
+    }
+
+    /// Brings the sums of an output channel into the order of the weight.
+    fn order<T: Tiled>(&self, sums: &[T], channel: usize, out: &mut [T]) {
+        let g = self.g;
+        let places = g.kernel[0] * g.kernel[1];
+        // [place in the kernel][input channel]
+        let mut all = vec![T::ZERO; out.len()];
+        let (mut from, mut to) = (0, 0);
+        for run in &self.runs {
+            all[to..][..run.len].copy_from_slice(&sums[from + channel * run.len..][..run.len]);
+            (from, to) = (from + g.out * run.len, to + run.len);
+        }
+        T::transpose(&all, g.depth, (places, g.depth), places, out);
+    }
+}
+
+/// Adds to `sums[channel - first][place in the run]` the products of `count` images.
+fn add_products<T: Tiled>(
+    layout: &Layout<'_>,
+    run: &Run,
+    first: usize,
+    images: &[T],
+    grads: &[T],
+    count: usize,
+    sums: &mut [T],
+) {
+    let (g, kernels) = (layout.g, T::kernels());
+    let (mr, positions) = (kernels.mr, g.positions());
+    let width = even_width(run.len, kernels.nr(), kernels.lanes);
+    let packed_len = if run.parts.0 > 1 { POSITIONS * run.len + STEP } else { 0 };
+    let mut memory = Storage::stale(T::DTYPE, packed_len);
+    let packed = memory.as_mut_slice::<T>();
+    let mut at = [0; POSITIONS];
+    let c_at: [usize; 8] = std::array::from_fn(|i| i * run.len);
+    let total = count * positions;
+    for block in (0..total).step_by(POSITIONS) {
+        let at = &mut at[..POSITIONS.min(total - block)];
+        layout.positions(block, at);
+        at.iter_mut().for_each(|at| *at += run.at);
+        let right = if run.parts.0 > 1 {
+            unfold(images, at, run.parts, run.len / run.parts.0, packed);
+            at.iter_mut().enumerate().for_each(|(i, at)| *at = i * run.len);
+            &*packed
+        } else {
+            images
+        };
+        let rows = Rows::new(at);
+        for j in (0..run.len).step_by(width) {
+            let wide = width.min(run.len - j);
+            for (i, sums) in sums.chunks_mut(mr * run.len).enumerate() {
+                let high = sums.len() / run.len;
+                let padded = kernels.padded(high);
+                let left = &grads[(first + i * mr) * total + block * padded..][..at.len() * padded];
+                kernels.tile(left, &right[j..], rows, &mut sums[j..], &c_at[..high], wide, Start::Keep);
+            }
+        }
+    }
+}
+
+/// Widths of tiles for `len` columns: as even as can be, in whole vectors.
+fn even_width(len: usize, most: usize, lanes: usize) -> usize {
+    len.div_ceil(len.div_ceil(most)).next_multiple_of(lanes)
+}
+
+multiversion! {
+    /// Puts runs together: `out[p·count·len + i·len ..] = from[at[p] + i·apart ..]`, in whole steps of which the next
+    /// run overwrites what is too much.
+    fn unfold[T: Element](from: &[T], at: &[usize], parts: (usize, usize), len: usize, out: &mut [T]) {
+        let (count, apart) = parts;
+        let mut to = 0;
+        for &at in at {
+            for i in 0..count {
+                let from = &from[at + i * apart..];
+                for k in (0..len).step_by(STEP) {
+                    let out: &mut [T; STEP] = out[to + k..].first_chunk_mut().expect("a step longer");
+                    *out = *from[k..].first_chunk().expect("a step longer");
+                }
+                to += len;
+            }
+        }
+    }
+}
