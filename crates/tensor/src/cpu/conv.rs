@@ -4,7 +4,7 @@ use super::gemm::{KC, Mat, pack_columns};
 use super::par;
 use super::simd::multiversion;
 use super::tile::{Rows, Start, Tiled};
-use super::winograd;
+use super::{conv_lines, winograd};
 use crate::storage::Storage;
 use crate::{Element, Tensor};
 use rayon::prelude::*;
@@ -217,6 +217,11 @@ pub(crate) fn forward<T: Tiled>(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, g
     if winograd::suits(g) {
         return Tensor::build(g.output_shape(x.rank()), |out| winograd::forward(x_data, w_data, bias, g, out));
     }
+    if conv_lines::suits(g) {
+        return Tensor::build(g.output_shape(x.rank()), |out| {
+            conv_lines::convolve(x_data, w_data, false, bias, g, out)
+        });
+    }
     let planes = Planes::new(g);
     let weight = PackedWeight::new(w_data, g);
     Tensor::build(g.output_shape(x.rank()), |out: &mut [T]| {
@@ -403,6 +408,11 @@ pub(crate) fn input_grad<T: Tiled>(w: &Tensor, dy: &Tensor, g: &Geometry, shape:
     let (w_data, dy_data) = (w.as_slice::<T>().expect("contiguous"), dy.as_slice::<T>().expect("contiguous"));
     if winograd::suits(g) {
         return Tensor::build(shape, |dx| winograd::input_grad(w_data, dy_data, g, dx));
+    }
+    if let Some(adjoint) = conv_lines::adjoint(g)
+        && conv_lines::suits(&adjoint)
+    {
+        return Tensor::build(shape, |dx| conv_lines::convolve(dy_data, w_data, true, None, &adjoint, dx));
     }
     let planes = Planes::new(g);
     let weight = PackedTaps::new(w_data, g);

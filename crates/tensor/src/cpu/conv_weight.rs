@@ -1,6 +1,7 @@
 //! The gradient of a convolution with respect to its weight.
 
 use super::conv::{Geometry, Planes};
+use super::conv_layout::{Layout, Run, even_width};
 use super::gemm::{Mat, pack_columns};
 use super::par;
 use super::simd::multiversion;
@@ -117,7 +118,7 @@ const STEP: usize = 16;
 /// The sums of an element go over images and positions in order, whatever the threads, which divide the elements.
 fn weight_grad_tiles<T: Tiled>(g: &Geometry, x: &[T], dy: &[T], dw: &mut [T]) {
     let kernels = T::kernels();
-    let layout = Layout::new(g, kernels.lanes);
+    let layout = Layout::new(g).join_short_runs(kernels.lanes);
     let (mr, positions, taps) = (kernels.mr, g.positions(), g.taps());
     let panels = g.out.div_ceil(mr);
     let unit = layout.image + panels * mr * positions;
@@ -177,96 +178,6 @@ fn weight_grad_tiles<T: Tiled>(g: &Geometry, x: &[T], dy: &[T], dw: &mut [T]) {
     }
 }
 
-/// Images with channels side by side.
-struct Layout<'a> {
-    g: &'a Geometry,
-    /// Elements between rows, and in an image.
-    row: usize,
-    image: usize,
-    runs: Vec<Run>,
-}
-
-/// Taps that lie side by side.
-struct Run {
-    /// Offset of the first tap.
-    at: usize,
-    len: usize,
-    /// If the run is put together from shorter ones: how many, and how far apart.
-    parts: (usize, usize),
-}
-
-impl Layout<'_> {
-    fn new(g: &Geometry, lanes: usize) -> Layout<'_> {
-        let padded = [0, 1].map(|a| g.size[a] + 2 * g.padding[a]);
-        let row = padded[1] * g.depth;
-        let [high, wide] = g.kernel;
-        let down = g.dilation[0] * row;
-        let runs = if g.dilation[1] > 1 {
-            let at = |i: usize| i / wide * down + i % wide * g.dilation[1] * g.depth;
-            (0..high * wide).map(|i| Run { at: at(i), len: g.depth, parts: (1, 0) }).collect()
-        } else {
-            let len = wide * g.depth;
-            let wasted = (len.next_multiple_of(lanes) - len) * high;
-            if len < 4 * lanes && wasted >= lanes {
-                vec![Run { at: 0, len: high * len, parts: (high, down) }]
-            } else {
-                (0..high).map(|i| Run { at: i * down, len, parts: (1, 0) }).collect()
-            }
-        };
-        Layout { g, row, image: padded[0] * row, runs }
-    }
-
-    /// Lays out an image; `out` is zero where nothing is written.
-    fn lay<T: Tiled>(&self, image: &[T], out: &mut [T]) {
-        let (g, depth) = (self.g, self.g.depth);
-        let [height, width] = g.size;
-        let plane = height * width;
-        let start = (g.padding[0] * self.row) + g.padding[1] * depth;
-        if width >= 32 {
-            for y in 0..height {
-                T::transpose(&image[y * width..], plane, (depth, width), depth, &mut out[start + y * self.row..]);
-            }
-        } else {
-            let mut memory = Storage::stale(T::DTYPE, plane * depth);
-            let turned = memory.as_mut_slice::<T>();
-            T::transpose(image, plane, (depth, plane), depth, turned);
-            for (y, row) in turned.chunks_exact(width * depth).enumerate() {
-                out[start + y * self.row..][..row.len()].copy_from_slice(row);
-            }
-        }
-    }
-
-    /// Where the positions from `first` on, of image after image, find their first tap.
-    fn positions(&self, first: usize, at: &mut [usize]) {
-        let (g, [high, wide]) = (self.g, self.g.out_size);
-        let (mut image, mut y, mut x) = (first / (high * wide), first / wide % high, first % wide);
-        for at in at {
-            *at = image * self.image + y * g.stride[0] * self.row + x * g.stride[1] * g.depth;
-            x += 1;
-            if x == wide {
-                (x, y) = (0, y + 1);
-            }
-            if y == high {
-                (y, image) = (0, image + 1);
-            }
-        }
-    }
-
-    /// Brings the sums of an output channel into the order of the weight.
-    fn order<T: Tiled>(&self, sums: &[T], channel: usize, out: &mut [T]) {
-        let g = self.g;
-        let places = g.kernel[0] * g.kernel[1];
-        // [place in the kernel][input channel]
-        let mut all = vec![T::ZERO; out.len()];
-        let (mut from, mut to) = (0, 0);
-        for run in &self.runs {
-            all[to..][..run.len].copy_from_slice(&sums[from + channel * run.len..][..run.len]);
-            (from, to) = (from + g.out * run.len, to + run.len);
-        }
-        T::transpose(&all, g.depth, (places, g.depth), places, out);
-    }
-}
-
 /// Adds to `sums[channel - first][place in the run]` the products of `count` images.
 fn add_products<T: Tiled>(
     layout: &Layout<'_>,
@@ -308,11 +219,6 @@ fn add_products<T: Tiled>(
             }
         }
     }
-}
-
-/// Widths of tiles for `len` columns: as even as can be, in whole vectors.
-fn even_width(len: usize, most: usize, lanes: usize) -> usize {
-    len.div_ceil(len.div_ceil(most)).next_multiple_of(lanes)
 }
 
 multiversion! {

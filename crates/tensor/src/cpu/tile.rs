@@ -104,6 +104,17 @@ pub(crate) enum Start<'a, T> {
     Splat(&'a [T], usize),
 }
 
+impl<T> Start<'_, T> {
+    /// Panics unless `m` rows of `n` numbers are there.
+    fn check(&self, m: usize, n: usize) {
+        match *self {
+            Start::Zero | Start::Keep => {}
+            Start::Rows(data, stride) => assert!((m - 1) * stride + n <= data.len(), "an addend is too small"),
+            Start::Splat(data, stride) => assert!((m - 1) * stride < data.len(), "an addend is too small"),
+        }
+    }
+}
+
 /// Where the rows of an operand start in its slice.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows<'a> {
@@ -147,6 +158,55 @@ unsafe fn tile<V: Lanes, const MR: usize, const NV: usize>(
             }
             a = a.add(MR);
         }
+        finish(acc, (c, c_at, n), start);
+    }
+}
+
+/// Like [`tile`], with the left factor where it lies: `c[i][j] = start + Σ_p x[x_at[i] + at[p]] · w[p·NV·N + j]`.
+///
+/// # Safety
+/// All these elements are readable; `c` and `start` as for [`tile`].
+#[inline(always)]
+unsafe fn lines<V: Lanes, const MR: usize, const NV: usize>(
+    (x, x_at, at): (*const V::T, &[usize], &[usize]),
+    w: *const V::T,
+    (c, c_at, n): (*mut V::T, &[usize], usize),
+    start: Start<'_, V::T>,
+) {
+    // SAFETY: the pointers are in bounds as the caller promises; x_at has at least one element.
+    unsafe {
+        let mut acc = [[V::splat(V::T::ZERO); NV]; MR];
+        let xs: [*const V::T; MR] = std::array::from_fn(|i| x.add(x_at[i.min(x_at.len() - 1)]));
+        let mut w = w;
+        for &at in at {
+            let mut row = [V::splat(V::T::ZERO); NV];
+            for v in 0..NV {
+                row[v] = V::load(w.add(v * V::N));
+            }
+            for i in 0..MR {
+                let s = V::splat(*xs[i].add(at));
+                for v in 0..NV {
+                    acc[i][v] = s.fma(row[v], acc[i][v]);
+                }
+            }
+            w = w.add(NV * V::N);
+        }
+        finish(acc, (c, c_at, n), start);
+    }
+}
+
+/// Adds the sums of a tile to `start` and stores them.
+///
+/// # Safety
+/// As [`tile`] for `c` and `start`.
+#[inline(always)]
+unsafe fn finish<V: Lanes, const MR: usize, const NV: usize>(
+    acc: [[V; NV]; MR],
+    (c, c_at, n): (*mut V::T, &[usize], usize),
+    start: Start<'_, V::T>,
+) {
+    // SAFETY: the pointers are in bounds as the caller promises, see each use.
+    unsafe {
         for i in 0..MR {
             if i >= c_at.len() {
                 break;
@@ -228,6 +288,7 @@ unsafe fn dots<V: Lanes, const MR: usize, const NT: usize>(
 }
 
 type DotsFn<T> = unsafe fn((*const T, &[usize], usize), (*const T, &[usize], usize), (usize, usize), &mut [T]);
+type LinesFn<T> = unsafe fn((*const T, &[usize], &[usize]), *const T, (*mut T, &[usize], usize), Start<'_, T>);
 type TileFn<T> = unsafe fn((*const T, *const T, &[usize]), (*mut T, &[usize], usize), Start<'_, T>);
 
 /// The register tiles of one element type on this processor.
@@ -238,6 +299,8 @@ pub(crate) struct Kernels<T: 'static> {
     pub(crate) mr: usize,
     /// `tiles[(rows+1)/2 - 1][vectors - 1]`.
     tiles: &'static [[TileFn<T>; 3]],
+    /// `lines[vectors - 1]`, `mr` rows high.
+    lines: [LinesFn<T>; 3],
     /// The widest of `dots`, less one: `dots[rows - 1][0]` takes so many rows of the second operand, `[1]` one more.
     pub(crate) dot_width: usize,
     dots: &'static [[DotsFn<T>; 2]],
@@ -337,7 +400,7 @@ unsafe fn transpose_block(from: *const f32, stride: usize, out: *mut f32, width:
 }
 
 macro_rules! tiled {
-    ($($ty:ty, $r512:ident, $r256:ident, $v512:ident, $v256:ident, $plain:ident, $d512:ident, $d256:ident, $dplain:ident, {$($more:tt)*};)*) => { $(
+    ($($ty:ty, $r512:ident, $r256:ident, $v512:ident, $v256:ident, $plain:ident, $l512:ident, $l256:ident, $lplain:ident, $d512:ident, $d256:ident, $dplain:ident, {$($more:tt)*};)*) => { $(
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx512f,avx2,fma")]
         unsafe fn $v512<const MR: usize, const NV: usize>(
@@ -382,6 +445,29 @@ macro_rules! tiled {
             // SAFETY: the caller promises what `dots` demands; plain lanes need no feature.
             unsafe { dots::<Plain<$ty>, MR, NT>(x, d, n, sums) }
         }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx2,fma")]
+        unsafe fn $l512<const NV: usize>(
+            x: (*const $ty, &[usize], &[usize]), w: *const $ty, c: (*mut $ty, &[usize], usize), start: Start<'_, $ty>,
+        ) {
+            // SAFETY: the caller promises what `lines` demands, and has the features that are enabled here.
+            unsafe { lines::<$r512, 8, NV>(x, w, c, start) }
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn $l256<const NV: usize>(
+            x: (*const $ty, &[usize], &[usize]), w: *const $ty, c: (*mut $ty, &[usize], usize), start: Start<'_, $ty>,
+        ) {
+            // SAFETY: the caller promises what `lines` demands, and has the features that are enabled here.
+            unsafe { lines::<$r256, 4, NV>(x, w, c, start) }
+        }
+
+        unsafe fn $lplain<const NV: usize>(
+            x: (*const $ty, &[usize], &[usize]), w: *const $ty, c: (*mut $ty, &[usize], usize), start: Start<'_, $ty>,
+        ) {
+            // SAFETY: the caller promises what `lines` demands, and has the features that are enabled here.
+            unsafe { lines::<Plain<$ty>, 4, NV>(x, w, c, start) }
+        }
         impl Tiled for $ty {
             $($more)*
 
@@ -394,14 +480,14 @@ macro_rules! tiled {
                         [$v512::<4, 1>, $v512::<4, 2>, $v512::<4, 3>],
                         [$v512::<6, 1>, $v512::<6, 2>, $v512::<6, 3>],
                         [$v512::<8, 1>, $v512::<8, 2>, $v512::<8, 3>],
-                    ], dot_width: 5, dots: &[
+                    ], lines: [$l512::<1>, $l512::<2>, $l512::<3>], dot_width: 5, dots: &[
                         [$d512::<1, 5>, $d512::<1, 6>], [$d512::<2, 5>, $d512::<2, 6>],
                         [$d512::<3, 5>, $d512::<3, 6>], [$d512::<4, 5>, $d512::<4, 6>],
                     ] };
                     static MIDDLE: Kernels<$ty> = Kernels { lanes: $r256::N, mr: 4, tiles: &[
                         [$v256::<2, 1>, $v256::<2, 2>, $v256::<2, 3>],
                         [$v256::<4, 1>, $v256::<4, 2>, $v256::<4, 3>],
-                    ], dot_width: 4, dots: &[[$d256::<1, 4>, $d256::<1, 5>], [$d256::<2, 4>, $d256::<2, 5>]] };
+                    ], lines: [$l256::<1>, $l256::<2>, $l256::<3>], dot_width: 4, dots: &[[$d256::<1, 4>, $d256::<1, 5>], [$d256::<2, 4>, $d256::<2, 5>]] };
                     match isa() {
                         Isa::Avx512 => return &WIDE,
                         Isa::Avx2 => return &MIDDLE,
@@ -411,14 +497,14 @@ macro_rules! tiled {
                 static NARROW: Kernels<$ty> = Kernels { lanes: 4, mr: 4, tiles: &[
                     [$plain::<2, 1>, $plain::<2, 2>, $plain::<2, 3>],
                     [$plain::<4, 1>, $plain::<4, 2>, $plain::<4, 3>],
-                ], dot_width: 4, dots: &[[$dplain::<1, 4>, $dplain::<1, 5>], [$dplain::<2, 4>, $dplain::<2, 5>]] };
+                ], lines: [$lplain::<1>, $lplain::<2>, $lplain::<3>], dot_width: 4, dots: &[[$dplain::<1, 4>, $dplain::<1, 5>], [$dplain::<2, 4>, $dplain::<2, 5>]] };
                 &NARROW
             }
         }
     )* };
 }
 tiled! {
-    f32, __m512, __m256, f32_avx512, f32_avx2, f32_plain, f32_dots_avx512, f32_dots_avx2, f32_dots_plain, {
+    f32, __m512, __m256, f32_avx512, f32_avx2, f32_plain, f32_lines_avx512, f32_lines_avx2, f32_lines_plain, f32_dots_avx512, f32_dots_avx2, f32_dots_plain, {
         #[cfg(target_arch = "x86_64")]
         fn transpose(from: &[f32], stride: usize, (count, len): (usize, usize), width: usize, out: &mut [f32]) {
             let (columns, steps) = transpose_blocks(from, stride, (count, len), width, out);
@@ -426,7 +512,7 @@ tiled! {
             transpose_part(from, stride, (0..count, steps..len), width, out);
         }
     };
-    f64, __m512d, __m256d, f64_avx512, f64_avx2, f64_plain, f64_dots_avx512, f64_dots_avx2, f64_dots_plain, {};
+    f64, __m512d, __m256d, f64_avx512, f64_avx2, f64_plain, f64_lines_avx512, f64_lines_avx2, f64_lines_plain, f64_dots_avx512, f64_dots_avx2, f64_dots_plain, {};
 }
 
 impl<T: Tiled> Kernels<T> {
@@ -489,15 +575,42 @@ impl<T: Tiled> Kernels<T> {
         let (mr, vectors) = (self.padded(m), wide / self.lanes);
         assert!(a.len() >= rows.at.len() * mr, "a factor is too short");
         assert!(rows.at.is_empty() || rows.last + wide <= b.len(), "a factor's rows leave it");
-        match start {
-            Start::Zero | Start::Keep => {}
-            Start::Rows(data, stride) => assert!((m - 1) * stride + n <= data.len(), "an addend is too small"),
-            Start::Splat(data, stride) => assert!((m - 1) * stride < data.len(), "an addend is too small"),
-        }
+        start.check(m, n);
         // SAFETY: the assertions give `tile` what it demands of a, b and start (m <= mr rows and n <= wide columns, mr
         // the constant MR and vectors the constant NV of the chosen entry), the caller the rest; the table was chosen
         // for this processor's instructions.
         unsafe { self.tiles[mr / 2 - 1][vectors - 1]((a.as_ptr(), b.as_ptr(), rows.at), (c, c_at, n), start) }
+    }
+
+    /// One tile whose left factor is read where it lies: `c[c_at[i] + j] = start + Σ_p x[x_at[i] + taps[p]] · w[p][j]` for
+    /// `i < c_at.len() = x_at.len() <= mr`, `j < n`; `w` has rows of [`Kernels::read`]`(n)` numbers.
+    ///
+    /// # Panics
+    /// If a slice is too short for that.
+    #[inline]
+    pub(crate) fn lines(
+        &self,
+        (x, x_at, taps): (&[T], &[usize], Rows<'_>),
+        w: &[T],
+        c: &mut [T],
+        c_at: &[usize],
+        n: usize,
+        start: Start<'_, T>,
+    ) {
+        let (m, wide) = (c_at.len(), self.read(n));
+        if m == 0 || n == 0 {
+            return;
+        }
+        assert!(m <= self.mr && m == x_at.len() && wide <= self.nr(), "a tile is too large");
+        let last = x_at.iter().copied().max().unwrap_or(0);
+        assert!(taps.at.is_empty() || last + taps.last < x.len(), "a factor's rows leave it");
+        assert!(taps.at.len() * wide <= w.len(), "a factor is too short");
+        assert!(c_at.iter().copied().max().unwrap_or(0) + n <= c.len(), "a tile leaves its output");
+        start.check(m, n);
+        let kernel = self.lines[wide / self.lanes - 1];
+        // SAFETY: the assertions keep all reads in x, w and start and all writes in c; the table was chosen for this
+        // processor's instructions.
+        unsafe { kernel((x.as_ptr(), x_at, taps.at), w.as_ptr(), (c.as_mut_ptr(), c_at, n), start) }
     }
 
     /// The most rows of the first operand of [`Kernels::dots`].

@@ -1,0 +1,111 @@
+//! Images laid out for convolution with channels side by side, so that what a row of the kernel meets at one position is
+//! one run of memory.
+
+use super::conv::Geometry;
+use super::tile::Tiled;
+use crate::storage::Storage;
+
+/// Images with channels side by side.
+pub(super) struct Layout<'a> {
+    pub(super) g: &'a Geometry,
+    /// Elements between rows, and in an image.
+    row: usize,
+    pub(super) image: usize,
+    pub(super) runs: Vec<Run>,
+}
+
+/// Taps that lie side by side.
+pub(super) struct Run {
+    /// Offset of the first tap.
+    pub(super) at: usize,
+    pub(super) len: usize,
+    /// If the run is put together from shorter ones: how many, and how far apart.
+    pub(super) parts: (usize, usize),
+}
+
+impl Layout<'_> {
+    pub(super) fn new(g: &Geometry) -> Layout<'_> {
+        let padded = [0, 1].map(|a| g.size[a] + 2 * g.padding[a]);
+        let row = padded[1] * g.depth;
+        let [high, wide] = g.kernel;
+        let down = g.dilation[0] * row;
+        let runs = if g.dilation[1] > 1 {
+            let at = |i: usize| i / wide * down + i % wide * g.dilation[1] * g.depth;
+            (0..high * wide).map(|i| Run { at: at(i), len: g.depth, parts: (1, 0) }).collect()
+        } else {
+            (0..high).map(|i| Run { at: i * down, len: wide * g.depth, parts: (1, 0) }).collect()
+        };
+        Layout { g, row, image: padded[0] * row, runs }
+    }
+
+    /// Puts short runs together, if they would waste vectors.
+    pub(super) fn join_short_runs(mut self, lanes: usize) -> Self {
+        let (len, count) = (self.runs[0].len, self.runs.len());
+        let wasted = (len.next_multiple_of(lanes) - len) * count;
+        if self.g.dilation[1] == 1 && len < 4 * lanes && wasted >= lanes {
+            let apart = self.g.dilation[0] * self.row;
+            self.runs = vec![Run { at: 0, len: count * len, parts: (count, apart) }];
+        }
+        self
+    }
+
+    /// The offsets of all taps, in order.
+    pub(super) fn taps(&self) -> Vec<usize> {
+        self.runs.iter().flat_map(|run| run.at..run.at + run.len).collect()
+    }
+
+    /// Lays out an image; `out` is zero where nothing is written.
+    pub(super) fn lay<T: Tiled>(&self, image: &[T], out: &mut [T]) {
+        let (g, depth) = (self.g, self.g.depth);
+        let [height, width] = g.size;
+        let plane = height * width;
+        let start = (g.padding[0] * self.row) + g.padding[1] * depth;
+        if width >= 32 {
+            for y in 0..height {
+                T::transpose(&image[y * width..], plane, (depth, width), depth, &mut out[start + y * self.row..]);
+            }
+        } else {
+            let mut memory = Storage::stale(T::DTYPE, plane * depth);
+            let turned = memory.as_mut_slice::<T>();
+            T::transpose(image, plane, (depth, plane), depth, turned);
+            for (y, row) in turned.chunks_exact(width * depth).enumerate() {
+                out[start + y * self.row..][..row.len()].copy_from_slice(row);
+            }
+        }
+    }
+
+    /// Where the positions from `first` on, of image after image, find their first tap.
+    pub(super) fn positions(&self, first: usize, at: &mut [usize]) {
+        let (g, [high, wide]) = (self.g, self.g.out_size);
+        let (mut image, mut y, mut x) = (first / (high * wide), first / wide % high, first % wide);
+        for at in at {
+            *at = image * self.image + y * g.stride[0] * self.row + x * g.stride[1] * g.depth;
+            x += 1;
+            if x == wide {
+                (x, y) = (0, y + 1);
+            }
+            if y == high {
+                (y, image) = (0, image + 1);
+            }
+        }
+    }
+
+    /// Brings the sums of an output channel into the order of the weight.
+    pub(super) fn order<T: Tiled>(&self, sums: &[T], channel: usize, out: &mut [T]) {
+        let g = self.g;
+        let places = g.kernel[0] * g.kernel[1];
+        // [place in the kernel][input channel]
+        let mut all = vec![T::ZERO; out.len()];
+        let (mut from, mut to) = (0, 0);
+        for run in &self.runs {
+            all[to..][..run.len].copy_from_slice(&sums[from + channel * run.len..][..run.len]);
+            (from, to) = (from + g.out * run.len, to + run.len);
+        }
+        T::transpose(&all, g.depth, (places, g.depth), places, out);
+    }
+}
+
+/// Widths of tiles for `len` columns: as even as can be, in whole vectors.
+pub(super) fn even_width(len: usize, most: usize, lanes: usize) -> usize {
+    len.div_ceil(len.div_ceil(most)).next_multiple_of(lanes)
+}

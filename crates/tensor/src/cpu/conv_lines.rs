@@ -1,0 +1,187 @@
+//! Convolution with channels side by side: register tiles of positions times output channels, which read the image where
+//! it lies, so that no patch is ever copied.
+
+use super::conv::Geometry;
+use super::conv_layout::{Layout, even_width};
+use super::gemm::{KC, Mat, pack_columns};
+use super::par;
+use super::tile::{Rows, Start, Tiled};
+use crate::storage::Storage;
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Numbers read beyond an operand's end at most.
+const STEP: usize = 16;
+/// Elements of the sums kept at a time: a quarter of the second cache.
+const SUMS: usize = 1 << 16;
+/// Elements of images laid out at a time, if more than one is.
+const CHUNK: usize = 1 << 17;
+
+/// Whether enough channels lie side by side to fill vectors.
+pub(super) fn suits(g: &Geometry) -> bool {
+    g.out >= 12 && g.out.next_multiple_of(16) * 3 <= g.out * 4 && g.batch * g.depth > 0
+}
+
+/// The geometry of the adjoint of a convolution of stride 1, which is a convolution with the kernels turned over, unless
+/// its padding would be negative.
+pub(super) fn adjoint(g: &Geometry) -> Option<Geometry> {
+    let reach = [0, 1].map(|a| (g.kernel[a] - 1) * g.dilation[a]);
+    let fits = g.stride == [1, 1] && (0..2).all(|a| g.padding[a] <= reach[a]);
+    fits.then(|| Geometry {
+        depth: g.out,
+        out: g.depth,
+        size: g.out_size,
+        out_size: g.size,
+        padding: [0, 1].map(|a| reach[a] - g.padding[a]),
+        ..*g
+    })
+}
+
+/// The convolution of `x` with `w`, plus a bias per channel; `w` is that of the adjoint if `turned`.
+pub(super) fn convolve<T: Tiled>(x: &[T], w: &[T], turned: bool, bias: Option<&[T]>, g: &Geometry, out: &mut [T]) {
+    let layout = Layout::new(g);
+    let threads = if par::worth(out.len() * g.taps() / 8) { rayon::current_num_threads() } else { 1 };
+    let unit = g.out * g.positions();
+    let panels = Panels::new::<T>(g.out);
+    for group in 0..g.groups {
+        let weight = Weight::new(w, turned, group, g, &panels);
+        let bias = bias.map(|bias| &bias[group * g.out..][..g.out]);
+        let lay = |first: usize, count: usize| {
+            let mut memory = Storage::zeroed(T::DTYPE, count * layout.image + STEP);
+            for (i, laid) in memory.as_mut_slice().chunks_exact_mut(layout.image.max(1)).take(count).enumerate() {
+                layout.lay(&x[((first + i) * g.groups + group) * g.image()..][..g.image()], laid);
+            }
+            memory
+        };
+        let mut images: Vec<&mut [T]> =
+            out.chunks_mut(g.groups * unit).map(|i| &mut i[group * unit..][..unit]).collect();
+        if threads > 1 && g.batch < 2 * threads {
+            // Few images: channels are divided.
+            let some = panels.count.div_ceil(2 * threads);
+            for (index, image) in images.into_iter().enumerate() {
+                let laid = lay(index, 1);
+                image.par_chunks_mut(some * panels.width * g.positions()).enumerate().for_each(|(i, out)| {
+                    let own = i * some..((i + 1) * some).min(panels.count);
+                    positions(&layout, &weight, &panels, own, laid.as_slice(), bias, &mut [out]);
+                });
+            }
+            continue;
+        }
+        let joined = (CHUNK / layout.image.max(1)).clamp(1, (g.batch / (2 * threads)).max(1));
+        let task = |(index, out): (usize, &mut [&mut [T]])| {
+            let laid = lay(index * joined, out.len());
+            positions(&layout, &weight, &panels, 0..panels.count, laid.as_slice(), bias, out);
+        };
+        match threads {
+            1 => images.chunks_mut(joined).enumerate().for_each(task),
+            _ => images.par_chunks_mut(joined).enumerate().for_each(task),
+        }
+    }
+}
+
+/// How output channels are divided into the columns of tiles.
+struct Panels {
+    width: usize,
+    count: usize,
+}
+
+impl Panels {
+    fn new<T: Tiled>(out: usize) -> Panels {
+        let width = even_width(out, T::kernels().nr(), T::kernels().lanes);
+        Panels { width, count: out.div_ceil(width) }
+    }
+}
+
+/// The weight of a group: for each panel of output channels `[tap][channel]`, taps in the order of the layout: rows and
+/// columns of the kernel, then input channels.
+struct Weight {
+    data: Storage,
+}
+
+impl Weight {
+    fn new<T: Tiled>(w: &[T], turned: bool, group: usize, g: &Geometry, panels: &Panels) -> Weight {
+        let (places, taps) = (g.kernel[0] * g.kernel[1], g.taps());
+        let w = &w[group * g.out * taps..][..g.out * taps];
+        let mut memory = Storage::stale(T::DTYPE, g.out * taps);
+        let ordered = memory.as_mut_slice::<T>();
+        par::chunks(ordered, taps, 2, |start, ordered| {
+            for (i, row) in ordered.chunks_exact_mut(taps).enumerate() {
+                let channel = start / taps + i;
+                if turned {
+                    T::transpose(&w[channel * places..], g.out * places, (g.depth, places), g.depth, row);
+                    for place in 0..places / 2 {
+                        let (a, b) = row.split_at_mut((places - 1 - place) * g.depth);
+                        a[place * g.depth..][..g.depth].swap_with_slice(&mut b[..g.depth]);
+                    }
+                } else {
+                    T::transpose(&w[channel * taps..][..taps], places, (g.depth, places), g.depth, row);
+                }
+            }
+        });
+        let mut data = Storage::stale(T::DTYPE, panels.count * panels.width * taps);
+        let ordered = Mat::dense(ordered, g.out, taps);
+        par::chunks(data.as_mut_slice::<T>(), panels.width * taps, 2, |start, data| {
+            for (i, panel) in data.chunks_exact_mut(panels.width * taps).enumerate() {
+                let first = (start / (panels.width * taps) + i) * panels.width;
+                let wide = T::kernels().read(panels.width.min(g.out - first));
+                pack_columns(ordered.t(), 0..taps, first, wide, &mut panel[..wide * taps]);
+            }
+        });
+        Weight { data }
+    }
+}
+
+/// The output channels of the panels `own`, for some images: `out` holds them image by image.
+fn positions<T: Tiled>(
+    layout: &Layout<'_>,
+    weight: &Weight,
+    panels: &Panels,
+    own: Range<usize>,
+    images: &[T],
+    bias: Option<&[T]>,
+    out: &mut [&mut [T]],
+) {
+    let (g, kernels) = (layout.g, T::kernels());
+    let (mr, taps, positions, width) = (kernels.mr, g.taps(), g.positions(), panels.width);
+    let first = own.start * width;
+    let channels = (own.end * width).min(g.out) - first;
+    let weight = weight.data.as_slice::<T>();
+    let total = out.len() * positions;
+    let high = (SUMS / channels / mr * mr).clamp(6 * mr, total.next_multiple_of(mr));
+    let mut memory = Storage::stale(T::DTYPE, high * channels);
+    let sums = memory.as_mut_slice::<T>();
+    let mut at = vec![0; high];
+    let c_at: [usize; 8] = std::array::from_fn(|i| i * channels);
+    let taps_at = layout.taps();
+    let blocks: Vec<Rows<'_>> = taps_at.chunks(KC).map(Rows::new).collect();
+    for start in (0..total).step_by(high) {
+        let at = &mut at[..high.min(total - start)];
+        layout.positions(start, at);
+        for (block, &rows) in blocks.iter().enumerate() {
+            let (tap, terms) = (block * KC, KC.min(taps - block * KC));
+            for (i, at) in at.chunks(mr).enumerate() {
+                for panel in own.clone() {
+                    let j = panel * width - first;
+                    let wide = width.min(channels - j);
+                    let row = kernels.read(wide);
+                    let w = &weight[panel * width * taps + tap * row..][..terms * row];
+                    let from = match bias {
+                        _ if tap > 0 => Start::Keep,
+                        Some(bias) => Start::Rows(&bias[first + j..], 0),
+                        None => Start::Zero,
+                    };
+                    let to = &mut sums[i * mr * channels + j..];
+                    kernels.lines((images, at, rows), w, to, &c_at[..at.len()], wide, from);
+                }
+            }
+        }
+        let (mut done, mut index) = (0, start);
+        while done < at.len() {
+            let (image, position) = (index / positions, index % positions);
+            let count = (positions - position).min(at.len() - done);
+            let from = &sums[done * channels..];
+            T::transpose(from, channels, (count, channels), positions, &mut out[image][position..]);
+            (done, index) = (done + count, index + count);
+        }
+    }
+}
