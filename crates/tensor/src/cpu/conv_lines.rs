@@ -147,7 +147,7 @@ fn positions<T: Tiled>(
     let channels = (own.end * width).min(g.out) - first;
     let weight = weight.data.as_slice::<T>();
     let total = out.len() * positions;
-    let high = (SUMS / channels / mr * mr).clamp(6 * mr, total.next_multiple_of(mr));
+    let high = (SUMS / channels / mr * mr).max(6 * mr).min(total.next_multiple_of(mr));
     let mut memory = Storage::stale(T::DTYPE, high * channels);
     let sums = memory.as_mut_slice::<T>();
     let mut at = vec![0; high];

@@ -313,50 +313,38 @@ pub(crate) trait Tiled: Real {
 
     /// `out[p·width + i] = from[i·stride + p]` for `i < count`, `p < len`.
     fn transpose(from: &[Self], stride: usize, size: (usize, usize), width: usize, out: &mut [Self]) {
-        transpose_part(from, stride, (0..size.0, 0..size.1), width, out);
+        transpose_part(from, stride, size, width, out);
     }
 }
 
-/// The part of a transposition with `i` and `p` in the given ranges.
-fn transpose_part<T: Copy>(
-    from: &[T],
-    stride: usize,
-    (columns, steps): (std::ops::Range<usize>, std::ops::Range<usize>),
-    width: usize,
-    out: &mut [T],
-) {
-    if columns.is_empty() || steps.is_empty() {
+/// [`Tiled::transpose`] in plain code.
+fn transpose_part<T: Copy>(from: &[T], stride: usize, (count, len): (usize, usize), width: usize, out: &mut [T]) {
+    if count == 0 || len == 0 {
         return;
     }
     // Sixteen steps of all columns at a time: what is read and what is written fit in the first cache.
-    for first in steps.clone().step_by(16) {
-        let some = 16.min(steps.end - first);
-        for i in columns.clone() {
+    for first in (0..len).step_by(16) {
+        let some = 16.min(len - first);
+        for i in 0..count {
             let column = &from[i * stride + first..][..some];
-            for (out, &x) in out[first * width..].chunks_mut(width).zip(column) {
-                out[i] = x;
+            let out = &mut out[first * width + i..][..(some - 1) * width + 1];
+            for p in 0..some {
+                out[p * width] = column[p];
             }
         }
     }
 }
 
-/// Transposes what there is of whole blocks of 8 by 8 and says how much that is: columns and steps.
+/// Transposes in blocks of 8 by 8, the last of which may overlap the ones before, if there is one at all.
 #[cfg(target_arch = "x86_64")]
-fn transpose_blocks(
-    from: &[f32],
-    stride: usize,
-    (count, len): (usize, usize),
-    width: usize,
-    out: &mut [f32],
-) -> (usize, usize) {
-    let (count, len) = (count / 8 * 8, len / 8 * 8);
-    if isa() < Isa::Avx2 || count == 0 || len == 0 {
-        return (0, 0);
+fn transpose_blocks(from: &[f32], stride: usize, (count, len): (usize, usize), width: usize, out: &mut [f32]) -> bool {
+    if isa() < Isa::Avx2 || count < 8 || len < 8 {
+        return false;
     }
     assert!((count - 1) * stride + len <= from.len(), "columns leave their matrix");
     assert!(count <= width && (len - 1) * width + count <= out.len(), "columns leave their panel");
-    for p in (0..len).step_by(8) {
-        for i in (0..count).step_by(8) {
+    for p in (0..len).step_by(8).map(|p| p.min(len - 8)) {
+        for i in (0..count).step_by(8).map(|i| i.min(count - 8)) {
             // SAFETY: AVX2 was asked for above. With i <= count - 8 and p <= len - 8 the assertions put the eight reads
             // of eight numbers at from[(i + c)·stride + p] and the writes at out[(p + q)·width + i] inside the slices.
             unsafe {
@@ -364,7 +352,7 @@ fn transpose_blocks(
             }
         }
     }
-    (count, len)
+    true
 }
 
 /// `out[q·width + c] = from[c·stride + q]` for `c, q < 8`.
@@ -507,9 +495,9 @@ tiled! {
     f32, __m512, __m256, f32_avx512, f32_avx2, f32_plain, f32_lines_avx512, f32_lines_avx2, f32_lines_plain, f32_dots_avx512, f32_dots_avx2, f32_dots_plain, {
         #[cfg(target_arch = "x86_64")]
         fn transpose(from: &[f32], stride: usize, (count, len): (usize, usize), width: usize, out: &mut [f32]) {
-            let (columns, steps) = transpose_blocks(from, stride, (count, len), width, out);
-            transpose_part(from, stride, (columns..count, 0..steps), width, out);
-            transpose_part(from, stride, (0..count, steps..len), width, out);
+            if !transpose_blocks(from, stride, (count, len), width, out) {
+                transpose_part(from, stride, (count, len), width, out);
+            }
         }
     };
     f64, __m512d, __m256d, f64_avx512, f64_avx2, f64_plain, f64_lines_avx512, f64_lines_avx2, f64_lines_plain, f64_dots_avx512, f64_dots_avx2, f64_dots_plain, {};
