@@ -22,7 +22,7 @@ With criterion:
   --save NAME       saves the result under a name
   --baseline NAME   compares with a saved result
 Against a peer; the result also goes to target/bench:
-  --against PEER    torch: PyTorch, which a Python finds
+  --against PEER    torch, which a Python finds; candle, which is built first (minutes, and the network)
   --python PATH     that Python, else the environment's PYTHON, else python3
   --rounds N        rounds (5); the ratio is the median of theirs
   --budget SECONDS  time for each workload, round and side (0.3)

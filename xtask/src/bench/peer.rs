@@ -30,7 +30,8 @@ impl Side {
     pub(super) fn peer(name: &str, options: &Options<'_>) -> Result<Side, Failed> {
         match name {
             "torch" => torch(options),
-            other => Err(Failed(format!("unknown peer '{other}'; known is torch"))),
+            "candle" => rust("candle", "candle 0.11.1"),
+            other => Err(Failed(format!("unknown peer '{other}'; known are torch and candle"))),
         }
     }
 
@@ -80,6 +81,16 @@ fn torch(options: &Options<'_>) -> Result<Side, Failed> {
     let version = format!("PyTorch {}", String::from_utf8_lossy(&output.stdout).trim());
     let script = root().join("xtask/peers/torch/bench.py");
     Ok(Side { name: "torch", version, program: python, args: vec![script.display().to_string()] })
+}
+
+/// A peer in Rust: a workspace of its own, built for this machine's processor as its own users would at best.
+fn rust(name: &'static str, version: &str) -> Result<Side, Failed> {
+    let (manifest, build) =
+        (root().join("xtask/peers").join(name).join("Cargo.toml"), target().join("peers").join(name));
+    let mut command = cargo(&["build", "--release", "--manifest-path"]);
+    command.arg(manifest).arg("--target-dir").arg(&build).env("RUSTFLAGS", "-C target-cpu=native");
+    step(&format!("{version}; the first build takes minutes and the network"), &mut command)?;
+    Ok(Side { name, version: version.to_owned(), program: build.join("release/peer"), args: Vec::new() })
 }
 
 /// A side that waits for names.
