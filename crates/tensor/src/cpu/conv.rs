@@ -1,6 +1,6 @@
 //! Convolution and its adjoints by register tiles over images laid out so that no patch matrix is ever built.
 
-use super::gemm::{KC, Mat, pack_columns};
+use super::gemm::{Gemm, Init, KC, Mat, batched, pack_columns};
 use super::par;
 use super::simd::multiversion;
 use super::tile::{Rows, Start, Tiled};
@@ -46,6 +46,12 @@ impl Geometry {
     /// Images times groups: the independent products.
     pub(super) fn units(&self) -> usize {
         self.batch * self.groups
+    }
+
+    /// Whether every output is a product of the inputs at its place, in images large enough to fill a tile's columns.
+    fn is_product(&self) -> bool {
+        let alone = self.kernel == [1, 1] && self.stride == [1, 1] && self.padding == [0, 0];
+        alone && (self.positions() >= 128 || !conv_lines::suits(self)) && self.depth > 0
     }
 
     /// Units whose columns are worth joining: a block of columns should be some hundred wide, and every thread should
@@ -210,12 +216,15 @@ multiversion! {
 }
 
 /// The convolution of `x` with `w`, plus a bias per channel.
-pub(crate) fn forward<T: Tiled>(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, g: &Geometry) -> Tensor {
+pub(crate) fn forward<T: Tiled + Gemm>(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, g: &Geometry) -> Tensor {
     let (x, w, bias) = (x.contiguous(), w.contiguous(), bias.map(Tensor::contiguous));
     let (x_data, w_data) = (x.as_slice::<T>().expect("contiguous"), w.as_slice::<T>().expect("contiguous"));
     let bias = bias.as_ref().map(|b| b.as_slice::<T>().expect("contiguous"));
     if winograd::suits(g) {
         return Tensor::build(g.output_shape(x.rank()), |out| winograd::forward(x_data, w_data, bias, g, out));
+    }
+    if g.is_product() {
+        return Tensor::build(g.output_shape(x.rank()), |out| product(x_data, w_data, bias, g, out));
     }
     if conv_lines::suits(g) {
         return Tensor::build(g.output_shape(x.rank()), |out| {
@@ -252,6 +261,37 @@ pub(crate) fn forward<T: Tiled>(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, g
             }
         }
     })
+}
+
+/// The convolution by a kernel of one place: for each image and group a product with it as it lies.
+fn product<T: Tiled + Gemm>(x: &[T], w: &[T], bias: Option<&[T]>, g: &Geometry, out: &mut [T]) {
+    let (depth, positions) = (g.depth, g.positions());
+    batched(
+        (g.out, positions, depth),
+        |i| {
+            let first = i % g.groups * g.out;
+            let start = match bias {
+                Some(bias) => Init::From(Mat::new(bias, first, (g.out, positions), (1, 0))),
+                None => Init::Zero,
+            };
+            let weight = Mat::dense(&w[first * depth..][..g.out * depth], g.out, depth);
+            (weight, Mat::dense(&x[i * depth * positions..][..depth * positions], depth, positions), start)
+        },
+        out,
+    );
+}
+
+/// The adjoint of [`product`].
+fn product_adjoint<T: Tiled + Gemm>(w: &[T], dy: &[T], g: &Geometry, dx: &mut [T]) {
+    let (out, positions) = (g.out, g.positions());
+    batched(
+        (g.depth, positions, out),
+        |i| {
+            let weight = Mat::dense(&w[i % g.groups * out * g.depth..][..out * g.depth], out, g.depth);
+            (weight.t(), Mat::dense(&dy[i * out * positions..][..out * positions], out, positions), Init::Zero)
+        },
+        dx,
+    );
 }
 
 /// The weight in panels of a tile's height: for each group and each `mr` output channels, `[tap][channel]`.
@@ -403,11 +443,14 @@ pub(crate) fn forward_integer(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, g: 
 ///
 /// The gradients of an image are laid out like the planes, zeros where a row of the planes has no output; then a tap's
 /// contribution to all inputs is one contiguous addition, done where a tile stores its sums.
-pub(crate) fn input_grad<T: Tiled>(w: &Tensor, dy: &Tensor, g: &Geometry, shape: &[usize]) -> Tensor {
+pub(crate) fn input_grad<T: Tiled + Gemm>(w: &Tensor, dy: &Tensor, g: &Geometry, shape: &[usize]) -> Tensor {
     let (w, dy) = (w.contiguous(), dy.contiguous());
     let (w_data, dy_data) = (w.as_slice::<T>().expect("contiguous"), dy.as_slice::<T>().expect("contiguous"));
     if winograd::suits(g) {
         return Tensor::build(shape, |dx| winograd::input_grad(w_data, dy_data, g, dx));
+    }
+    if g.is_product() {
+        return Tensor::build(shape, |dx| product_adjoint(w_data, dy_data, g, dx));
     }
     if let Some(adjoint) = conv_lines::adjoint(g)
         && conv_lines::suits(&adjoint)

@@ -106,6 +106,8 @@ fn dots_of_chunk<T: Tiled>(
 
 /// Output positions summed at a time: their inputs, of 48 taps, are half of the first cache.
 const POSITIONS: usize = 128;
+/// Positions that a strip of the sums stays in the second cache for.
+const SPAN: usize = 8 * POSITIONS;
 /// Elements of images and gradients laid out at a time.
 const CHUNK: usize = 1 << 19;
 /// Numbers copied at a time, some of them too many.
@@ -191,15 +193,15 @@ fn add_products<T: Tiled>(
     let (g, kernels) = (layout.g, T::kernels());
     let (mr, positions) = (kernels.mr, g.positions());
     let width = even_width(run.len, kernels.nr(), kernels.lanes);
-    let packed_len = if run.parts.0 > 1 { POSITIONS * run.len + STEP } else { 0 };
+    let packed_len = if run.parts.0 > 1 { SPAN.min(count * positions) * run.len + STEP } else { 0 };
     let mut memory = Storage::stale(T::DTYPE, packed_len);
     let packed = memory.as_mut_slice::<T>();
-    let mut at = [0; POSITIONS];
+    let mut at = vec![0; SPAN];
     let c_at: [usize; 8] = std::array::from_fn(|i| i * run.len);
     let total = count * positions;
-    for block in (0..total).step_by(POSITIONS) {
-        let at = &mut at[..POSITIONS.min(total - block)];
-        layout.positions(block, at);
+    for start in (0..total).step_by(SPAN) {
+        let at = &mut at[..SPAN.min(total - start)];
+        layout.positions(start, at);
         at.iter_mut().for_each(|at| *at += run.at);
         let right = if run.parts.0 > 1 {
             unfold(images, at, run.parts, run.len / run.parts.0, packed);
@@ -208,14 +210,17 @@ fn add_products<T: Tiled>(
         } else {
             images
         };
-        let rows = Rows::new(at);
+        let blocks: Vec<Rows<'_>> = at.chunks(POSITIONS).map(Rows::new).collect();
         for j in (0..run.len).step_by(width) {
             let wide = width.min(run.len - j);
-            for (i, sums) in sums.chunks_mut(mr * run.len).enumerate() {
-                let high = sums.len() / run.len;
-                let padded = kernels.padded(high);
-                let left = &grads[(first + i * mr) * total + block * padded..][..at.len() * padded];
-                kernels.tile(left, &right[j..], rows, &mut sums[j..], &c_at[..high], wide, Start::Keep);
+            for (block, &rows) in blocks.iter().enumerate() {
+                let position = start + block * POSITIONS;
+                for (i, sums) in sums.chunks_mut(mr * run.len).enumerate() {
+                    let high = sums.len() / run.len;
+                    let padded = kernels.padded(high);
+                    let left = &grads[(first + i * mr) * total + position * padded..][..rows.len() * padded];
+                    kernels.tile(left, &right[j..], rows, &mut sums[j..], &c_at[..high], wide, Start::Keep);
+                }
             }
         }
     }

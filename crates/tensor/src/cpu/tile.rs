@@ -127,6 +127,11 @@ impl<'a> Rows<'a> {
     pub(crate) fn new(at: &'a [usize]) -> Rows<'a> {
         Rows { at, last: at.iter().copied().max().unwrap_or(0) }
     }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.at.len()
+    }
 }
 
 /// Sums of products over `rows.at.len()` rows: `c[i][j] = start + Σ_p a[p][i] · b[at[p] + j]`.
