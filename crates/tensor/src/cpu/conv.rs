@@ -2,7 +2,6 @@
 
 use super::gemm::{Gemm, Init, KC, Mat, batched, pack_columns};
 use super::par;
-use super::simd::multiversion;
 use super::tile::{Rows, Start, Tiled};
 use super::{conv_lines, winograd};
 use crate::storage::Storage;
@@ -46,6 +45,21 @@ impl Geometry {
     /// Images times groups: the independent products.
     pub(super) fn units(&self) -> usize {
         self.batch * self.groups
+    }
+
+    /// The geometry of the adjoint of a convolution of stride 1, which is a convolution too, unless its padding would be
+    /// negative.
+    fn adjoint(&self) -> Option<Geometry> {
+        let reach = [0, 1].map(|a| (self.kernel[a] - 1) * self.dilation[a]);
+        let fits = self.stride == [1, 1] && (0..2).all(|a| self.padding[a] <= reach[a]);
+        fits.then(|| Geometry {
+            depth: self.out,
+            out: self.depth,
+            size: self.out_size,
+            out_size: self.size,
+            padding: [0, 1].map(|a| reach[a] - self.padding[a]),
+            ..*self
+        })
     }
 
     /// Whether every output is a product of the inputs at its place, in images large enough to fill a tile's columns.
@@ -184,83 +198,48 @@ impl Planes<'_> {
     }
 }
 
-/// Columns that lie side by side in the planes and in a panel: `(column of the panel, offset in the planes, count)`.
-type Run = (usize, usize, usize);
-
-multiversion! {
-    /// Copies runs of columns for each tap of a block: `out[t·width + column + i] = planes[taps[t] + offset + i]`.
-    ///
-    /// Whole steps are copied; what is too much is overwritten by what comes next or is never read. `out` and `planes`
-    /// are longer by a step for this.
-    fn pack_runs[T: Element](planes: &[T], taps: &[usize], runs: &[Run], width: usize, out: &mut [T]) {
-        if runs.iter().all(|&(_, _, count)| count <= STEP) {
-            for (t, &tap) in taps.iter().enumerate() {
-                let (from, to) = (&planes[tap..], &mut out[t * width..]);
-                for &(column, offset, _) in runs {
-                    let to: &mut [T; STEP] = to[column..].first_chunk_mut().expect("a step longer");
-                    *to = *from[offset..].first_chunk().expect("a step longer");
-                }
-            }
-            return;
-        }
-        for (t, &tap) in taps.iter().enumerate() {
-            for &(column, offset, count) in runs {
-                let from = &planes[tap + offset..][..count.next_multiple_of(STEP)];
-                let to = &mut out[t * width + column..][..count.next_multiple_of(STEP)];
-                for (to, from) in to.as_chunks_mut::<STEP>().0.iter_mut().zip(from.as_chunks::<STEP>().0) {
-                    *to = *from;
-                }
-            }
-        }
-    }
-}
-
 /// The convolution of `x` with `w`, plus a bias per channel.
 pub(crate) fn forward<T: Tiled + Gemm>(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, g: &Geometry) -> Tensor {
     let (x, w, bias) = (x.contiguous(), w.contiguous(), bias.map(Tensor::contiguous));
     let (x_data, w_data) = (x.as_slice::<T>().expect("contiguous"), w.as_slice::<T>().expect("contiguous"));
     let bias = bias.as_ref().map(|b| b.as_slice::<T>().expect("contiguous"));
-    if winograd::suits(g) {
-        return Tensor::build(g.output_shape(x.rank()), |out| winograd::forward(x_data, w_data, bias, g, out));
+    Tensor::build(g.output_shape(x.rank()), |out| match winograd::suits(g) {
+        true => winograd::forward(x_data, w_data, bias, g, out),
+        false => direct(x_data, w_data, bias, g, out),
+    })
+}
+
+/// The convolution by its definition.
+fn direct<T: Tiled + Gemm>(x: &[T], w: &[T], bias: Option<&[T]>, g: &Geometry, out: &mut [T]) {
+    if out.is_empty() {
+        return;
     }
     if g.is_product() {
-        return Tensor::build(g.output_shape(x.rank()), |out| product(x_data, w_data, bias, g, out));
+        return product(x, w, bias, g, out);
     }
     if conv_lines::suits(g) {
-        return Tensor::build(g.output_shape(x.rank()), |out| {
-            conv_lines::convolve(x_data, w_data, false, bias, g, out)
-        });
+        return conv_lines::convolve(x, w, bias, g, out);
     }
     let planes = Planes::new(g);
-    let weight = PackedWeight::new(w_data, g);
-    Tensor::build(g.output_shape(x.rank()), |out: &mut [T]| {
-        let unit = g.out * g.positions();
-        if out.is_empty() {
-            return;
+    let weight = PackedWeight::new(w, g);
+    let unit = g.out * g.positions();
+    let task = |i: usize, channels: std::ops::Range<usize>, out: &mut [T]| {
+        let bias = bias.map(|b| &b[i % g.groups * g.out..][..g.out]);
+        columns(&planes, &weight, i % g.groups, &x[i * g.image()..][..g.image()], bias, channels, out);
+    };
+    if !par::worth(g.units() * unit * g.taps() / 8) {
+        out.chunks_mut(unit).enumerate().for_each(|(i, out)| task(i, 0..g.out, out));
+    } else if g.units() >= 2 * rayon::current_num_threads() {
+        out.par_chunks_mut(unit).enumerate().for_each(|(i, out)| task(i, 0..g.out, out));
+    } else {
+        // Few images: channels are divided too.
+        let high = g.out.div_ceil(2 * rayon::current_num_threads()).next_multiple_of(8);
+        for (i, out) in out.chunks_mut(unit).enumerate() {
+            out.par_chunks_mut(high * g.positions()).enumerate().for_each(|(c, out)| {
+                task(i, c * high..((c + 1) * high).min(g.out), out);
+            });
         }
-        let joined = g.joined(g.positions());
-        let task = |i: usize, channels: std::ops::Range<usize>, out: &mut [T]| {
-            let count = out.len() / (channels.len() * g.positions());
-            let images = &x_data[i * g.image()..][..count * g.image()];
-            let first = i % g.groups * g.out;
-            let bias = bias.map(|b| &b[first..][..g.out]);
-            columns(&planes, &weight, i % g.groups, images, bias, channels, out);
-        };
-        let cost = unit * g.taps() / 8;
-        if !par::worth(cost * g.units()) {
-            out.chunks_mut(joined * unit).enumerate().for_each(|(i, out)| task(i * joined, 0..g.out, out));
-        } else if g.units() >= 2 * rayon::current_num_threads() {
-            out.par_chunks_mut(joined * unit).enumerate().for_each(|(i, out)| task(i * joined, 0..g.out, out));
-        } else {
-            // Few images: channels are divided too.
-            let high = g.out.div_ceil(2 * rayon::current_num_threads()).next_multiple_of(8);
-            for (i, out) in out.chunks_mut(unit).enumerate() {
-                out.par_chunks_mut(high * g.positions()).enumerate().for_each(|(c, out)| {
-                    task(i, c * high..((c + 1) * high).min(g.out), out);
-                });
-            }
-        }
-    })
+    }
 }
 
 /// The convolution by a kernel of one place: for each image and group a product with it as it lies.
@@ -281,17 +260,20 @@ fn product<T: Tiled + Gemm>(x: &[T], w: &[T], bias: Option<&[T]>, g: &Geometry, 
     );
 }
 
-/// The adjoint of [`product`].
-fn product_adjoint<T: Tiled + Gemm>(w: &[T], dy: &[T], g: &Geometry, dx: &mut [T]) {
-    let (out, positions) = (g.out, g.positions());
-    batched(
-        (g.depth, positions, out),
-        |i| {
-            let weight = Mat::dense(&w[i % g.groups * out * g.depth..][..out * g.depth], out, g.depth);
-            (weight.t(), Mat::dense(&dy[i * out * positions..][..out * positions], out, positions), Init::Zero)
-        },
-        dx,
-    );
+/// The weight of the adjoint: input and output channels change places, kernels are turned by half a turn.
+fn turn_over<T: Tiled>(w: &[T], g: &Geometry) -> Storage {
+    let (places, taps) = (g.kernel[0] * g.kernel[1], g.taps());
+    let mut turned = Storage::stale(T::DTYPE, w.len());
+    if taps > 0 {
+        for (w, turned) in w.chunks_exact(g.out * taps).zip(turned.as_mut_slice::<T>().chunks_exact_mut(g.out * taps)) {
+            for (index, kernel) in turned.chunks_exact_mut(places).enumerate() {
+                let (channel, out) = (index / g.out, index % g.out);
+                let from = &w[(out * g.depth + channel) * places..][..places];
+                kernel.iter_mut().rev().zip(from).for_each(|(t, &w)| *t = w);
+            }
+        }
+    }
+    turned
 }
 
 /// The weight in panels of a tile's height: for each group and each `mr` output channels, `[tap][channel]`.
@@ -321,93 +303,54 @@ impl PackedWeight {
     }
 }
 
-/// Output channels `channels` of some images of one group: `out` holds them image after image.
+/// Output channels `channels` of an image of one group.
+///
+/// Tiles run over the planes as they lie, ends of rows that are no output included; these are dropped.
 fn columns<T: Tiled>(
     planes: &Planes<'_>,
     weight: &PackedWeight,
     group: usize,
-    images: &[T],
+    image: &[T],
     bias: Option<&[T]>,
     channels: std::ops::Range<usize>,
     out: &mut [T],
 ) {
     let (g, kernels) = (planes.g, T::kernels());
     let (nr, mr, taps, positions) = (kernels.nr(), kernels.mr, g.taps(), g.positions());
-    let count = out.len() / (channels.len() * positions);
     let weight = &weight.data.as_slice::<T>()[group * weight.group..][..weight.group];
-    let total = count * positions;
-    let width = BLOCK.min(total).next_multiple_of(nr);
-    let steps = taps.min(KC);
-    let mut laid = Storage::zeroed(T::DTYPE, count * planes.image() + STEP);
+    let total = planes.position(positions - 1) + 1;
+    let mut laid = Storage::zeroed(T::DTYPE, planes.image() + STEP);
     let laid = laid.as_mut_slice::<T>();
-    let of_block = if count > 1 { channels.len() * width } else { 0 };
-    let mut memory = Storage::stale(T::DTYPE, steps * width + STEP + of_block);
-    let (packed, block) = memory.as_mut_slice::<T>().split_at_mut(steps * width + STEP);
-    for (i, image) in images.chunks_exact(g.image().max(1)).enumerate() {
-        planes.lay(image, &mut laid[i * planes.image()..]);
-    }
-    let panel_rows: Vec<usize> = (0..steps).map(|p| p * nr).collect();
-    let mut runs: Vec<Run> = Vec::new();
-    for jc in (0..total).step_by(width) {
-        let nc = width.min(total - jc);
-        for pc in (0..taps.max(1)).step_by(KC) {
-            let kc = KC.min(taps - pc);
-            let rows = Rows::new(&panel_rows[..kc]);
-            for j in (0..nc).step_by(nr) {
-                find_runs(planes, jc + j, nr.min(nc - j), &mut runs);
-                pack_runs(laid, &planes.taps[pc..pc + kc], &runs, nr, &mut packed[j * kc..]);
-            }
-            for i in channels.clone().step_by(mr) {
-                let high = mr.min(channels.end - i);
-                // Panels start at multiples of mr; all but the last of a group are mr high.
-                let panel = kernels.padded((g.out - i).min(mr));
-                let left = &weight[i * taps + pc * panel..][..kc * panel];
-                for j in (0..nc).step_by(nr) {
-                    let (first, wide) = (jc + j, nr.min(nc - j));
-                    let right = &packed[j * kc..][..kc * nr];
-                    let start = match bias {
-                        _ if pc > 0 => Start::Keep,
-                        None => Start::Zero,
-                        Some(bias) => Start::Splat(&bias[i..], 1),
-                    };
-                    if count == 1 {
-                        let at = (i - channels.start) * positions + first;
-                        let c_at: [usize; 8] = std::array::from_fn(|r| r * positions);
-                        kernels.tile(left, right, rows, &mut out[at..], &c_at[..high], wide, start);
-                    } else {
-                        let at = (i - channels.start) * width + j;
-                        let c_at: [usize; 8] = std::array::from_fn(|r| r * width);
-                        kernels.tile(left, right, rows, &mut block[at..], &c_at[..high], wide, start);
-                    }
-                }
+    planes.lay(image, laid);
+    let mut memory = Storage::stale(T::DTYPE, mr * total);
+    let sums = memory.as_mut_slice::<T>();
+    let c_at: [usize; 8] = std::array::from_fn(|r| r * total);
+    let blocks: Vec<Rows<'_>> = planes.taps.chunks(KC).map(Rows::new).collect();
+    for (i, out) in channels.clone().step_by(mr).zip(out.chunks_mut(mr * positions)) {
+        let high = mr.min(channels.end - i);
+        // Panels start at multiples of mr; all but the last of a group are mr high.
+        let panel = kernels.padded((g.out - i).min(mr));
+        for (block, &rows) in blocks.iter().enumerate() {
+            let left = &weight[i * taps + block * KC * panel..][..rows.len() * panel];
+            for j in (0..total).step_by(nr) {
+                let start = match bias {
+                    _ if block > 0 => Start::Keep,
+                    None => Start::Zero,
+                    Some(bias) => Start::Splat(&bias[i..], 1),
+                };
+                kernels.tile(left, &laid[j..], rows, &mut sums[j..], &c_at[..high], nr.min(total - j), start);
             }
         }
-        if count > 1 {
-            // The block spans images, whose outputs do not lie side by side.
-            let mut column = 0;
-            while column < nc {
-                let (image, position) = ((jc + column) / positions, (jc + column) % positions);
-                let len = (positions - position).min(nc - column);
-                for (c, block) in block.chunks_exact(width).enumerate() {
-                    let at = (image * channels.len() + c) * positions + position;
-                    out[at..][..len].copy_from_slice(&block[column..][..len]);
-                }
-                column += len;
-            }
+        if taps == 0 {
+            sums.chunks_exact_mut(total)
+                .enumerate()
+                .for_each(|(r, row)| row.fill(bias.map_or(T::ZERO, |b| b[(i + r).min(g.out - 1)])));
         }
-    }
-}
-
-/// The runs of columns `first..first + count`, which number the positions of image after image.
-fn find_runs(planes: &Planes<'_>, first: usize, count: usize, runs: &mut Vec<Run>) {
-    let (positions, width) = (planes.g.positions(), planes.g.out_size[1]);
-    runs.clear();
-    let mut column = 0;
-    while column < count {
-        let (image, position) = ((first + column) / positions, (first + column) % positions);
-        let len = (width - position % width).min(count - column);
-        runs.push((column, image * planes.image() + planes.position(position), len));
-        column += len;
+        let rows = out.chunks_exact_mut(g.out_size[1]);
+        for (index, row) in rows.enumerate() {
+            let (r, y) = (index / g.out_size[0], index % g.out_size[0]);
+            row.copy_from_slice(&sums[r * total + y * planes.plane[1]..][..row.len()]);
+        }
     }
 }
 
@@ -449,13 +392,9 @@ pub(crate) fn input_grad<T: Tiled + Gemm>(w: &Tensor, dy: &Tensor, g: &Geometry,
     if winograd::suits(g) {
         return Tensor::build(shape, |dx| winograd::input_grad(w_data, dy_data, g, dx));
     }
-    if g.is_product() {
-        return Tensor::build(shape, |dx| product_adjoint(w_data, dy_data, g, dx));
-    }
-    if let Some(adjoint) = conv_lines::adjoint(g)
-        && conv_lines::suits(&adjoint)
-    {
-        return Tensor::build(shape, |dx| conv_lines::convolve(dy_data, w_data, true, None, &adjoint, dx));
+    if let Some(adjoint) = g.adjoint() {
+        let turned = turn_over(w_data, g);
+        return Tensor::build(shape, |dx| direct(dy_data, turned.as_slice(), None, &adjoint, dx));
     }
     let planes = Planes::new(g);
     let weight = PackedTaps::new(w_data, g);

@@ -22,29 +22,14 @@ pub(super) fn suits(g: &Geometry) -> bool {
     g.out >= 12 && g.out.next_multiple_of(16) * 3 <= g.out * 4 && g.batch * g.depth > 0
 }
 
-/// The geometry of the adjoint of a convolution of stride 1, which is a convolution with the kernels turned over, unless
-/// its padding would be negative.
-pub(super) fn adjoint(g: &Geometry) -> Option<Geometry> {
-    let reach = [0, 1].map(|a| (g.kernel[a] - 1) * g.dilation[a]);
-    let fits = g.stride == [1, 1] && (0..2).all(|a| g.padding[a] <= reach[a]);
-    fits.then(|| Geometry {
-        depth: g.out,
-        out: g.depth,
-        size: g.out_size,
-        out_size: g.size,
-        padding: [0, 1].map(|a| reach[a] - g.padding[a]),
-        ..*g
-    })
-}
-
-/// The convolution of `x` with `w`, plus a bias per channel; `w` is that of the adjoint if `turned`.
-pub(super) fn convolve<T: Tiled>(x: &[T], w: &[T], turned: bool, bias: Option<&[T]>, g: &Geometry, out: &mut [T]) {
+/// The convolution of `x` with `w`, plus a bias per channel.
+pub(super) fn convolve<T: Tiled>(x: &[T], w: &[T], bias: Option<&[T]>, g: &Geometry, out: &mut [T]) {
     let layout = Layout::new(g);
     let threads = if par::worth(out.len() * g.taps() / 8) { rayon::current_num_threads() } else { 1 };
     let unit = g.out * g.positions();
     let panels = Panels::new::<T>(g.out);
     for group in 0..g.groups {
-        let weight = Weight::new(w, turned, group, g, &panels);
+        let weight = Weight::new(w, group, g, &panels);
         let bias = bias.map(|bias| &bias[group * g.out..][..g.out]);
         let lay = |first: usize, count: usize| {
             let mut memory = Storage::zeroed(T::DTYPE, count * layout.image + STEP);
@@ -99,7 +84,7 @@ struct Weight {
 }
 
 impl Weight {
-    fn new<T: Tiled>(w: &[T], turned: bool, group: usize, g: &Geometry, panels: &Panels) -> Weight {
+    fn new<T: Tiled>(w: &[T], group: usize, g: &Geometry, panels: &Panels) -> Weight {
         let (places, taps) = (g.kernel[0] * g.kernel[1], g.taps());
         let w = &w[group * g.out * taps..][..g.out * taps];
         let mut memory = Storage::stale(T::DTYPE, g.out * taps);
@@ -107,15 +92,7 @@ impl Weight {
         par::chunks(ordered, taps, 2, |start, ordered| {
             for (i, row) in ordered.chunks_exact_mut(taps).enumerate() {
                 let channel = start / taps + i;
-                if turned {
-                    T::transpose(&w[channel * places..], g.out * places, (g.depth, places), g.depth, row);
-                    for place in 0..places / 2 {
-                        let (a, b) = row.split_at_mut((places - 1 - place) * g.depth);
-                        a[place * g.depth..][..g.depth].swap_with_slice(&mut b[..g.depth]);
-                    }
-                } else {
-                    T::transpose(&w[channel * taps..][..taps], places, (g.depth, places), g.depth, row);
-                }
+                T::transpose(&w[channel * taps..][..taps], places, (g.depth, places), g.depth, row);
             }
         });
         let mut data = Storage::stale(T::DTYPE, panels.count * panels.width * taps);

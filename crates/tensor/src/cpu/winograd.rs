@@ -79,7 +79,7 @@ impl Plan {
         let rows = total.div_ceil(total.div_ceil(rows));
         let stride = (rows * tiles[1]).next_multiple_of(STEP) + STEP;
         // An odd number of steps keeps rows from falling into the same cache sets.
-        let stride = if stride / STEP % 2 == 0 { stride + STEP } else { stride };
+        let stride = if (stride / STEP).is_multiple_of(2) { stride + STEP } else { stride };
         let channels = (SUMS / (PLACES * stride) / 8 * 8).clamp(8, outer.next_multiple_of(8));
         Plan { batch, groups, inner, outer, size, out_size, padding, tiles, rows, stride, channels }
     }
