@@ -25,6 +25,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("interop", "examples/tests/golden"),
     ("nn", "crates/nn/tests/golden"),
     ("norm", "crates/tensor/tests/golden"),
+    ("numpy_files", "crates/io/tests/numpy"),
     ("optim", "crates/optim/tests/golden"),
     ("pool", "crates/tensor/tests/golden"),
     ("rng", "crates/tensor/tests/golden"),

@@ -1,7 +1,7 @@
 //! The formats, one row each, and which of them a file is.
 
 use crate::source::Source;
-use crate::{Error, safetensors, torch};
+use crate::{Error, npy, npz, safetensors, torch};
 use std::io::Write;
 use wengert_tensor::Value;
 
@@ -23,7 +23,7 @@ struct Format {
 const FORMATS: &[Format] = &[
     Format {
         extensions: &["pt", "pth"],
-        detect: |head, _| head.starts_with(b"PK\x03\x04"),
+        detect: |head, len| head.starts_with(b"PK\x03\x04") && !npz::detect(head, len),
         load: torch::load_zip,
         save: Some(torch::write::write),
     },
@@ -38,6 +38,13 @@ const FORMATS: &[Format] = &[
         detect: safetensors::detect,
         load: safetensors::load,
         save: Some(safetensors::save),
+    },
+    Format { extensions: &["npz"], detect: npz::detect, load: npz::load, save: Some(npz::save) },
+    Format {
+        extensions: &["npy"],
+        detect: |head, _| head.starts_with(npy::MAGIC),
+        load: npy::load,
+        save: Some(npy::save),
     },
 ];
 
@@ -59,7 +66,7 @@ pub(crate) fn load(source: &dyn Source, extension: Option<&str>) -> Result<Value
             what: "a tar checkpoint (PyTorch before 0.2)".to_owned(),
             advice: "load it with an old PyTorch and save it again",
         }),
-        _ => Err(Error::UnknownFormat("the content is neither a PyTorch file nor safetensors")),
+        _ => Err(Error::UnknownFormat("the content is neither a PyTorch file nor safetensors nor NumPy's")),
     }
 }
 

@@ -21,6 +21,8 @@
 mod atomic;
 mod error;
 mod format;
+mod npy;
+mod npz;
 mod safetensors;
 mod source;
 mod torch;
@@ -33,7 +35,7 @@ use std::io::Write;
 use std::path::Path;
 use wengert_tensor::{StateDict, Value};
 
-/// Loads a checkpoint; its format (torch zip, torch before 1.6, safetensors) is found from the content.
+/// Loads a checkpoint; its format (torch zip, torch before 1.6, safetensors, npy, npz) is found from the content.
 ///
 /// Tensors that share memory in the file share it here. Devices in the file are ignored: everything is on the CPU.
 ///
@@ -63,7 +65,7 @@ pub fn load_state_dict(path: impl AsRef<Path>) -> Result<StateDict, Error> {
     value.to_state_dict().ok_or_else(|| Error::not_a_state_dict(&value).in_file(path))
 }
 
-/// Saves data: as safetensors if the path ends so, else as `torch.save` does. Replaces the file whole or not at all.
+/// Saves data: as safetensors, npz or npy if the path ends so, else as `torch.save` does. Replaces the file whole or not at all.
 ///
 /// # Errors
 /// If the data cannot be held by the format or the file cannot be written; an existing file is then as it was.

@@ -5,8 +5,10 @@ use crate::source::Source;
 use std::collections::HashMap;
 use std::io::Read;
 
-/// How many times larger than its compressed form a record may be.
+/// How many times larger than its compressed form a record of `torch.save` may be.
 const MAX_RATIO: u64 = 200;
+/// The same for NumPy's archives: arrays of zeros are ordinary there, and deflate cannot do better than this.
+const DEFLATE_RATIO: u64 = 1032;
 
 /// A record's place.
 #[derive(Clone, Debug)]
@@ -23,6 +25,17 @@ struct Entry {
 pub(crate) struct Archive<'a> {
     source: &'a dyn Source,
     entries: HashMap<String, Entry>,
+    /// The keys of `entries` in the order of the directory.
+    names: Vec<String>,
+}
+
+/// Where in the archive the records lie.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    /// In the folder of the first one, as `torch.save` puts them.
+    Folder,
+    /// Anywhere; their names are whole paths.
+    Flat,
 }
 
 fn fail<T>(what: impl Into<String>) -> Result<T, Error> {
@@ -54,13 +67,28 @@ struct Directory {
 impl<'a> Archive<'a> {
     /// Reads and checks the directory; no record is read.
     pub(crate) fn open(source: &'a dyn Source) -> Result<Archive<'a>, Error> {
+        Archive::open_in(source, Place::Folder)
+    }
+
+    /// The same for an archive without a folder around its records.
+    pub(crate) fn open_flat(source: &'a dyn Source) -> Result<Archive<'a>, Error> {
+        Archive::open_in(source, Place::Flat)
+    }
+
+    /// The names of the records in the order of the directory.
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    fn open_in(source: &'a dyn Source, place: Place) -> Result<Archive<'a>, Error> {
+        let ratio = if place == Place::Flat { DEFLATE_RATIO } else { MAX_RATIO };
         let directory = find_directory(source)?;
         let size = usize::try_from(directory.size).or_else(|_| fail("the directory is larger than memory"))?;
         let bytes = source.read_vec(directory.offset, size)?;
         let mut all: Vec<(String, Entry)> = Vec::new();
         let mut at = 0;
         for _ in 0..directory.count {
-            let (name, entry, next) = parse_entry(&bytes, at)?;
+            let (name, entry, next) = parse_entry(&bytes, at, ratio)?;
             at = next;
             all.push((name, entry));
         }
@@ -79,20 +107,23 @@ impl<'a> Archive<'a> {
             }
         }
         let folder = match all.first().and_then(|(name, _)| name.split_once('/')) {
+            _ if place == Place::Flat => String::new(),
             Some((folder, _)) => format!("{folder}/"),
             None => return fail("its first record lies in no folder, so torch.save did not write it"),
         };
         let mut seen = HashMap::new();
         let mut entries = HashMap::new();
+        let mut names = Vec::new();
         for (name, entry) in all {
             if seen.insert(name.to_ascii_lowercase(), ()).is_some() {
                 return fail(format!("two records are named '{name}'"));
             }
             if let Some(short) = name.strip_prefix(&folder).filter(|short| !short.ends_with('/')) {
+                names.push(short.to_owned());
                 entries.insert(short.to_owned(), entry);
             }
         }
-        Ok(Archive { source, entries })
+        Ok(Archive { source, entries, names })
     }
 
     /// The size of a record, if it is there.
@@ -189,7 +220,7 @@ fn find_directory(source: &dyn Source) -> Result<Directory, Error> {
 }
 
 /// One entry of the directory: name, place, and where the next begins.
-fn parse_entry(bytes: &[u8], at: usize) -> Result<(String, Entry, usize), Error> {
+fn parse_entry(bytes: &[u8], at: usize, ratio: u64) -> Result<(String, Entry, usize), Error> {
     let short = || Error::corrupt("archive", "its directory ends within an entry");
     let fixed = bytes.get(at..at + 46).ok_or_else(short)?;
     let f = Fields(fixed);
@@ -237,7 +268,7 @@ fn parse_entry(bytes: &[u8], at: usize) -> Result<(String, Entry, usize), Error>
     if method == 0 && entry.packed != entry.size {
         return fail(format!("record '{name}' is stored but its two sizes differ"));
     }
-    if method == 8 && entry.size > entry.packed.saturating_mul(MAX_RATIO).saturating_add(1024) {
+    if method == 8 && entry.size > entry.packed.saturating_mul(ratio).saturating_add(1024) {
         let (size, packed) = (entry.size, entry.packed);
         return fail(format!("record '{name}' claims to inflate from {packed} to {size} bytes: refused"));
     }
