@@ -8,6 +8,7 @@ pub use crate::ops::loss::{
     cross_entropy, cross_entropy_with, huber_loss, kl_div, l1_loss, l1_loss_with, mse_loss, mse_loss_with, nll_loss,
     nll_loss_with, smooth_l1_loss,
 };
+pub use crate::ops::norm::BatchNorm;
 
 /// [`Var::linear`].
 #[track_caller]

@@ -1,8 +1,7 @@
 //! [`LayerNorm`].
 
 use crate::{Mode, Module, Param, Tree, Var};
-use wengert_tensor::shape::list;
-use wengert_tensor::{DType, Tensor, Value, bug};
+use wengert_tensor::{DType, Tensor, Value};
 
 /// Gives the last axes of every sample mean 0 and variance 1, then scales and shifts them (`torch.nn.LayerNorm`).
 ///
@@ -79,28 +78,7 @@ impl LayerNorm {
 impl Module for LayerNorm {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
-        let normalized = &self.options.normalized_shape;
-        let Some(first) = input.rank().checked_sub(normalized.len()).filter(|&i| input.shape()[i..] == normalized[..])
-        else {
-            let sizes: Vec<_> = normalized.iter().map(usize::to_string).collect();
-            bug!(
-                "",
-                "Given normalized_shape={}, expected input with shape [*, {}], but got input of size{}",
-                list(normalized),
-                sizes.join(", "),
-                list(input.shape())
-            )
-        };
-        let dims: Vec<isize> = (first as isize..input.rank() as isize).collect();
-        let centred = input - input.mean_keepdim(dims.as_slice());
-        let variance = centred.square().mean_keepdim(dims.as_slice());
-        let mut value = centred * (variance + self.options.eps).rsqrt();
-        if let Some(weight) = &self.weight {
-            value = value * weight.var();
-        }
-        if let Some(bias) = &self.bias {
-            value = value + bias.var();
-        }
-        value
+        let [weight, bias] = [&self.weight, &self.bias].map(|p| p.as_ref().map(Param::var));
+        input.layer_norm(&self.options.normalized_shape, weight.as_ref(), bias.as_ref(), self.options.eps)
     }
 }

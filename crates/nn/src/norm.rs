@@ -1,6 +1,7 @@
 //! Normalisation: [`BatchNorm1d`], [`BatchNorm2d`], [`LayerNorm`].
 
 use crate::{Buffer, Mode, Module, Param, Tree, Var};
+use wengert_autograd::functional::BatchNorm as BatchNormed;
 use wengert_tensor::shape::size_text;
 use wengert_tensor::{DType, Tensor, Value, bug};
 
@@ -185,34 +186,16 @@ impl<const AXES: usize> Module for BatchNorm<AXES> {
         let training = self.mode.is_training();
         let batch_statistics = training || self.running_mean.is_none();
         self.check(input.shape(), batch_statistics);
-        let channels = self.options.num_features as isize;
-        let mut shape = vec![1; input.rank()];
-        shape[1] = channels;
-        let along = |values: &Var| values.reshape(shape.as_slice());
-        let (centred, variance) = match (&self.running_mean, &self.running_var) {
-            (Some(mean), Some(variance)) if !batch_statistics => {
-                (input - along(&mean.value().into()), along(&variance.value().into()))
-            }
-            _ => {
-                let axes: Vec<isize> = (0..input.rank() as isize).filter(|&axis| axis != 1).collect();
-                let mean = input.mean_keepdim(axes.as_slice());
-                let centred = input - &mean;
-                let variance = centred.square().mean_keepdim(axes.as_slice());
-                if training {
-                    let count = (input.numel() / input.shape()[1].max(1)) as f64;
-                    let unbiased = variance.value() * (count / (count - 1.0));
-                    self.track(&mean.value().reshape([channels]), &unbiased.reshape([channels]));
-                }
-                (centred, variance)
-            }
-        };
-        let mut value = centred * (variance + self.options.eps).rsqrt();
-        if let Some(weight) = &self.weight {
-            value = value * along(&weight.var());
+        let [weight, bias] = [&self.weight, &self.bias].map(|p| p.as_ref().map(Param::var));
+        let (weight, bias, eps) = (weight.as_ref(), bias.as_ref(), self.options.eps);
+        if let (Some(mean), Some(variance), false) = (&self.running_mean, &self.running_var, batch_statistics) {
+            return input.batch_norm_eval(&mean.value(), &variance.value(), weight, bias, eps);
         }
-        if let Some(bias) = &self.bias {
-            value = value + along(&bias.var());
+        let BatchNormed { output, mean, var } = input.batch_norm(weight, bias, eps);
+        if training {
+            let count = (input.numel() / input.shape()[1].max(1)) as f64;
+            self.track(&mean, &(var * (count / (count - 1.0))));
         }
-        value
+        output
     }
 }

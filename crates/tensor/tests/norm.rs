@@ -1,7 +1,9 @@
 //! Batch normalisation against PyTorch's numbers (`golden/norm.json`) and against the definition.
 
 use serde_json::Value as Json;
-use wengert_tensor::norm::{batch_norm, batch_norm_backward, batch_norm_eval, batch_norm_eval_backward};
+use wengert_tensor::norm::{
+    batch_norm, batch_norm_backward, batch_norm_eval, batch_norm_eval_backward, layer_norm, layer_norm_backward,
+};
 use wengert_tensor::{DType, Generator, Tensor};
 
 fn numbers(json: &Json) -> Option<Vec<f64>> {
@@ -102,5 +104,59 @@ fn mistakes_are_named_in_pytorchs_words() {
         let panic = std::panic::catch_unwind(mistake).expect_err(words);
         let said = panic.downcast_ref::<String>().expect("a formatted panic");
         assert!(said.starts_with(words), "{said}");
+    }
+}
+
+#[test]
+fn layer_norm_is_its_definition() {
+    let mut g = Generator::new(3);
+    for (shape, axes) in [(&[5usize, 7][..], 1), (&[3, 4, 67], 1), (&[2, 150, 5, 8], 2), (&[130, 33], 1), (&[6], 1)] {
+        let x = g.normal(shape, 3.0, 2.0, DType::F64);
+        let dy = g.randn(shape, DType::F64);
+        let inner = &shape[shape.len() - axes..];
+        let (weight, bias) = (g.randn(inner, DType::F64), g.randn(inner, DType::F64));
+        let over: Vec<isize> = (1..=axes as isize).map(|axis| -axis).collect();
+        let outer: Vec<isize> = (0..(shape.len() - axes) as isize).collect();
+        let sum_outer = |t: &Tensor| if outer.is_empty() { t.clone() } else { t.sum(outer.as_slice()) };
+        let rstd = (x.var_keepdim(over.as_slice(), 0.0) + 1e-3).rsqrt();
+        let normal = (&x - x.mean_keepdim(over.as_slice())) * &rstd;
+        let upstream = &dy * &weight;
+        let along = (&upstream * &normal).mean_keepdim(over.as_slice());
+        let dx = (&upstream - upstream.mean_keepdim(over.as_slice()) - &normal * along) * rstd;
+        let wants = [&normal * &weight + &bias, dx, sum_outer(&(&dy * &normal)), sum_outer(&dy)];
+        for (dtype, tolerance) in [(DType::F64, 1e-10), (DType::F32, 2e-5), (DType::BF16, 0.1)] {
+            let [x, dy] = [&x, &dy].map(|t| t.to(dtype).transpose(0, -1).copy().transpose(0, -1));
+            let out = layer_norm(&x, inner, Some(&weight), Some(&bias), 1e-3);
+            let grads = layer_norm_backward(&dy, &x, axes, &out.mean, &out.rstd, Some(&weight));
+            let gots = [out.output, grads.input, grads.weight, grads.bias];
+            for (got, want) in gots.iter().zip(&wants) {
+                assert_eq!(got.shape(), want.shape());
+                // Sums over many rows of halves are as inexact as the halves are many.
+                let scale = if dtype == DType::BF16 { 5.0 } else { 1.0 };
+                assert_close(got, &want.to_vec::<f64>(), scale * tolerance, &format!("{shape:?} {dtype}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn layer_norm_does_not_depend_on_threads_and_takes_nothing() {
+    let mut g = Generator::new(4);
+    let (x, dy) = (g.randn([700, 130], DType::F32), g.randn([700, 130], DType::F32));
+    let all = || {
+        let out = layer_norm(&x, &[130], None, None, 1e-5);
+        let grads = layer_norm_backward(&dy, &x, 1, &out.mean, &out.rstd, None);
+        [out.output, out.mean, out.rstd, grads.input, grads.weight, grads.bias].map(|t| t.to_bytes())
+    };
+    let with = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool").install(all);
+    assert!(with(1) == with(3));
+    for (shape, inner) in [([0usize, 3], 3usize), ([2, 0], 0)] {
+        let x = Tensor::zeros(shape, DType::F32);
+        let out = layer_norm(&x, &[inner], None, None, 1e-5);
+        let grads = layer_norm_backward(&x, &x, 1, &out.mean, &out.rstd, None);
+        assert_eq!(
+            (out.output.shape(), grads.input.shape(), grads.weight.shape()),
+            (&shape[..], &shape[..], &[inner][..])
+        );
     }
 }

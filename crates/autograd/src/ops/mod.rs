@@ -5,6 +5,7 @@ mod conv;
 mod index;
 pub(crate) mod loss;
 mod matmul;
+pub(crate) mod norm;
 mod pool;
 mod reduce;
 mod select;
@@ -26,6 +27,7 @@ pub(crate) fn catalog() -> Vec<Entry> {
         index::catalog(),
         conv::catalog(),
         pool::catalog(),
+        norm::catalog(),
         select::catalog(),
         softmax::catalog(),
         loss::catalog(),

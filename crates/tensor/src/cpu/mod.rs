@@ -10,6 +10,7 @@ pub(crate) mod elementary;
 pub(crate) mod gemm;
 pub(crate) mod half;
 pub(crate) mod index;
+pub(crate) mod layer_norm;
 pub(crate) mod map;
 pub(crate) mod math;
 pub(crate) mod norm;

@@ -50,14 +50,14 @@ fn total<T: Real>(a: &[T], b: &[T], f: impl Fn(f64, f64) -> f64) -> f64 {
 }
 
 multiversion! {
-    fn sum[T: Real](x: &[T]) -> f64 {
+    pub(super) fn sum[T: Real](x: &[T]) -> f64 {
         total(x, x, |x, _| x)
     }
 }
 
 multiversion! {
     /// `Σ (x - mean)²`.
-    fn deviation[T: Real](x: &[T], mean: f64) -> f64 {
+    pub(super) fn deviation[T: Real](x: &[T], mean: f64) -> f64 {
         total(x, x, |x, _| (x - mean) * (x - mean))
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod index;
 pub(crate) mod indexing;
 pub(crate) mod inplace;
 pub(crate) mod join;
+mod layer_norm;
 pub(crate) mod matmul;
 pub mod norm;
 pub mod pool;

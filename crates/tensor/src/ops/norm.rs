@@ -1,4 +1,6 @@
-//! Batch normalisation and its gradients: shape rules and error texts.
+//! Normalisation. Here batch normalisation and its gradients: shape rules and error texts.
+
+pub use super::layer_norm::{LayerNorm, LayerNormGrads, layer_norm, layer_norm_backward};
 
 use crate::cpu::norm::{self as kernels, Gradients, Statistics};
 use crate::{DType, Element, Tensor, bug, match_dtype};
