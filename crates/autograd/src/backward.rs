@@ -277,7 +277,7 @@ impl Pass {
             let Some(cotangent) = cotangent else { continue };
             let node = list.nodes[at];
             let context = Context { node, edges: inputs };
-            if !node.rule.run(&context, &cotangent, self.retain, &mut results) {
+            if !node.rule.run(&context, cotangent, self.retain, &mut results) {
                 bug!(
                     "",
                     "Trying to backward through the graph a second time (or directly access saved tensors after they \
@@ -286,7 +286,6 @@ impl Pass {
                      graph a second time or if you need to access saved tensors after calling backward."
                 );
             }
-            drop(cotangent);
             debug_assert_eq!(results.len(), inputs.len(), "{} returned too few or too many gradients", node.name);
             for (index, (result, &edge)) in results.drain(..).zip(inputs).enumerate() {
                 if let (Some(grad), true) = (result, edge != Context::NONE) {

@@ -40,7 +40,7 @@ pub(crate) struct NodeOf<R: Slot + ?Sized> {
 pub(crate) trait Slot: Send + Sync {
     /// Appends the cotangents of the inputs, one each, to `out`; `false` if the rule was given up by an earlier pass.
     /// Unless `retain`, gives up the rule and all it saved.
-    fn run(&self, context: &Context<'_>, cotangent: &Var, retain: bool, out: &mut Vec<Option<Var>>) -> bool;
+    fn run(&self, context: &Context<'_>, cotangent: Var, retain: bool, out: &mut Vec<Option<Var>>) -> bool;
     /// Gives up the rule and all it saved.
     fn clear(&mut self);
     /// The leaf, if this is one.
@@ -51,6 +51,9 @@ pub(crate) trait Slot: Send + Sync {
 
 /// A rule that may have been given up.
 pub(crate) struct Rule<R>(pub(crate) Mutex<Option<R>>);
+
+/// A rule that takes the cotangent by value, so that it may write its result over it.
+pub(crate) struct Consuming<R>(pub(crate) Mutex<Option<R>>);
 
 /// A rule maps the cotangent of the output to those of the inputs; `Cotangents` is what it may return.
 pub(crate) trait Cotangents {
@@ -73,20 +76,39 @@ where
     R: Fn(&Context<'_>, &Var) -> C + Send + Sync,
     C: Cotangents,
 {
-    fn run(&self, context: &Context<'_>, cotangent: &Var, retain: bool, out: &mut Vec<Option<Var>>) -> bool {
-        // A rule that saved nothing is kept in any case: as in PyTorch, it may run again.
-        if retain || !std::mem::needs_drop::<R>() {
-            // The lock is held while the rule runs; a rule never runs its own node.
-            let rule = lock(&self.0);
-            rule.as_ref().map(|rule| rule(context, cotangent).append(out)).is_some()
-        } else {
-            let rule = lock(&self.0).take();
-            rule.map(|rule| rule(context, cotangent).append(out)).is_some()
-        }
+    fn run(&self, context: &Context<'_>, cotangent: Var, retain: bool, out: &mut Vec<Option<Var>>) -> bool {
+        with_rule(&self.0, retain, |rule| rule(context, &cotangent).append(out))
     }
 
     fn clear(&mut self) {
         self.0.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+impl<R> Slot for Consuming<R>
+where
+    R: Fn(&Context<'_>, Var) -> Var + Send + Sync,
+{
+    fn run(&self, context: &Context<'_>, cotangent: Var, retain: bool, out: &mut Vec<Option<Var>>) -> bool {
+        with_rule(&self.0, retain, |rule| out.push(Some(rule(context, cotangent))))
+    }
+
+    fn clear(&mut self) {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+/// Runs `f` on the rule, unless it was given up: then `false`. Unless `retain`, it is given up now.
+#[inline]
+fn with_rule<R>(cell: &Mutex<Option<R>>, retain: bool, f: impl FnOnce(&R)) -> bool {
+    // A rule that saved nothing is kept in any case: as in PyTorch, it may run again.
+    if retain || !std::mem::needs_drop::<R>() {
+        // The lock is held while the rule runs; a rule never runs its own node.
+        let rule = lock(cell);
+        rule.as_ref().map(f).is_some()
+    } else {
+        let rule = lock(cell).take();
+        rule.as_ref().map(f).is_some()
     }
 }
 
@@ -103,7 +125,7 @@ impl Leaf {
 }
 
 impl Slot for Leaf {
-    fn run(&self, _: &Context<'_>, _: &Var, _: bool, _: &mut Vec<Option<Var>>) -> bool {
+    fn run(&self, _: &Context<'_>, _: Var, _: bool, _: &mut Vec<Option<Var>>) -> bool {
         unreachable!("a leaf has no inputs")
     }
     fn clear(&mut self) {}

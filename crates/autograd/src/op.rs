@@ -2,7 +2,8 @@
 
 use crate::Var;
 use crate::mode;
-use crate::node::{Edges, Node, NodeOf, Rule, next_seq};
+use crate::node::{Consuming, Edges, Node, NodeOf, Rule, next_seq};
+use smallvec::smallvec;
 use std::panic::Location;
 use std::sync::{Arc, Mutex};
 use wengert_tensor::Tensor;
@@ -99,6 +100,21 @@ where
     }
     let inputs = inputs.iter().map(|node| node.cloned()).collect();
     attach(name, value, inputs, Rule(Mutex::new(Some(rule()))))
+}
+
+/// [`record`] for operations of one input whose rule takes the cotangent by value, to write its result over it.
+#[inline]
+#[track_caller]
+pub(crate) fn record_consuming<R>(name: &'static str, value: Tensor, x: &Var, rule: impl FnOnce() -> R) -> Var
+where
+    R: Fn(&Context<'_>, Var) -> Var + Send + Sync + 'static,
+{
+    match &x.node {
+        Some(node) if mode::is_grad_enabled() && value.dtype().is_float() => {
+            attach(name, value, smallvec![Some(node.clone())], Consuming(Mutex::new(Some(rule()))))
+        }
+        _ => Var::from(value),
+    }
 }
 
 /// [`record`] for operations with any number of inputs, such as `cat`.

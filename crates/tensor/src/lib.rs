@@ -33,6 +33,7 @@ pub use dtype::{Category, DType, Element, Scalar};
 pub use error::Error;
 pub use half::{bf16, f16};
 pub use layout::{Layout, MAX_RANK};
+pub use ops::activation;
 pub use ops::binary::{BINARY, COMPARE, Operand, OperandRef};
 pub use ops::conv::{self, Conv2dOptions};
 pub use ops::index::{ScatterReduce, ScatterReduceOptions};

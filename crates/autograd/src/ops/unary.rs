@@ -2,21 +2,24 @@
 
 use crate::catalog::{Entry, domain};
 use crate::op::Context;
-use crate::{Var, op};
+use crate::{Var, is_grad_enabled, op};
 use std::f64::consts::{FRAC_1_SQRT_2, LN_2, LN_10, PI};
+use wengert_tensor::{Tensor, activation};
 
 /// One row: method, PyTorch's `grad_fn`, what the rule saves (`x` the operand, `y` the result, `-` nothing), the rule
-/// (gradient `g` of the result to gradient of the operand), and where samples for tests lie.
+/// (gradient `g` of the result to gradient of the operand), a kernel of [`activation`] that does the same where no graph
+/// of the pass is made, if there is one, and where samples for tests lie.
 ///
 /// `exp "ExpBackward0" y |g, y| g * y, -2.0..2.0;` makes `Var::exp` and a row of the catalog.
 macro_rules! unary {
-    ($($name:ident $grad_fn:literal $save:tt |$g:ident $(, $v:ident)?| $rule:expr, $low:literal..$high:literal;)*) => {
+    ($($name:ident $grad_fn:literal $save:tt |$g:ident $(, $v:ident)?| $rule:expr $(, fused $fused:path)?,
+        $low:literal..$high:literal;)*) => {
         impl Var {
             $(
                 #[doc = concat!("[`Tensor::", stringify!($name), "`](wengert_tensor::Tensor::", stringify!($name), ").")]
                 #[track_caller]
                 pub fn $name(&self) -> Var {
-                    unary!(@record self, $name, $grad_fn, $save, |$g $(, $v)?| $rule)
+                    unary!(@record self, $name, $grad_fn, $save, |$g $(, $v)?| $rule $(, $fused)?)
                 }
             )*
         }
@@ -49,6 +52,23 @@ macro_rules! unary {
             }
         })
     }};
+    (@record $x:ident, $name:ident, $grad_fn:literal, x, |$g:ident, $v:ident| $rule:expr, $fused:path) => {
+        with_kernel($grad_fn, $x.value.$name(), $x, |grad, x| $fused(grad, x), |$g, $v| $rule)
+    };
+    (@record $x:ident, $name:ident, $grad_fn:literal, y, |$g:ident, $v:ident| $rule:expr, $fused:path) => {{
+        let value = $x.value.$name();
+        let saved = op::records(&[$x]).then(|| value.clone());
+        op::record_consuming($grad_fn, value, $x, || {
+            let saved = saved.expect("made under the same condition");
+            move |ctx: &Context<'_>, grad: Var| {
+                if !is_grad_enabled() {
+                    return Var::from($fused(grad.value, &saved));
+                }
+                let ($g, $v) = (&grad, &ctx.output(&saved));
+                $rule
+            }
+        })
+    }};
     (@record $x:ident, $name:ident, $grad_fn:literal, -, |$g:ident| $rule:expr) => {
         op::record($grad_fn, $x.value.$name(), [$x], || move |_: &Context<'_>, $g: &Var| [Some($rule)])
     };
@@ -64,7 +84,7 @@ unary! {
     round "RoundBackward0" - |g| zeros(g), -2.0..2.0;
     trunc "TruncBackward0" - |g| zeros(g), -2.0..2.0;
     frac "FracBackward0" - |g| g.clone(), -2.0..2.0;
-    relu "ReluBackward0" y |g, y| g.masked_fill(&y.value.le(0.0), 0.0), -2.0..2.0;
+    relu "ReluBackward0" y |g, y| g.masked_fill(&y.value.le(0.0), 0.0), fused activation::relu_backward, -2.0..2.0;
     reciprocal "ReciprocalBackward0" y |g, y| -g * (y * y), 0.5..2.0;
     sqrt "SqrtBackward0" y |g, y| g / (y * 2.0), 0.5..2.0;
     rsqrt "RsqrtBackward0" y |g, y| g * -0.5 * y.pow(3), 0.5..2.0;
@@ -83,15 +103,15 @@ unary! {
     atan "AtanBackward0" x |g, x| g / (x * x + 1.0), -2.0..2.0;
     sinh "SinhBackward0" x |g, x| g * x.cosh(), -2.0..2.0;
     cosh "CoshBackward0" x |g, x| g * x.sinh(), -2.0..2.0;
-    tanh "TanhBackward0" y |g, y| g * (1.0 - y * y), -2.0..2.0;
+    tanh "TanhBackward0" y |g, y| g * (1.0 - y * y), fused activation::tanh_backward, -2.0..2.0;
     asinh "AsinhBackward0" x |g, x| g * (x * x + 1.0).rsqrt(), -2.0..2.0;
     acosh "AcoshBackward0" x |g, x| g * (x * x - 1.0).rsqrt(), 1.5..3.0;
     atanh "AtanhBackward0" x |g, x| g / (1.0 - x * x), -0.8..0.8;
     erf "ErfBackward0" x |g, x| g * (x * x).neg().exp() * (2.0 / PI.sqrt()), -2.0..2.0;
     erfc "ErfcBackward0" x |g, x| g * (x * x).neg().exp() * (-2.0 / PI.sqrt()), -2.0..2.0;
-    sigmoid "SigmoidBackward0" y |g, y| g * (y * (1.0 - y)), -2.0..2.0;
-    silu "SiluBackward0" x |g, x| silu_rule(g, x), -2.0..2.0;
-    gelu "GeluBackward0" x |g, x| gelu_rule(g, x), -2.0..2.0;
+    sigmoid "SigmoidBackward0" y |g, y| g * (y * (1.0 - y)), fused activation::sigmoid_backward, -2.0..2.0;
+    silu "SiluBackward0" x |g, x| silu_rule(g, x), fused activation::silu_backward, -2.0..2.0;
+    gelu "GeluBackward0" x |g, x| gelu_rule(g, x), fused activation::gelu_backward, -2.0..2.0;
 }
 
 fn zeros(grad: &Var) -> Var {
@@ -135,38 +155,52 @@ impl Var {
     /// [`Tensor::leaky_relu`](wengert_tensor::Tensor::leaky_relu). At 0 the gradient is that below 0.
     #[track_caller]
     pub fn leaky_relu(&self, slope: f64) -> Var {
-        op::record("LeakyReluBackward0", self.value.leaky_relu(slope), [self], || {
-            let x = self.value.clone();
-            move |_: &Context<'_>, grad: &Var| [Some(Var::where_(&x.gt(0.0), grad, grad * slope))]
+        let fused = move |grad, x: &Tensor| activation::leaky_relu_backward(grad, x, slope);
+        with_kernel("LeakyReluBackward0", self.value.leaky_relu(slope), self, fused, move |grad, x| {
+            Var::where_(&x.value.gt(0.0), grad, grad * slope)
         })
     }
 
     /// [`Tensor::elu`](wengert_tensor::Tensor::elu). At 0 the gradient is that below 0.
     #[track_caller]
     pub fn elu(&self, alpha: f64) -> Var {
-        op::record("EluBackward0", self.value.elu(alpha), [self], || {
-            let x = self.clone();
-            move |_: &Context<'_>, grad: &Var| {
-                let below = &x.value.le(0.0);
-                // Zero above, where e^x may overflow.
-                let low = x.masked_fill(&below.logical_not(), 0.0).exp() * alpha;
-                [Some(Var::where_(below, grad * low, grad))]
-            }
+        let fused = move |grad, x: &Tensor| activation::elu_backward(grad, x, alpha);
+        with_kernel("EluBackward0", self.value.elu(alpha), self, fused, move |grad, x| {
+            let below = &x.value.le(0.0);
+            // Zero above, where e^x may overflow.
+            let low = x.masked_fill(&below.logical_not(), 0.0).exp() * alpha;
+            Var::where_(below, grad * low, grad)
         })
     }
 
     /// [`Tensor::softplus`](wengert_tensor::Tensor::softplus).
     #[track_caller]
     pub fn softplus(&self, beta: f64, threshold: f64) -> Var {
-        op::record("SoftplusBackward0", self.value.softplus(beta, threshold), [self], || {
-            let x = self.clone();
-            move |_: &Context<'_>, grad: &Var| {
-                let scaled = &x * beta;
-                let linear = &scaled.value.gt(threshold);
-                [Some(Var::where_(linear, grad, grad * scaled.sigmoid()))]
-            }
+        let fused = move |grad, x: &Tensor| activation::softplus_backward(grad, x, beta, threshold);
+        with_kernel("SoftplusBackward0", self.value.softplus(beta, threshold), self, fused, move |grad, x| {
+            let scaled = x * beta;
+            let linear = &scaled.value.gt(threshold);
+            Var::where_(linear, grad, grad * scaled.sigmoid())
         })
     }
+}
+
+/// Records a function of `x` whose gradient is `fused` where no graph of the pass is made, else `rule`.
+#[inline]
+#[track_caller]
+fn with_kernel(
+    name: &'static str,
+    value: Tensor,
+    x: &Var,
+    fused: impl Fn(Tensor, &Tensor) -> Tensor + Send + Sync + 'static,
+    rule: impl Fn(&Var, &Var) -> Var + Send + Sync + 'static,
+) -> Var {
+    op::record_consuming(name, value, x, || {
+        let x = x.clone();
+        move |_: &Context<'_>, grad: Var| {
+            if is_grad_enabled() { rule(&grad, &x) } else { Var::from(fused(grad.value, &x.value)) }
+        }
+    })
 }
 
 /// The rows of operations with parameters.

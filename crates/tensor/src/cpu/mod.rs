@@ -18,6 +18,7 @@ pub(crate) mod par;
 pub(crate) mod pool;
 pub(crate) mod reduce;
 pub(crate) mod simd;
+pub(crate) mod slope;
 pub(crate) mod softmax;
 pub(crate) mod sort;
 pub(crate) mod tile;

@@ -1,5 +1,6 @@
 //! Operations on tensors: shape and dtype rules, error texts, and the choice of kernel.
 
+pub mod activation;
 pub(crate) mod advanced;
 pub(crate) mod arith;
 pub(crate) mod binary;
