@@ -1,5 +1,6 @@
 //! The rows of the comparison with PyTorch, for criterion: to save a baseline and compare with it.
 
+#[expect(dead_code, reason = "criterion counts no operations and judges no budgets")]
 mod cases;
 
 use criterion::Criterion;

@@ -16,8 +16,11 @@ pub(super) struct Measured {
 }
 
 impl Measured {
-    /// The median over the rounds of the peer's time divided by ours.
+    /// The peer's time divided by ours: of the least times, or the median of the rounds' ratios of medians.
     pub(super) fn ratio(&self, by: &str) -> f64 {
+        if by == "min" {
+            return least(&self.peer, by) / least(&self.ours, by);
+        }
         median(self.ours.iter().zip(&self.peer).filter_map(|(o, p)| Some(p.number(by)? / o.number(by)?)).collect())
     }
 
@@ -37,9 +40,15 @@ pub(super) fn middle(records: &[Record], key: &str) -> f64 {
     median(records.iter().filter_map(|r| r.number(key)).collect())
 }
 
+/// The middle value, or the mean of the two in the middle.
 pub(super) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+    let half = values.len() / 2;
+    match values.len() {
+        0 => f64::NAN,
+        n if n % 2 == 1 => values[half],
+        _ => (values[half - 1] + values[half]) / 2.0,
+    }
 }
 
 /// How a comparison runs.
@@ -76,7 +85,7 @@ pub(super) fn wanted(case: &str, filter: Option<&str>) -> bool {
 }
 
 pub(super) fn run(options: &Options<'_>) -> Result<(), Failed> {
-    let plan = Plan::parse(options, 5, 0.3)?;
+    let plan = Plan::parse(options, 5, 0.2)?;
     let peer = Side::peer(options.value("--against").unwrap_or_default(), options)?;
     let ours = Side::ours()?;
     let rows = peer::rows(&ours)?;
@@ -134,4 +143,25 @@ pub(super) fn alternate(plan: &Plan<'_>, ours: &Side, peer: &Side, measured: &mu
     }
     eprintln!("\r\x1b[K");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Measured, Record, median, wanted};
+
+    #[test]
+    fn a_ratio_is_of_the_rounds_or_of_the_least_times() {
+        let rounds = |times: [f64; 3]| {
+            times.map(|t| Record::parse(&format!("{{\"min\":{},\"median\":{t}}}", t / 2.0)).expect("flat")).to_vec()
+        };
+        let measured = Measured { ours: rounds([1.0, 2.0, 4.0]), peer: rounds([3.0, 2.0, 4.0]), ..Measured::default() };
+        assert_eq!((measured.ratio("median"), measured.ratio("min")), (1.0, 2.0));
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
+    }
+
+    #[test]
+    fn a_filter_takes_any_of_its_parts() {
+        assert!(wanted("conv/8x64", None) && wanted("conv/8x64", Some("matmul,conv")));
+        assert!(!wanted("tape/1000", Some("matmul,conv")));
+    }
 }

@@ -22,12 +22,12 @@ With criterion:
   --save NAME       saves the result under a name
   --baseline NAME   compares with a saved result
 Against a peer; the result also goes to target/bench:
-  --against PEER    torch, which a Python finds; candle, which is built first (minutes, and the network)
+  --against PEER    torch, which a Python finds; candle or burn, which are built first (minutes, and the network)
   --python PATH     that Python, else the environment's PYTHON, else python3
   --rounds N        rounds (5); the ratio is the median of theirs
-  --budget SECONDS  time for each workload, round and side (0.3)
+  --budget SECONDS  time for each workload, round and side (0.2)
   --retries N       repetitions of a workload that other processes disturbed (3)
-  --by min|median   what stands for the samples of a round (median); min suits a busy machine
+  --by median|min   the median ratio of the rounds' medians (median), or all samples' least times: for a busy machine
   --sweep N         N random convolutions, products and reductions instead (200), drawn from --seed (1)
 Alone, or against a peer:
   --scaling         how time and memory grow with batch, image, depth and threads";

@@ -31,7 +31,8 @@ impl Side {
         match name {
             "torch" => torch(options),
             "candle" => rust("candle", "candle 0.11.1"),
-            other => Err(Failed(format!("unknown peer '{other}'; known are torch and candle"))),
+            "burn" => rust("burn", "burn 0.22.1, flex"),
+            other => Err(Failed(format!("unknown peer '{other}'; known are torch, candle and burn"))),
         }
     }
 

@@ -34,9 +34,9 @@ pub(super) fn run(options: &Options<'_>) -> Result<(), Failed> {
         text,
         "\n| family | threads | cases | at least {KEEPS_UP}x | geometric mean | least |\n|---|---|---|---|---|---|"
     );
-    for family in ["conv", "matmul", ""] {
+    for family in ["conv", "matmul", "reduction", "all"] {
         for &threads in &plan.threads {
-            let member = |m: &&Measured| m.threads == threads && family_of(&m.case) == family;
+            let member = |m: &&Measured| m.threads == threads && [family_of(&m.case), "all"].contains(&family);
             let ratios: Vec<f64> = measured.iter().filter(member).map(|m| m.ratio(plan.by)).collect();
             if ratios.is_empty() {
                 continue;
@@ -45,8 +45,7 @@ pub(super) fn run(options: &Options<'_>) -> Result<(), Failed> {
             let mean = (ratios.iter().map(|r| r.ln()).sum::<f64>() / ratios.len() as f64).exp();
             let _ = writeln!(
                 text,
-                "| {} | {threads} | {} | {:.0} % | {mean:.2}x | {:.2}x |",
-                if family.is_empty() { "reduction" } else { family },
+                "| {family} | {threads} | {} | {:.0} % | {mean:.2}x | {:.2}x |",
                 ratios.len(),
                 100.0 * kept as f64 / ratios.len() as f64,
                 ratios[0]
@@ -60,10 +59,10 @@ pub(super) fn run(options: &Options<'_>) -> Result<(), Failed> {
     write(&format!("sweep-{}.md", peer.name), &text)
 }
 
-/// `conv`, `matmul`, or nothing for the reductions.
+/// The row of a case in the table of families.
 fn family_of(case: &str) -> &str {
     let family = case.split('/').next().unwrap_or_default();
-    if ["conv", "matmul"].contains(&family) { family } else { "" }
+    if ["conv", "matmul"].contains(&family) { family } else { "reduction" }
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014): the same cases for the same seed, everywhere.

@@ -22,10 +22,8 @@ pub(super) fn markdown(measured: &[Measured], peer: &str, by: &str) -> String {
             if below.is_empty() { "none".to_owned() } else { below.join(", ") },
         );
     }
-    let _ = writeln!(
-        out,
-        "\nThe ratio is {peer}'s time / ours ({by} of a round, then the median of the rounds): above 1 we are faster."
-    );
+    let how = if by == "min" { "the least times" } else { "the median of the rounds" };
+    let _ = writeln!(out, "\nThe ratio is {peer}'s time / ours, by {how}: above 1 we are faster.");
     out
 }
 
@@ -35,17 +33,19 @@ const FLOOR: f64 = 0.9;
 /// The rows alone.
 pub(super) fn rows(measured: &[Measured], peer: &str, by: &str) -> String {
     let mut out = format!(
-        "| workload | threads | ours, min / median | {peer}, min / median | ratio | budget | |\n|---|---|---|---|---|---|---|\n"
+        "| workload | threads | ours, min / median | rate | {peer}, min / median | ratio | budget | |\n\
+         |---|---|---|---|---|---|---|---|\n"
     );
     for m in measured {
         let ratio = m.ratio(by);
         let _ = writeln!(
             out,
-            "| {} | {} | {} / {} | {} / {} | {ratio:.2}x | {}x | {}{} |",
+            "| {} | {} | {} / {} | {} | {} / {} | {ratio:.2}x | {}x | {}{} |",
             m.case,
             m.threads,
             time(least(&m.ours, "min")),
             time(middle(&m.ours, "median")),
+            rate(m),
             time(least(&m.peer, "min")),
             time(middle(&m.peer, "median")),
             m.budget,
@@ -54,6 +54,18 @@ pub(super) fn rows(measured: &[Measured], peer: &str, by: &str) -> String {
         );
     }
     out
+}
+
+/// Operations or bytes a second at our best, where they are counted.
+fn rate(m: &Measured) -> String {
+    let seconds = least(&m.ours, "min");
+    let per_second =
+        |key: &str| m.ours.first().and_then(|r| r.number(key)).filter(|&n| n > 0.0).map(|n| n / seconds / 1e9);
+    match (per_second("flops"), per_second("bytes")) {
+        (Some(flops), _) => format!("{flops:.0} GF/s"),
+        (None, Some(bytes)) => format!("{bytes:.1} GB/s"),
+        _ => String::new(),
+    }
 }
 
 /// A size with three digits and its unit.
