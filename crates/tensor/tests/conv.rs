@@ -195,6 +195,9 @@ fn convolutions_do_not_depend_on_the_number_of_threads() {
                 ([40, 6, 14, 14], [16, 6, 5, 5], 0),
                 ([1, 40, 40, 40], [64, 40, 3, 3], 1),
                 ([4, 64, 8, 8], [70, 64, 3, 3], 1),
+                ([40, 33, 12, 12], [50, 33, 3, 3], 1),
+                ([6, 20, 9, 9], [24, 20, 1, 1], 0),
+                ([2, 7, 17, 17], [30, 7, 5, 5], 2),
             ] {
                 let options = Conv2dOptions { padding: [padding; 2], ..Default::default() };
                 let (x, w) = (noise(1, &x).to(DType::F32), noise(2, &w).to(DType::F32));
@@ -212,7 +215,46 @@ fn convolutions_do_not_depend_on_the_number_of_threads() {
         })
     };
     let one = bits(1);
-    assert!(one == bits(2) && one == bits(3));
+    assert!(one == bits(2) && one == bits(3) && one == bits(8));
+}
+
+/// 3x3 kernels of stride 1 with many channels are computed through transforms, whose error is relative to the largest
+/// output.
+#[test]
+fn transformed_convolutions_are_their_definitions() {
+    for (x, w, padding, dtype) in [
+        ([1, 32, 14, 16], [32, 32, 3, 3], [1, 1], DType::F32),
+        ([4, 32, 7, 7], [40, 32, 3, 3], [1, 1], DType::F32),
+        ([5, 35, 4, 10], [33, 35, 3, 3], [2, 2], DType::F32),
+        ([2, 64, 15, 13], [66, 32, 3, 3], [0, 1], DType::F32),
+        ([1, 33, 6, 70], [32, 33, 3, 3], [1, 0], DType::F32),
+        ([3, 270, 8, 9], [34, 270, 3, 3], [1, 1], DType::F32),
+        ([4, 32, 7, 9], [40, 32, 3, 3], [1, 2], DType::F64),
+    ] {
+        let options = Conv2dOptions { padding, groups: x[1] / w[1], ..Default::default() };
+        let make = |seed, shape: &[usize]| noise(seed, shape).to(dtype);
+        let (input, weight, bias) = (make(1, &x), make(2, &w), make(3, &w[..1]));
+        let out = input.conv2d(&weight, Some(&bias), &options);
+        let y = out.shape().to_vec();
+        let grad = make(4, &y);
+        let (xs, ws, gs) = (input.to_vec::<f64>(), weight.to_vec::<f64>(), grad.to_vec::<f64>());
+        let bs = bias.to_vec::<f64>();
+        let mut expected: Vec<f64> = (0..out.numel()).map(|i| bs[i / (y[2] * y[3]) % y[1]]).collect();
+        let mut dx = vec![0.0; xs.len()];
+        each_product(&x, &w, &y, &options, |i, j, k| {
+            expected[k] += xs[i] * ws[j];
+            dx[i] += gs[k] * ws[j];
+        });
+        let unit = if dtype == DType::F64 { 1e-14 } else { 4e-6 };
+        for (what, found, expected) in
+            [("output", out, expected), ("input gradient", conv2d_input_grad(x, &weight, &grad, &options), dx)]
+        {
+            let largest = expected.iter().fold(0.0, |m: f64, e| m.max(e.abs()));
+            for (i, (f, e)) in found.to_vec::<f64>().iter().zip(&expected).enumerate() {
+                assert!((f - e).abs() <= unit * largest, "{x:?} {what}, element {i}: {f} for {e}, largest {largest}");
+            }
+        }
+    }
 }
 
 /// The text of a panic.

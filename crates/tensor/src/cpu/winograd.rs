@@ -8,13 +8,14 @@
 //! to 512 channels the largest error, relative to the largest output, is 0.8e-6 to 1.7e-6 here and 2.8e-6 to 8.3e-6
 //! there; that of a direct sum is 0.3e-6.
 //!
-//! No element's value depends on how tiles are divided into blocks, or blocks over threads.
+//! [`precision`] turns the method off. No element's value depends on how tiles are divided into blocks, or blocks over threads.
 
 use super::conv::Geometry;
 use super::gemm::KC;
 use super::par;
 use super::simd::{Real, fma, multiversion};
 use super::tile::{Rows, Start, Tiled};
+use crate::precision;
 use crate::storage::Storage;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -61,9 +62,8 @@ struct Plan {
 pub(super) fn suits(g: &Geometry) -> bool {
     let [high, wide] = g.out_size;
     let tiles = g.batch * high.div_ceil(4) * wide.div_ceil(4);
-    let [narrow, broad] = [g.depth.min(g.out), g.depth.max(g.out)];
     let fits = g.kernel == [3, 3] && g.stride == [1, 1] && g.dilation == [1, 1] && g.padding.iter().all(|&p| p <= 2);
-    fits && narrow >= 16 && broad >= 32 && high >= 4 && wide >= 4 && tiles >= 16
+    fits && g.depth >= 32 && g.out >= 32 && high >= 4 && wide >= 4 && tiles >= 16 && precision::allows_transforms()
 }
 
 impl Plan {
