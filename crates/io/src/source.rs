@@ -47,11 +47,14 @@ pub(crate) struct FileSource {
 
 impl FileSource {
     pub(crate) fn open(path: &Path) -> io::Result<FileSource> {
+        // Before opening: that of a pipe waits for a writer.
+        let metadata = std::fs::metadata(path)?;
+        if !metadata.is_file() {
+            let kind = if metadata.is_dir() { "is a folder, not a file" } else { "is a device or a pipe, not a file" };
+            return Err(io::Error::other(kind));
+        }
         let file = File::open(path)?;
         let metadata = file.metadata()?;
-        if metadata.is_dir() {
-            return Err(io::Error::other("is a folder, not a file"));
-        }
         Ok(FileSource { len: metadata.len(), file })
     }
 }

@@ -157,3 +157,59 @@ fn deep_and_shared_values_are_kept_or_refused() {
     let keys = Dict { kind: DictKind::Plain, entries: vec![(Value::List(vec![]), Value::None)], ..Dict::default() };
     assert!(wengert_io::to_bytes(&Value::Dict(keys)).is_err());
 }
+
+#[cfg(unix)]
+#[test]
+fn saving_follows_links_and_keeps_permissions() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let folder = Folder::new("links");
+    let place = |name: &str| folder.0.join(name);
+    std::fs::create_dir(place("sub")).expect("writable");
+    wengert_io::save(place("sub/real.pt"), Value::from(1)).expect("writable");
+    std::fs::set_permissions(place("sub/real.pt"), std::fs::Permissions::from_mode(0o640)).expect("ours");
+    symlink("sub/real.pt", place("link.pt")).expect("writable");
+    symlink("link.pt", place("link-to-link.pt")).expect("writable");
+    wengert_io::save(place("link-to-link.pt"), Value::from(2)).expect("writable");
+    let is_link = |name: &str| place(name).symlink_metadata().expect("there").is_symlink();
+    assert!(is_link("link.pt") && is_link("link-to-link.pt") && !is_link("sub/real.pt"));
+    assert_eq!(wengert_io::load(place("sub/real.pt")).expect("saved").as_int(), Some(2));
+    assert_eq!(place("sub/real.pt").metadata().expect("there").permissions().mode() & 0o777, 0o640);
+    // A link to nothing: what it points to is made.
+    symlink("sub/new.pt", place("dangling.pt")).expect("writable");
+    wengert_io::save(place("dangling.pt"), Value::from(3)).expect("writable");
+    assert!(is_link("dangling.pt") && !is_link("sub/new.pt"));
+    assert_eq!(wengert_io::load(place("sub/new.pt")).expect("saved").as_int(), Some(3));
+    // A link to itself, and one into a folder that is not there.
+    symlink("loop.pt", place("loop.pt")).expect("writable");
+    assert!(wengert_io::save(place("loop.pt"), Value::from(4)).is_err());
+    symlink("no/such.pt", place("nowhere.pt")).expect("writable");
+    assert!(wengert_io::save(place("nowhere.pt"), Value::from(4)).is_err());
+    let mut files = folder.files();
+    files.sort();
+    assert_eq!(files, ["dangling.pt", "link-to-link.pt", "link.pt", "loop.pt", "nowhere.pt", "sub"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn devices_and_pipes_are_refused() {
+    let error = wengert_io::save("/dev/null", sample()).expect_err("no file").to_string();
+    assert!(error.contains("/dev/null") && error.contains("device"), "{error}");
+    assert!(wengert_io::load("/dev/zero").is_err());
+    let folder = Folder::new("pipe");
+    let pipe = folder.0.join("pipe.pt");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    if made.is_ok_and(|status| status.success()) {
+        // Opening it would wait for a writer.
+        assert!(wengert_io::load(&pipe).is_err());
+        assert!(wengert_io::save(&pipe, sample()).is_err());
+        assert_eq!(folder.files(), ["pipe.pt"]);
+    }
+}
+
+#[test]
+fn long_names_are_saved() {
+    let folder = Folder::new("long");
+    let path = folder.0.join(format!("{}.pt", "n".repeat(252)));
+    wengert_io::save(&path, Value::from(1)).expect("as long as names may be");
+    assert_eq!(wengert_io::load(&path).expect("saved").as_int(), Some(1));
+}

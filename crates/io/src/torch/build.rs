@@ -1,5 +1,6 @@
 //! From a pickle's graph to values: storages are read once each, tensors share them, nesting and size are bounded.
 
+use super::budget::Budget;
 use super::global::Global;
 use super::pickle::{Graph, Id, Node, StorageRef, TensorNode};
 use crate::Error;
@@ -40,14 +41,13 @@ pub(crate) struct Builder<'a> {
     graph: &'a Graph,
     source: &'a mut dyn Storages,
     storages: Vec<Option<Arc<Storage>>>,
-    /// Nodes that may still be expanded: a shared list counts each time, so that nested sharing cannot explode.
-    budget: usize,
+    /// A shared list counts each time, so that nested sharing cannot explode.
+    budget: Budget,
 }
 
 impl<'a> Builder<'a> {
     pub(crate) fn new(graph: &'a Graph, source: &'a mut dyn Storages) -> Builder<'a> {
-        let budget = 100_000 + 8 * graph.nodes.len();
-        Builder { graph, source, storages: vec![None; graph.storages.len()], budget }
+        Builder { graph, source, storages: vec![None; graph.storages.len()], budget: graph.budget.clone() }
     }
 
     /// The value of a node.
@@ -97,12 +97,9 @@ impl<'a> Builder<'a> {
             let what = format!("nested more than {MAX_DEPTH} deep, or containing itself");
             return Err(Error::corrupt("pickle", what));
         }
-        self.budget = match self.budget.checked_sub(1) {
-            Some(rest) => rest,
-            None => return Err(Error::corrupt("pickle", "shared parts that expand beyond all measure")),
-        };
-        let graph = self.graph;
-        Ok(match &graph.nodes[id as usize] {
+        let node = &self.graph.nodes[id as usize];
+        self.budget.spend(owned(node))?;
+        Ok(match node {
             Node::None => Value::None,
             Node::Bool(x) => Value::Bool(*x),
             Node::Int(x) => Value::Int(*x),
@@ -175,20 +172,23 @@ impl<'a> Builder<'a> {
     }
 
     /// A text that two keys share if and only if Python finds them equal.
-    fn key(&self, id: Id, depth: usize) -> Result<String, Error> {
-        Ok(match &self.graph.nodes[id as usize] {
+    fn key(&mut self, id: Id, depth: usize) -> Result<String, Error> {
+        let node = &self.graph.nodes[id as usize];
+        self.budget.spend(owned(node))?;
+        Ok(match node {
             Node::None => "none".to_owned(),
             Node::Bool(x) => format!("n{}", *x as i64),
             Node::Int(x) => format!("n{x}"),
             Node::Float(x) if x.fract() == 0.0 && x.abs() < 9e15 => format!("n{}", *x as i64),
             Node::Float(x) => format!("f{:016x}", x.to_bits()),
-            Node::BigInt(x) => format!("i{x:?}"),
+            Node::BigInt(x) => format!("i{x:x?}"),
             Node::Str(x) => format!("s{x}"),
             Node::Bytes(x) => format!("b{x:?}"),
             Node::Tuple(items) if depth < 8 => {
                 let mut parts = String::from("(");
                 for &item in items {
                     let part = self.key(item, depth + 1)?;
+                    self.budget.spend(part.len())?;
                     parts.push_str(&format!("{}:{part}", part.len()));
                 }
                 parts
@@ -218,5 +218,16 @@ impl<'a> Builder<'a> {
         let strides: Vec<isize> = node.strides.iter().map(|&s| isize::try_from(s).unwrap_or(0)).collect();
         Tensor::from_parts(storage, &shape, &strides, node.offset as usize)
             .map_err(|e| Error::corrupt(format!("a tensor of storage '{}'", request.key), e.to_string()))
+    }
+}
+
+/// Bytes of the heap that a copy of the node takes, without those of its children.
+fn owned(node: &Node) -> usize {
+    match node {
+        Node::BigInt(x) | Node::Bytes(x) | Node::ByteArray(x) => x.len(),
+        Node::Str(x) | Node::Device(x) => x.len(),
+        Node::Size(x) => size_of_val(&x[..]),
+        Node::Tensor(x) => size_of_val(&x.shape[..]) * 2,
+        _ => 0,
     }
 }

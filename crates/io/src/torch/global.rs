@@ -16,7 +16,11 @@ pub(crate) struct Item {
 pub(crate) enum Global {
     OrderedDict,
     Counter,
+    DefaultDict,
+    /// `set` or `frozenset`.
     Set,
+    /// A builtin class that a defaultdict calls for entries that are missing.
+    Factory,
     Bytes,
     ByteArray,
     Complex,
@@ -30,6 +34,8 @@ pub(crate) enum Global {
     Dtype(Item),
     /// A storage class.
     Storage(Item),
+    /// `_rebuild_tensor`, before 0.4.
+    RebuildV1,
     RebuildV2,
     RebuildV3,
     RebuildParameter,
@@ -83,7 +89,9 @@ pub(crate) fn resolve(module: &str, name: &str) -> Result<Global, Error> {
     Ok(match (module, name) {
         ("collections", "OrderedDict") => Global::OrderedDict,
         ("collections", "Counter") => Global::Counter,
-        ("__builtin__" | "builtins", "set") => Global::Set,
+        ("collections", "defaultdict") => Global::DefaultDict,
+        ("__builtin__" | "builtins", "set" | "frozenset") => Global::Set,
+        ("__builtin__" | "builtins", "int" | "float" | "bool" | "str" | "list" | "dict" | "tuple") => Global::Factory,
         ("__builtin__" | "builtins", "bytes") => Global::Bytes,
         ("__builtin__" | "builtins", "bytearray") => Global::ByteArray,
         ("__builtin__" | "builtins", "complex") => Global::Complex,
@@ -91,6 +99,7 @@ pub(crate) fn resolve(module: &str, name: &str) -> Result<Global, Error> {
         ("torch", "Size") => Global::Size,
         ("torch", "device") => Global::Device,
         ("torch.serialization", "_get_layout") => Global::Layout,
+        ("torch._utils", "_rebuild_tensor") => Global::RebuildV1,
         ("torch._utils", "_rebuild_tensor_v2") => Global::RebuildV2,
         ("torch._utils", "_rebuild_tensor_v3") => Global::RebuildV3,
         ("torch._utils", "_rebuild_parameter") => Global::RebuildParameter,
@@ -128,6 +137,16 @@ fn refuse(module: &str, name: &str) -> Error {
         (what("an object of a class, as in a whole-model save"), "save model.state_dict() instead of the model")
     } else if module.starts_with("torch.optim") {
         (what("an optimizer object"), "save optimizer.state_dict()")
+    } else if (module, name) == ("argparse", "Namespace") {
+        (what("the arguments of a program"), "save vars(args)")
+    } else if module.starts_with("pathlib") {
+        (what("a path"), "save str(path)")
+    } else if module == "datetime" {
+        (what("a date or a time"), "save its isoformat() or timestamp()")
+    } else if matches!(module, "__builtin__" | "builtins") && matches!(name, "range" | "slice" | "xrange") {
+        (what("a range"), "save list(x)")
+    } else if module == "enum" || name == "Enum" {
+        (what("an enum"), "save its value")
     } else if module.starts_with("torch.distributed") {
         (what("a distributed tensor"), "gather it before saving")
     } else {

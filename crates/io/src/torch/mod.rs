@@ -1,5 +1,6 @@
 //! PyTorch's own formats: the zip archive of 1.6 and later, and the stream of before.
 
+pub(crate) mod budget;
 pub(crate) mod build;
 pub(crate) mod global;
 pub(crate) mod legacy;
@@ -41,7 +42,9 @@ pub(crate) fn load_zip(source: &dyn Source) -> Result<Value, Error> {
         Some(b"big") => Order::Big,
         Some(_) => return Err(Error::corrupt("record byteorder", "it is neither 'little' nor 'big'")),
     };
-    let (graph, root, _) = pickle::parse(&pickle, 0, pickle::Dialect::Zip)?;
+    let stored = archive.packed("data.pkl").unwrap_or(0);
+    let budget = budget::Budget::new(stored, pickle.len() as u64);
+    let (graph, root, _) = pickle::parse_within(&pickle, 0, pickle::Dialect::Zip, budget)?;
     Builder::new(&graph, &mut Records { archive: &archive, order }).value(root)
 }
 

@@ -3,6 +3,7 @@
 //! Nodes refer to each other by number, so that a shared container that is filled later stays shared, a cycle cannot
 //! leak, and dropping the graph does not recurse. Every opcode makes at most one node: the arena is linear in the input.
 
+use super::budget::Budget;
 use super::global::{Global, Item, UNTYPED, resolve};
 use crate::Error;
 use std::collections::HashMap;
@@ -92,15 +93,30 @@ pub(crate) enum Node {
 pub(crate) struct Graph {
     pub(crate) nodes: Vec<Node>,
     pub(crate) storages: Vec<StorageRef>,
+    /// What building values may still spend.
+    pub(crate) budget: Budget,
 }
 
 /// Reads one pickle: the graph, its root, and where the next byte is.
 pub(crate) fn parse(bytes: &[u8], start: usize, dialect: Dialect) -> Result<(Graph, Id, usize), Error> {
+    let len = bytes.len() as u64;
+    parse_within(bytes, start, dialect, Budget::new(len, len))
+}
+
+/// The same within a given budget.
+pub(crate) fn parse_within(
+    bytes: &[u8],
+    start: usize,
+    dialect: Dialect,
+    budget: Budget,
+) -> Result<(Graph, Id, usize), Error> {
     let mut machine = Machine {
         bytes,
         at: start,
         dialect,
-        graph: Graph { nodes: Vec::new(), storages: Vec::new() },
+        graph: Graph { nodes: Vec::new(), storages: Vec::new(), budget: budget.clone() },
+        budget,
+        constants: [None; 256 + 4],
         stack: Vec::new(),
         marks: Vec::new(),
         memo: HashMap::new(),
@@ -142,6 +158,10 @@ struct Machine<'a> {
     memo: HashMap<u32, Id>,
     /// Storages by key.
     keys: HashMap<String, usize>,
+    /// What the machine itself may make and copy. Building has its own.
+    budget: Budget,
+    /// Nodes of the values that one opcode and at most one byte make: None, True, False, (), small integers.
+    constants: [Option<Id>; 256 + 4],
 }
 
 impl Machine<'_> {
@@ -175,11 +195,24 @@ impl Machine<'_> {
         text.or_else(|_| bad("text that is not UTF-8"))
     }
 
-    fn push(&mut self, node: Node) -> Id {
-        let id = self.graph.nodes.len() as Id;
+    /// Makes a node. Its bytes were taken from the input; what else is copied is paid for by the caller.
+    fn push(&mut self, node: Node) -> Result<(), Stop> {
+        self.budget.spend(0)?;
+        self.stack.push(self.graph.nodes.len() as Id);
         self.graph.nodes.push(node);
-        self.stack.push(id);
-        id
+        Ok(())
+    }
+
+    /// The same for an immutable value that occurs often: one node serves all.
+    fn push_constant(&mut self, slot: usize, node: Node) -> Result<(), Stop> {
+        match self.constants[slot] {
+            Some(id) => self.stack.push(id),
+            None => {
+                self.push(node)?;
+                self.constants[slot] = self.stack.last().copied();
+            }
+        }
+        Ok(())
     }
 
     fn floor(&self) -> usize {
@@ -213,7 +246,7 @@ impl Machine<'_> {
         loop {
             match self.byte()? {
                 0x80 => match self.byte()? {
-                    2 | 3 => {}
+                    2..=5 => {}
                     other => {
                         return Err(Stop::Because(Error::Unsupported {
                             what: format!("pickle protocol {other}"),
@@ -231,7 +264,7 @@ impl Machine<'_> {
                 b'c' => {
                     let (module, name) = (self.line()?, self.line()?);
                     let global = resolve(&module, &name)?;
-                    self.push(Node::Global(global));
+                    self.push(Node::Global(global))?;
                 }
                 b'q' => {
                     let index = self.byte()? as u32;
@@ -250,10 +283,10 @@ impl Machine<'_> {
                     self.recall(index)?;
                 }
                 b'(' => self.marks.push(self.stack.len()),
-                b')' => drop(self.push(Node::Tuple(Vec::new()))),
+                b')' => self.push_constant(256, Node::Tuple(Vec::new()))?,
                 b't' => {
                     let items = self.pop_mark()?;
-                    self.push(Node::Tuple(items));
+                    self.push(Node::Tuple(items))?;
                 }
                 op @ 0x85..=0x87 => {
                     let mut items = Vec::new();
@@ -261,9 +294,9 @@ impl Machine<'_> {
                         items.push(self.pop()?);
                     }
                     items.reverse();
-                    self.push(Node::Tuple(items));
+                    self.push(Node::Tuple(items))?;
                 }
-                b']' => drop(self.push(Node::List(Vec::new()))),
+                b']' => self.push(Node::List(Vec::new()))?,
                 b'a' => {
                     let item = self.pop()?;
                     self.append(vec![item])?;
@@ -272,7 +305,7 @@ impl Machine<'_> {
                     let items = self.pop_mark()?;
                     self.append(items)?;
                 }
-                b'}' => drop(self.push(Node::Dict { kind: DictKind::Plain, items: Vec::new(), attributes: None })),
+                b'}' => self.push(Node::Dict { kind: DictKind::Plain, items: Vec::new(), attributes: None })?,
                 b's' => {
                     let (value, key) = (self.pop()?, self.pop()?);
                     self.set_items(vec![key, value])?;
@@ -281,21 +314,40 @@ impl Machine<'_> {
                     let items = self.pop_mark()?;
                     self.set_items(items)?;
                 }
-                0x8f => drop(self.push(Node::Set(Vec::new()))),
-                b'N' => drop(self.push(Node::None)),
-                0x88 => drop(self.push(Node::Bool(true))),
-                0x89 => drop(self.push(Node::Bool(false))),
+                0x8f => self.push(Node::Set(Vec::new()))?,
+                0x90 => {
+                    let items = self.pop_mark()?;
+                    self.add(items)?;
+                }
+                0x91 => {
+                    let items = self.pop_mark()?;
+                    self.push(Node::Set(items))?;
+                }
+                // Frames of protocol 4 say only how much to read at once.
+                0x95 => drop(self.take(8)?),
+                0x94 => {
+                    let index = self.memo.len() as u32;
+                    self.memo.insert(index, self.top()?);
+                }
+                0x93 => {
+                    let (name, module) = (self.pop()?, self.pop()?);
+                    let global = resolve(self.string(module)?, self.string(name)?)?;
+                    self.push(Node::Global(global))?;
+                }
+                b'N' => self.push_constant(257, Node::None)?,
+                0x88 => self.push_constant(258, Node::Bool(true))?,
+                0x89 => self.push_constant(259, Node::Bool(false))?,
                 b'K' => {
-                    let value = self.byte()? as i64;
-                    self.push(Node::Int(value));
+                    let value = self.byte()?;
+                    self.push_constant(value as usize, Node::Int(value as i64))?;
                 }
                 b'M' => {
                     let value = u16::from_le_bytes(self.array()?) as i64;
-                    self.push(Node::Int(value));
+                    self.push(Node::Int(value))?;
                 }
                 b'J' => {
                     let value = i32::from_le_bytes(self.array()?) as i64;
-                    self.push(Node::Int(value));
+                    self.push(Node::Int(value))?;
                 }
                 0x8a => {
                     let len = self.byte()? as usize;
@@ -307,25 +359,30 @@ impl Machine<'_> {
                 }
                 b'G' => {
                     let value = f64::from_be_bytes(self.array()?);
-                    self.push(Node::Float(value));
+                    self.push(Node::Float(value))?;
                 }
-                b'X' => {
-                    let len = u32::from_le_bytes(self.array()?) as usize;
+                // Texts, the last two being those of Python 2.
+                op @ (b'X' | b'T' | 0x8c | b'U' | 0x8d) => {
+                    let len = match op {
+                        b'X' | b'T' => u32::from_le_bytes(self.array()?) as usize,
+                        0x8d => self.long_length()?,
+                        _ => self.byte()? as usize,
+                    };
                     let text = self.text(len)?;
-                    self.push(Node::Str(text));
+                    self.push(Node::Str(text))?;
                 }
-                // Texts of Python 2.
-                b'U' => {
-                    let len = self.byte()? as usize;
-                    let text = self.text(len)?;
-                    self.push(Node::Str(text));
+                // Bytes, which protocol 3 brought, and bytearrays, which protocol 5 did.
+                op @ (b'C' | b'B' | 0x8e | 0x96) => {
+                    let len = match op {
+                        b'C' => self.byte()? as usize,
+                        b'B' => u32::from_le_bytes(self.array()?) as usize,
+                        _ => self.long_length()?,
+                    };
+                    let bytes = self.take(len)?.to_vec();
+                    self.push(if op == 0x96 { Node::ByteArray(bytes) } else { Node::Bytes(bytes) })?;
                 }
-                b'T' => {
-                    let len = u32::from_le_bytes(self.array()?) as usize;
-                    let text = self.text(len)?;
-                    self.push(Node::Str(text));
-                }
-                b'R' => {
+                // An object made by its class is a call of it here: the list of names decides what it makes.
+                b'R' | 0x81 => {
                     let (arguments, function) = (self.pop()?, self.pop()?);
                     self.call(function, arguments)?;
                 }
@@ -352,6 +409,12 @@ impl Machine<'_> {
         }
     }
 
+    /// A length of eight bytes; one beyond memory is beyond the input as well.
+    fn long_length(&mut self) -> Result<usize, Stop> {
+        let len = u64::from_le_bytes(self.array()?);
+        usize::try_from(len).or_else(|_| bad("the pickle ends too early"))
+    }
+
     fn long(&mut self, len: usize) -> Result<(), Stop> {
         let bytes = self.take(len)?;
         let negative = bytes.last().is_some_and(|b| b & 0x80 != 0);
@@ -362,8 +425,7 @@ impl Machine<'_> {
         } else {
             Node::BigInt(bytes.to_vec())
         };
-        self.push(node);
-        Ok(())
+        self.push(node)
     }
 
     fn append(&mut self, items: Vec<Id>) -> Result<(), Stop> {
@@ -374,6 +436,18 @@ impl Machine<'_> {
                 Ok(())
             }
             _ => bad("an item is added to what is no list"),
+        }
+    }
+
+    /// ADDITEMS: members of a set.
+    fn add(&mut self, items: Vec<Id>) -> Result<(), Stop> {
+        let top = self.top()?;
+        match &mut self.graph.nodes[top as usize] {
+            Node::Set(set) => {
+                set.extend(items);
+                Ok(())
+            }
+            _ => bad("a member is added to what is no set"),
         }
     }
 
@@ -429,12 +503,22 @@ impl Machine<'_> {
         }
     }
 
-    fn counts(&self, id: Id) -> Result<Vec<u64>, Stop> {
-        let items = self.items(id)?;
-        if items.len() > wengert_tensor::MAX_RANK {
-            return bad(format!("{} axes", items.len()));
+    fn counts(&mut self, id: Id) -> Result<Vec<u64>, Stop> {
+        let len = self.items(id)?.len();
+        if len > wengert_tensor::MAX_RANK {
+            return bad(format!("{len} axes"));
         }
+        self.budget.spend(len * size_of::<u64>())?;
+        let items = self.items(id)?;
         items.iter().map(|&item| self.count(item)).collect()
+    }
+
+    fn device(&self, id: Id) -> Result<String, Stop> {
+        match self.string(id)? {
+            // `cpu`, `cuda`, `mps`, … with or without a number.
+            name if name.len() <= 64 => Ok(name.to_owned()),
+            name => bad(format!("a device of {} letters", name.len())),
+        }
     }
 
     fn flag(&self, id: Id) -> Result<bool, Stop> {
@@ -455,13 +539,18 @@ impl Machine<'_> {
     /// REDUCE: what a listed name makes of its arguments.
     fn call(&mut self, function: Id, arguments: Id) -> Result<(), Stop> {
         let Node::Global(function) = *self.node(function) else { return bad("a call of what is no function") };
-        let arguments = self.items(arguments)?.to_vec();
+        let arguments = self.items(arguments)?;
+        if arguments.len() > 8 {
+            return bad(format!("{function:?} with {} arguments", arguments.len()));
+        }
+        let arguments = arguments.to_vec();
         let node = match (function, &arguments[..]) {
             (Global::OrderedDict, []) => Node::Dict { kind: DictKind::Ordered, items: Vec::new(), attributes: None },
             (Global::OrderedDict, &[list]) => {
                 // Python 2 gave the entries as a list of pairs.
                 let Node::List(pairs) = self.node(list) else { return bad("OrderedDict of what is no list") };
                 let pairs = pairs.clone();
+                self.budget.spend(size_of_val(&pairs[..]) * 3)?;
                 let mut items = Vec::with_capacity(pairs.len());
                 for pair in pairs {
                     match self.node(pair) {
@@ -472,15 +561,24 @@ impl Machine<'_> {
                 Node::Dict { kind: DictKind::Ordered, items, attributes: None }
             }
             (Global::Counter, []) => Node::Dict { kind: DictKind::Counter, items: Vec::new(), attributes: None },
-            (Global::Counter, &[dict]) => match self.node(dict) {
+            (Global::Counter, &[dict]) => match &self.graph.nodes[dict as usize] {
                 Node::Dict { items, .. } => {
+                    self.budget.spend(size_of_val(&items[..]))?;
                     Node::Dict { kind: DictKind::Counter, items: items.clone(), attributes: None }
                 }
                 _ => return bad("Counter of what is no dict"),
             },
+            // The factory of a defaultdict is dropped: it makes entries, and reading a file asks for none.
+            (Global::DefaultDict, []) => Node::Dict { kind: DictKind::Plain, items: Vec::new(), attributes: None },
+            (Global::DefaultDict, &[factory]) if matches!(self.node(factory), Node::None | Node::Global(_)) => {
+                Node::Dict { kind: DictKind::Plain, items: Vec::new(), attributes: None }
+            }
             (Global::Set, []) => Node::Set(Vec::new()),
-            (Global::Set, &[list]) => match self.node(list) {
-                Node::List(items) | Node::Tuple(items) => Node::Set(items.clone()),
+            (Global::Set, &[list]) => match &self.graph.nodes[list as usize] {
+                Node::List(items) | Node::Tuple(items) => {
+                    self.budget.spend(size_of_val(&items[..]))?;
+                    Node::Set(items.clone())
+                }
                 _ => return bad("set of what is no list"),
             },
             (Global::Encode, &[text, encoding]) => {
@@ -488,6 +586,8 @@ impl Machine<'_> {
                 if encoding != "latin1" {
                     return bad(format!("bytes encoded as '{encoding}' instead of latin1"));
                 }
+                let len = self.string(text)?.len();
+                self.budget.spend(len)?;
                 let bytes: Option<Vec<u8>> = self.string(text)?.chars().map(|c| u8::try_from(c as u32).ok()).collect();
                 match bytes {
                     Some(bytes) => Node::Bytes(bytes),
@@ -496,24 +596,31 @@ impl Machine<'_> {
             }
             (Global::Bytes, []) => Node::Bytes(Vec::new()),
             (Global::ByteArray, []) => Node::ByteArray(Vec::new()),
-            (Global::ByteArray, &[bytes]) => match self.node(bytes) {
-                Node::Bytes(bytes) => Node::ByteArray(bytes.clone()),
+            (Global::ByteArray, &[bytes]) => match &self.graph.nodes[bytes as usize] {
+                Node::Bytes(bytes) => {
+                    self.budget.spend(bytes.len())?;
+                    Node::ByteArray(bytes.clone())
+                }
                 _ => return bad("bytearray of what are no bytes"),
             },
             (Global::Complex, &[re, im]) => Node::Complex(self.float(re)?, self.float(im)?),
             (Global::Size, &[dims]) => Node::Size(self.counts(dims)?.into_iter().map(|d| d as usize).collect()),
-            (Global::Device, &[kind]) => Node::Device(self.string(kind)?.to_owned()),
-            (Global::Device, &[kind, index]) => Node::Device(format!("{}:{}", self.string(kind)?, self.count(index)?)),
+            (Global::Device, &[kind]) => Node::Device(self.device(kind)?),
+            (Global::Device, &[kind, index]) => Node::Device(format!("{}:{}", self.device(kind)?, self.count(index)?)),
             (Global::Layout, _) => {
                 return Err(Stop::Because(Error::Unsupported {
                     what: "a sparse tensor's layout".to_owned(),
                     advice: "save x.to_dense()",
                 }));
             }
+            (Global::RebuildV1, &[storage, offset, shape, strides]) => {
+                self.tensor(storage, offset, shape, strides, false, None)?
+            }
             (Global::RebuildV2, &[storage, offset, shape, strides, requires_grad, _hooks, ref rest @ ..])
                 if rest.len() <= 1 =>
             {
                 self.no_metadata(rest)?;
+                let requires_grad = self.flag(requires_grad)?;
                 self.tensor(storage, offset, shape, strides, requires_grad, None)?
             }
             (Global::RebuildV3, &[storage, offset, shape, strides, requires_grad, _hooks, dtype, ref rest @ ..])
@@ -521,13 +628,17 @@ impl Machine<'_> {
             {
                 self.no_metadata(rest)?;
                 let Node::Global(Global::Dtype(item)) = *self.node(dtype) else { return bad("a dtype that is none") };
+                let requires_grad = self.flag(requires_grad)?;
                 self.tensor(storage, offset, shape, strides, requires_grad, Some(item))?
             }
             (Global::RebuildParameter, &[tensor, requires_grad, _hooks])
             | (Global::RebuildParameterWithState, &[tensor, requires_grad, _hooks, _]) => {
                 let requires_grad = self.flag(requires_grad)?;
-                match self.node(tensor) {
-                    Node::Tensor(inner) => Node::Tensor(TensorNode { requires_grad, parameter: true, ..inner.clone() }),
+                match &self.graph.nodes[tensor as usize] {
+                    Node::Tensor(inner) => {
+                        self.budget.spend(size_of_val(&inner.shape[..]) * 2)?;
+                        Node::Tensor(TensorNode { requires_grad, parameter: true, ..inner.clone() })
+                    }
                     _ => return bad("a parameter of what is no tensor"),
                 }
             }
@@ -549,8 +660,7 @@ impl Machine<'_> {
             }
             (function, arguments) => return bad(format!("{function:?} with {} arguments", arguments.len())),
         };
-        self.push(node);
-        Ok(())
+        self.push(node)
     }
 
     /// Refuses tensors that are stored negated or conjugated.
@@ -572,7 +682,7 @@ impl Machine<'_> {
         offset: Id,
         shape: Id,
         strides: Id,
-        grad: Id,
+        requires_grad: bool,
         dtype: Option<Item>,
     ) -> Result<Node, Stop> {
         let Node::Storage { index, start } = *self.node(storage) else { return bad("a tensor without a storage") };
@@ -582,7 +692,6 @@ impl Machine<'_> {
         }
         let offset = self.count(offset)?.checked_add(start);
         let Some(offset) = offset else { return bad("an offset beyond all storages") };
-        let requires_grad = self.flag(grad)?;
         let stored = &mut self.graph.storages[index];
         match (stored.item == UNTYPED, dtype) {
             (false, None) => {}
@@ -594,9 +703,13 @@ impl Machine<'_> {
 
     /// BINPERSID: a storage.
     fn persistent(&mut self, id: Id) -> Result<(), Stop> {
-        let fields = self.items(id)?.to_vec();
+        let fields = self.items(id)?;
+        if fields.len() > 6 {
+            return bad(format!("a persistent id of {} fields", fields.len()));
+        }
+        let fields = fields.to_vec();
         let kind = match fields.first() {
-            Some(&first) => self.string(first)?.to_owned(),
+            Some(&first) => self.string(first)?,
             None => return bad("an empty persistent id"),
         };
         if kind == "module" && self.dialect == Dialect::Legacy {
@@ -611,12 +724,16 @@ impl Machine<'_> {
             _ => return bad(format!("a persistent id of {} fields", fields.len())),
         };
         if kind != "storage" {
-            return bad(format!("a persistent id of kind '{kind}'"));
+            return bad("a persistent id that is no storage");
         }
         let Node::Global(Global::Storage(item)) = *self.node(class) else {
             return bad("a storage of no storage class");
         };
-        let key = self.string(key)?.to_owned();
+        // A number in practice. Longer ones are no names of records, and would be hashed again and again.
+        let key = match self.string(key)? {
+            key if key.len() <= 256 => key.to_owned(),
+            key => return bad(format!("a storage key of {} letters", key.len())),
+        };
         let numel = self.count(numel)?;
         let start = match view.map(|v| self.node(v)) {
             None | Some(Node::None) => 0,
@@ -644,7 +761,6 @@ impl Machine<'_> {
                 index
             }
         };
-        self.push(Node::Storage { index, start });
-        Ok(())
+        self.push(Node::Storage { index, start })
     }
 }

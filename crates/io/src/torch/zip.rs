@@ -4,11 +4,18 @@ use crate::Error;
 use crate::source::Source;
 use std::collections::HashMap;
 use std::io::Read;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many times larger than its compressed form a record of `torch.save` may be.
 const MAX_RATIO: u64 = 200;
 /// The same for NumPy's archives: arrays of zeros are ordinary there, and deflate cannot do better than this.
 const DEFLATE_RATIO: u64 = 1032;
+/// All that an archive may inflate to, besides a multiple of the file's size that depends on who wrote it.
+const INFLATED: u64 = 64 << 20;
+/// That multiple for `torch.save`, which never deflates; weights that another program deflated hardly shrink.
+const INFLATED_PER_BYTE: u64 = 16;
+/// The same for NumPy's archives.
+const FLAT_INFLATED_PER_BYTE: u64 = 64;
 
 /// A record's place.
 #[derive(Clone, Debug)]
@@ -27,6 +34,8 @@ pub(crate) struct Archive<'a> {
     entries: HashMap<String, Entry>,
     /// The keys of `entries` in the order of the directory.
     names: Vec<String>,
+    /// Bytes that records may still inflate to.
+    inflatable: AtomicU64,
 }
 
 /// Where in the archive the records lie.
@@ -81,7 +90,11 @@ impl<'a> Archive<'a> {
     }
 
     fn open_in(source: &'a dyn Source, place: Place) -> Result<Archive<'a>, Error> {
-        let ratio = if place == Place::Flat { DEFLATE_RATIO } else { MAX_RATIO };
+        let (ratio, per_byte) = match place {
+            Place::Flat => (DEFLATE_RATIO, FLAT_INFLATED_PER_BYTE),
+            Place::Folder => (MAX_RATIO, INFLATED_PER_BYTE),
+        };
+        let inflatable = AtomicU64::new(INFLATED.saturating_add(source.len().saturating_mul(per_byte)));
         let directory = find_directory(source)?;
         let size = usize::try_from(directory.size).or_else(|_| fail("the directory is larger than memory"))?;
         let bytes = source.read_vec(directory.offset, size)?;
@@ -123,7 +136,7 @@ impl<'a> Archive<'a> {
                 entries.insert(short.to_owned(), entry);
             }
         }
-        Ok(Archive { source, entries, names })
+        Ok(Archive { source, entries, names, inflatable })
     }
 
     /// The size of a record, if it is there.
@@ -131,10 +144,24 @@ impl<'a> Archive<'a> {
         self.entries.get(name).map(|e| e.size)
     }
 
+    /// The bytes that a record takes in the file, if it is there.
+    pub(crate) fn packed(&self, name: &str) -> Option<u64> {
+        self.entries.get(name).map(|e| e.packed)
+    }
+
+    /// Pays for inflating a record.
+    fn inflate(&self, name: &str, size: u64) -> Result<(), Error> {
+        let rest = self.inflatable.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |rest| rest.checked_sub(size));
+        match rest {
+            Ok(_) => Ok(()),
+            Err(rest) => fail(format!("record '{name}' inflates to {size} bytes, but only {rest} more are allowed")),
+        }
+    }
+
     /// A whole record, if it is there.
     pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
         let Some(entry) = self.entries.get(name) else { return Ok(None) };
-        // Bounded by the file: directly if stored, by the ratio if deflated (`parse_entry`).
+        // Bounded by the file: directly if stored, by the ratio if deflated (`parse_entry`). Zeros cost nothing yet.
         let mut out = vec![0; entry.size as usize];
         self.read_into(name, &mut out)?;
         Ok(Some(out))
@@ -148,6 +175,7 @@ impl<'a> Archive<'a> {
         if entry.method == 0 {
             self.source.read_at(entry.data, out)?;
         } else {
+            self.inflate(name, entry.size)?;
             let packed = self.source.read_vec(entry.data, entry.packed as usize)?;
             let mut inflate = flate2::read::DeflateDecoder::new(&packed[..]);
             let damaged = |e: std::io::Error| Error::corrupt(place(), format!("cannot be inflated: {e}"));
