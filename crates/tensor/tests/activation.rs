@@ -1,8 +1,8 @@
 //! Gradients of activations: in place, copied and of halves the same, and those of difference quotients.
 
 use wengert_tensor::activation::{
-    elu_backward, gelu_backward, leaky_relu_backward, relu_backward, sigmoid_backward, silu_backward, softplus_backward,
-    tanh_backward,
+    elu_backward, gelu_backward, leaky_relu_backward, relu_backward, sigmoid_backward, silu_backward,
+    softplus_backward, tanh_backward,
 };
 use wengert_tensor::{DType, Generator, Tensor};
 

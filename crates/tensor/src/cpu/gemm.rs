@@ -11,6 +11,7 @@ use super::simd::{Real, fma, multiversion};
 use super::tile::{Rows, Start, Tiled};
 use crate::Element;
 use crate::storage::Storage;
+use smallvec::SmallVec;
 
 /// Steps of the inner axis per block: a packed panel of 8 rows takes 8 KB, a quarter of the first cache.
 pub(super) const KC: usize = 256;
@@ -127,7 +128,7 @@ pub(crate) trait Gemm: Element {
     ///
     /// # Safety
     /// Each row of `c` has `b.cols` numbers that may be written and that nothing else reads or writes meanwhile.
-    unsafe fn gemm_at(a: Mat<'_, Self>, b: Mat<'_, Self>, init: Init<'_, Self>, c: *mut Self, ldc: usize, vector: bool);
+    unsafe fn gemm_at(a: Mat<'_, Self>, b: Mat<'_, Self>, init: Init<'_, Self>, c: *mut Self, ldc: usize, way: Way);
 
     /// The product of two elements; integers wrap.
     fn times(self, other: Self) -> Self;
@@ -156,12 +157,13 @@ macro_rules! real {
             #[inline(always)]
             fn times(self, other: Self) -> Self { self * other }
 
-            unsafe fn gemm_at(a: Mat<'_, Self>, b: Mat<'_, Self>, init: Init<'_, Self>, c: *mut Self, ldc: usize, vector: bool) {
+            unsafe fn gemm_at(a: Mat<'_, Self>, b: Mat<'_, Self>, init: Init<'_, Self>, c: *mut Self, ldc: usize, way: Way) {
                 // SAFETY: the promise is passed on.
                 unsafe {
-                    match vector {
-                        true if a.rows == 1 => row_times_matrix(a, b, init, c),
-                        true if ldc == 1 => row_times_matrix(b.t(), a.t(), init.t(), c),
+                    match way {
+                        Way::Dots => dots(a, b, init, c, ldc),
+                        Way::Vector if a.rows == 1 => row_times_matrix(a, b, init, c),
+                        Way::Vector if ldc == 1 => row_times_matrix(b.t(), a.t(), init.t(), c),
                         _ => blocks(a, b, init, c, ldc),
                     }
                 }
@@ -178,7 +180,7 @@ macro_rules! integer {
             fn times(self, other: Self) -> Self { self.wrapping_mul(other) }
 
             /// Wraps on overflow, as PyTorch's integer products do.
-            unsafe fn gemm_at(a: Mat<'_, Self>, b: Mat<'_, Self>, init: Init<'_, Self>, c: *mut Self, ldc: usize, _: bool) {
+            unsafe fn gemm_at(a: Mat<'_, Self>, b: Mat<'_, Self>, init: Init<'_, Self>, c: *mut Self, ldc: usize, _: Way) {
                 let (m, k, n) = (a.rows, a.cols, b.cols);
                 // SAFETY: the promise is passed on.
                 unsafe { begin(init, (m, n), c, ldc) };
@@ -197,6 +199,72 @@ macro_rules! integer {
     )* };
 }
 integer!(i64, i32, i16, i8, u8);
+
+/// How a product is computed; by its sizes and strides as a whole, before it is cut.
+#[derive(Clone, Copy)]
+pub(crate) enum Way {
+    /// Few rows times a matrix whose columns lie side by side, or the transpose of that: sums along both operands.
+    Dots,
+    /// One row or one column otherwise.
+    Vector,
+    /// Packed blocks.
+    Blocks,
+}
+
+impl Way {
+    fn of<T: Copy>(a: &Mat<'_, T>, b: &Mat<'_, T>) -> Way {
+        let (m, k, n) = (a.rows, a.cols, b.cols);
+        let (along, few) = (k >= 128 && a.cs == 1 && b.rs == 1, m.min(n) <= FEW);
+        match m == 1 || n == 1 {
+            _ if along && few && a.rs >= 0 && b.cs >= 0 => Way::Dots,
+            true => Way::Vector,
+            false => Way::Blocks,
+        }
+    }
+}
+
+/// Rows for which packing the other factor does not pay.
+const FEW: usize = 12;
+
+/// The product as sums along rows of `a` and columns of `b`, both of which lie side by side.
+///
+/// # Safety
+/// As [`Gemm::gemm_at`].
+unsafe fn dots<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, c: *mut T, ldc: usize) {
+    let (m, k, n) = (a.rows, a.cols, b.cols);
+    if m == 0 || n == 0 {
+        return;
+    }
+    let kernels = T::kernels();
+    let steps = k / kernels.lanes;
+    let whole = steps * kernels.lanes;
+    // SAFETY: the promise is passed on.
+    unsafe { begin(init, (m, n), c, ldc) };
+    // The tile is wider than high.
+    let (a, b, m, n, rs, cs) = if n < m { (b.t(), a.t(), n, m, 1, ldc) } else { (a, b, m, n, ldc, 1) };
+    let (width, high) = (kernels.dot_width + 1, kernels.dot_rows());
+    let mut columns = [0; 8];
+    let mut rows = [0; 8];
+    for j in (0..n).step_by(width) {
+        let wide = width.min(n - j);
+        // Beyond the last column, the last is computed again and dropped.
+        columns.iter_mut().enumerate().for_each(|(t, at)| *at = t.min(wide - 1) * b.cs as usize);
+        for i in (0..m).step_by(high) {
+            let count = high.min(m - i);
+            rows.iter_mut().enumerate().for_each(|(r, at)| *at = r * a.rs as usize);
+            let mut sums = [T::ZERO; 32];
+            let (x, d) = (b.from(0, j), a.from(i, 0));
+            kernels.dots((x, &columns[..width], 0), (d, &rows[..count], 0), (1, steps), &mut sums);
+            for (r, sums) in sums.chunks_exact(width).take(count).enumerate() {
+                for (t, &sum) in sums[..wide].iter().enumerate() {
+                    let tail = (whole..k).fold(sum, |sum, p| sum + a.get(i + r, p) * b.get(p, j + t));
+                    // SAFETY: row i + r and column j + t are among the promised; `begin` gave the element a value.
+                    unsafe { *c.add((i + r) * rs + (j + t) * cs) += tail };
+                }
+            }
+        }
+    }
+}
 
 /// The product by packed blocks and register tiles.
 ///
@@ -220,19 +288,16 @@ unsafe fn blocks<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, c: *
     let direct = b.cs == 1 && b.rs >= 0 && m <= 2 * mr;
     let mut memory = Storage::stale(T::DTYPE, steps * (width + mr));
     let (packed_a, packed_b) = memory.as_mut_slice::<T>().split_at_mut(steps * mr);
-    let mut panel_rows = [0; KC];
-    panel_rows.iter_mut().enumerate().for_each(|(p, at)| *at = p * nr);
-    let mut direct_rows = [0; KC];
-    if direct {
-        direct_rows.iter_mut().enumerate().for_each(|(p, at)| *at = p * b.rs as usize);
-    }
+    let panel_rows: SmallVec<[usize; KC]> = (0..steps).map(|p| p * nr).collect();
+    let direct_rows: SmallVec<[usize; KC]> = (0..if direct { steps } else { 0 }).map(|p| p * b.rs as usize).collect();
     let mut c_at = [0; 8];
     c_at.iter_mut().enumerate().for_each(|(i, at)| *at = i * ldc);
     for jc in (0..n).step_by(width) {
         let nc = width.min(n - jc);
         for pc in (0..k).step_by(KC) {
             let kc = KC.min(k - pc);
-            let (panel_rows, direct_rows) = (Rows::new(&panel_rows[..kc]), Rows::new(&direct_rows[..kc]));
+            let panel_rows = Rows::new(&panel_rows[..kc]);
+            let direct_rows = Rows::new(&direct_rows[..kc.min(direct_rows.len())]);
             let lies = |j: usize| {
                 let wide = kernels.read(nr.min(n - j));
                 direct && b.index(pc + kc - 1, j) + wide <= b.data.len()
@@ -311,11 +376,7 @@ unsafe fn row_times_matrix<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_
         dense = (0..k).map(|p| a.get(0, p)).collect();
         &dense
     };
-    if b.rs == 1 && k > 0 {
-        for (j, o) in out.iter_mut().enumerate() {
-            *o += dot(row, &b.from(0, j)[..k]);
-        }
-    } else if b.cs == 1 {
+    if b.cs == 1 {
         // Eight rows at a time: one pass over the output serves them all.
         let mut p = 0;
         while p + 8 <= k {
@@ -331,32 +392,6 @@ unsafe fn row_times_matrix<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_
         for (j, o) in out.iter_mut().enumerate() {
             *o += row.iter().enumerate().fold(T::ZERO, |sum, (p, &x)| sum + x * b.get(p, j));
         }
-    }
-}
-
-multiversion! {
-    /// The sum of products of two slices of one length, in 64 interleaved chains.
-    fn dot[T: Real](a: &[T], b: &[T]) -> T {
-        let mut sums = [T::ZERO; 64];
-        let (heads, tail) = a.as_chunks::<64>();
-        let (others, rest) = b.as_chunks::<64>();
-        for (x, y) in heads.iter().zip(others) {
-            for i in 0..64 {
-                sums[i] = fma::<FMA, T>(x[i], y[i], sums[i]);
-            }
-        }
-        for (i, (&x, &y)) in tail.iter().zip(rest).enumerate() {
-            sums[i] = fma::<FMA, T>(x, y, sums[i]);
-        }
-        let mut half = 32;
-        while half > 0 {
-            for i in 0..half {
-                let other = sums[i + half];
-                sums[i] += other;
-            }
-            half /= 2;
-        }
-        sums[0]
     }
 }
 
@@ -402,7 +437,6 @@ pub(crate) fn batched<'a, T: Gemm>(
     let work = (m * n).saturating_mul(k.max(1));
     let (rows, cols) = cut(batch, (m, n), work);
     let (down, across) = (m.div_ceil(rows), n.div_ceil(cols));
-    let vector = m == 1 || n == 1;
     let c = Shared(c.as_mut_ptr());
     let piece = |index: usize| {
         let (which, i, j) = (index / (down * across), index / across % down * rows, index % across * cols);
@@ -413,7 +447,8 @@ pub(crate) fn batched<'a, T: Gemm>(
         // Pieces are different parts, so no other task touches these.
         unsafe {
             let at = c.pointer().add(which * m * n + i * n + j);
-            T::gemm_at(a.rows(i, high), b.cols(j, wide), init.rows(i, high).cols(j, wide), at, n, vector);
+            let way = Way::of(&a, &b);
+            T::gemm_at(a.rows(i, high), b.cols(j, wide), init.rows(i, high).cols(j, wide), at, n, way);
         }
     };
     let pieces = batch * down * across;
