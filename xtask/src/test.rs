@@ -22,7 +22,20 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failed> {
         return Err(Failed(format!("repository rules:\n{}", problems.join("\n"))));
     }
     if !options.flag("--fast") {
-        step("lints", &mut cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
+        step(
+            "lints",
+            &mut cargo(&[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--features",
+                "wengert-xtask/workloads",
+                "--quiet",
+                "--",
+                "-D",
+                "warnings",
+            ]),
+        )?;
     }
     let mut tests = cargo(&["test", "--workspace"]);
     if options.flag("--full") {
