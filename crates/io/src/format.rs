@@ -23,13 +23,13 @@ struct Format {
 const FORMATS: &[Format] = &[
     Format {
         extensions: &["pt", "pth"],
-        detect: |head, len| head.starts_with(b"PK\x03\x04") && !npz::detect(head, len),
+        detect: torch::detect,
         load: torch::load_zip,
         save: Some(torch::write::write),
     },
     Format {
         extensions: &[],
-        detect: |head, _| head.starts_with(torch::legacy::MAGIC),
+        detect: |head, _| torch::legacy::after_magic(head).is_some(),
         load: torch::legacy::load,
         save: None,
     },

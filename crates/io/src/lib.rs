@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod atomic;
+mod checkpoint;
 mod error;
 mod format;
 mod npy;
@@ -27,9 +28,11 @@ mod safetensors;
 mod source;
 mod torch;
 
+pub use checkpoint::{Checkpoint, LoadOptions, TensorInfo};
 pub use error::Error;
 pub use wengert_tensor as tensor;
 
+use crate::source::Source;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
@@ -43,8 +46,19 @@ use wengert_tensor::{StateDict, Value};
 /// If the file cannot be read, is damaged, or holds something that is no data, with the place and what to do.
 pub fn load(path: impl AsRef<Path>) -> Result<Value, Error> {
     let path = path.as_ref();
+    if checkpoint::is_index(path) {
+        return Ok(Checkpoint::open(path)?.load(&LoadOptions::default())?.into());
+    }
     let file = source::FileSource::open(path).map_err(|e| Error::io(path, e))?;
-    format::load(&file, path.extension().and_then(|e| e.to_str())).map_err(|e| e.in_file(path))
+    let extension = path.extension().and_then(|e| e.to_str());
+    // Many small reads cost more than one of everything.
+    let value = if file.len() <= source::SMALL {
+        let bytes = file.read_vec(0, file.len() as usize).map_err(|e| Error::io(path, e))?;
+        format::load(&source::Bytes(&bytes), extension)
+    } else {
+        format::load(&file, extension)
+    };
+    value.map_err(|e| e.in_file(path))
 }
 
 /// Loads a checkpoint from memory; see [`load`].

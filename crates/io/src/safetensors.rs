@@ -1,13 +1,16 @@
-//! The safetensors format, through its reference crate, with the checks that it leaves out.
+//! The safetensors format: its header checked once and whole, then every tensor read straight into its own memory.
+//!
+//! The reference crate gives the dtypes and the shape of an entry; it would want the file in memory to check the rest,
+//! and keeps the last of two tensors of one name.
 
 use crate::Error;
-use crate::source::Source;
-use ::safetensors::tensor::{Dtype, TensorView};
-use ::safetensors::{SafeTensorError, SafeTensors, serialize};
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use crate::source::{Source, read_parallel};
+use ::safetensors::tensor::{Dtype, TensorInfo};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
-use wengert_tensor::{DType, StateDict, Tensor, Value};
+use std::sync::Arc;
+use wengert_tensor::{DType, StateDict, Storage, Tensor, Value};
 
 /// The largest header that the format allows.
 const MAX_HEADER: u64 = 100_000_000;
@@ -33,78 +36,142 @@ const DTYPES: &[(Dtype, DType)] = &[
     (Dtype::BOOL, DType::Bool),
 ];
 
-fn corrupt(error: SafeTensorError) -> Error {
-    Error::corrupt("safetensors", error.to_string())
+fn fail<T>(what: impl Into<String>) -> Result<T, Error> {
+    Err(Error::corrupt("safetensors", what))
+}
+
+/// One tensor as the header describes it.
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    dtype: Dtype,
+    pub(crate) shape: Vec<usize>,
+    /// Where its bytes begin in the file. How many there are follows from dtype and shape, which was checked.
+    start: u64,
+}
+
+impl Entry {
+    /// Its dtype, if tensors here have it.
+    pub(crate) fn dtype(&self) -> Option<DType> {
+        DTYPES.iter().find(|(theirs, _)| *theirs == self.dtype).map(|row| row.1)
+    }
+
+    /// What the file calls its dtype.
+    pub(crate) fn dtype_name(&self) -> String {
+        format!("{:?}", self.dtype)
+    }
+}
+
+/// A header that agrees with itself and with the length of the file.
+pub(crate) struct Header {
+    /// In the order of the data.
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) metadata: BTreeMap<String, String>,
+}
+
+impl Header {
+    pub(crate) fn read(source: &dyn Source) -> Result<Header, Error> {
+        if source.len() < 8 {
+            return fail(format!("{} bytes are too few", source.len()));
+        }
+        let mut length = [0; 8];
+        source.read_at(0, &mut length)?;
+        let header = u64::from_le_bytes(length);
+        if header > MAX_HEADER || header.checked_add(8).is_none_or(|end| end > source.len()) {
+            return fail(format!("a header of {header} bytes does not fit a file of {}", source.len()));
+        }
+        let text = source.read_vec(8, header as usize)?;
+        let damaged = |error: serde_json::Error| Error::corrupt("safetensors header", error.to_string());
+        let mut json = serde_json::Deserializer::from_slice(&text);
+        let Parsed { mut entries, metadata } = Parsed::deserialize(&mut json).map_err(damaged)?;
+        json.end().map_err(damaged)?;
+        entries.sort_by_key(|(_, info)| info.data_offsets);
+        let data = 8 + header;
+        let mut end = 0;
+        let mut out = Vec::with_capacity(entries.len());
+        for (name, info) in entries {
+            let (from, to) = info.data_offsets;
+            let bits = info.shape.iter().try_fold(1usize, |n, &s| n.checked_mul(s));
+            let bits = bits.and_then(|n| n.checked_mul(info.dtype.bitsize())).filter(|b| b.is_multiple_of(8));
+            if from != end || to < from || bits != (to - from).checked_mul(8) {
+                let (dtype, shape) = (info.dtype, info.shape);
+                return fail(format!("tensor '{name}' of {dtype:?} {shape:?} cannot have the bytes {from} to {to}"));
+            }
+            end = to;
+            out.push(Entry { name, dtype: info.dtype, shape: info.shape, start: data + from as u64 });
+        }
+        if (end as u64).checked_add(data) != Some(source.len()) {
+            return fail(format!("the tensors end at byte {end} of {} of data", source.len() - data));
+        }
+        Ok(Header { entries: out, metadata })
+    }
+}
+
+/// Reads one tensor.
+pub(crate) fn tensor(source: &dyn Source, entry: &Entry) -> Result<Tensor, Error> {
+    let Some(dtype) = entry.dtype() else {
+        return Err(Error::Unsupported {
+            what: format!("dtype {:?} of tensor '{}'", entry.dtype, entry.name),
+            advice: "convert it to one of f64 f32 f16 bf16 i64 i32 i16 i8 u8 bool",
+        });
+    };
+    let numel = entry.shape.iter().product();
+    let storage = Storage::from_bytes_with(dtype, numel, |out| {
+        read_parallel(source, entry.start, out)?;
+        if cfg!(target_endian = "big") {
+            out.chunks_exact_mut(dtype.size()).for_each(<[u8]>::reverse);
+        }
+        Ok::<(), Error>(())
+    })?;
+    let mut strides = vec![1isize; entry.shape.len()];
+    for axis in (1..strides.len()).rev() {
+        strides[axis - 1] = strides[axis].saturating_mul(entry.shape[axis].max(1) as isize);
+    }
+    Tensor::from_parts(Arc::new(storage), &entry.shape, &strides, 0)
+        .map_err(|e| Error::corrupt(format!("tensor '{}'", entry.name), e.to_string()))
 }
 
 /// A state dict in the order of the data, and the text metadata.
 pub(crate) fn read(source: &dyn Source) -> Result<(StateDict, BTreeMap<String, String>), Error> {
-    if source.len() < 8 {
-        return Err(Error::corrupt("safetensors", format!("{} bytes are too few", source.len())));
-    }
-    let mut length = [0; 8];
-    source.read_at(0, &mut length)?;
-    let header = u64::from_le_bytes(length);
-    if header > MAX_HEADER || header.checked_add(8).is_none_or(|end| end > source.len()) {
-        let what = format!("a header of {header} bytes does not fit a file of {}", source.len());
-        return Err(Error::corrupt("safetensors", what));
-    }
-    let len = usize::try_from(source.len()).map_err(|_| Error::corrupt("safetensors", "larger than memory"))?;
-    let bytes = source.read_vec(0, len)?;
-    check_names(&bytes[8..8 + header as usize])?;
-    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(corrupt)?;
-    let file = SafeTensors::deserialize(&bytes).map_err(corrupt)?;
+    let header = Header::read(source)?;
     let mut state = StateDict::new();
-    for name in metadata.offset_keys() {
-        let view = file.tensor(&name).map_err(corrupt)?;
-        let Some((_, dtype)) = DTYPES.iter().find(|(theirs, _)| *theirs == view.dtype()) else {
-            return Err(Error::Unsupported {
-                what: format!("dtype {:?} of tensor '{name}'", view.dtype()),
-                advice: "convert it to one of f64 f32 f16 bf16 i64 i32 i16 i8 u8 bool",
-            });
-        };
-        let tensor = from_little_endian(*dtype, view.shape(), view.data())
-            .map_err(|e| Error::corrupt(format!("tensor '{name}'"), e.to_string()))?;
-        state.insert(name, tensor);
+    for entry in &header.entries {
+        state.insert(&*entry.name, tensor(source, entry)?);
     }
-    let text = metadata.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
-    Ok((state, text))
+    Ok((state, header.metadata))
 }
 
-fn from_little_endian(dtype: DType, shape: &[usize], bytes: &[u8]) -> Result<Tensor, wengert_tensor::Error> {
-    if cfg!(target_endian = "little") {
-        return Tensor::from_bytes(dtype, shape, bytes);
-    }
-    let mut native = bytes.to_vec();
-    native.chunks_exact_mut(dtype.size()).for_each(<[u8]>::reverse);
-    Tensor::from_bytes(dtype, shape, &native)
+/// The JSON of a header, in its own order.
+struct Parsed {
+    entries: Vec<(String, TensorInfo)>,
+    metadata: BTreeMap<String, String>,
 }
 
-/// Refuses a header in which a name occurs twice: the reference keeps the last, and which is meant nobody knows.
-fn check_names(header: &[u8]) -> Result<(), Error> {
-    struct Names;
-    impl<'de> Visitor<'de> for Names {
-        type Value = Option<String>;
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("an object of tensors")
-        }
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<String>, A::Error> {
-            let mut seen = HashSet::new();
-            let mut twice = None;
-            while let Some((name, _)) = map.next_entry::<String, IgnoredAny>()? {
-                if !seen.insert(name.clone()) {
-                    twice = Some(name);
-                }
+impl<'de> Deserialize<'de> for Parsed {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Parsed, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Parsed;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object of tensors")
             }
-            Ok(twice)
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Parsed, A::Error> {
+                let mut parsed = Parsed { entries: Vec::new(), metadata: BTreeMap::new() };
+                // The reference keeps the last of two equal names, and which is meant nobody knows.
+                let mut seen = HashSet::new();
+                while let Some(name) = map.next_key::<String>()? {
+                    if !seen.insert(name.clone()) {
+                        return Err(serde::de::Error::custom(format!("the name '{name}' occurs twice")));
+                    }
+                    if name == "__metadata__" {
+                        parsed.metadata = map.next_value::<Option<BTreeMap<String, String>>>()?.unwrap_or_default();
+                    } else {
+                        parsed.entries.push((name, map.next_value()?));
+                    }
+                }
+                Ok(parsed)
+            }
         }
-    }
-    let mut json = serde_json::Deserializer::from_slice(header);
-    let twice = json.deserialize_map(Names).and_then(|twice| json.end().map(|()| twice));
-    match twice {
-        Ok(None) => Ok(()),
-        Ok(Some(name)) => Err(Error::corrupt("safetensors header", format!("the name '{name}' occurs twice"))),
-        Err(error) => Err(Error::corrupt("safetensors header", error.to_string())),
+        json.deserialize_map(Entries)
     }
 }
 
@@ -115,23 +182,55 @@ pub(crate) fn load(source: &dyn Source) -> Result<Value, Error> {
 
 /// Writes tensors as the reference does: by descending alignment, then by name.
 pub(crate) fn write(state: &StateDict, metadata: &BTreeMap<String, String>, out: &mut dyn Write) -> Result<(), Error> {
-    let mut parts = Vec::with_capacity(state.len());
+    let mut parts: Vec<(&str, Dtype, &Tensor)> = Vec::with_capacity(state.len());
     for (name, tensor) in state.iter() {
-        let (theirs, _) = DTYPES.iter().find(|(_, ours)| *ours == tensor.dtype()).expect("the table has all dtypes");
-        let mut bytes = tensor.to_bytes();
-        if cfg!(target_endian = "big") {
-            bytes.chunks_exact_mut(tensor.dtype().size()).for_each(<[u8]>::reverse);
+        if name == "__metadata__" {
+            return Err(Error::Unwritable("safetensors keeps the name '__metadata__' for itself".to_owned()));
         }
-        parts.push((name, *theirs, tensor.shape().to_vec(), bytes));
+        let (theirs, _) = DTYPES.iter().find(|(_, ours)| *ours == tensor.dtype()).expect("the table has all dtypes");
+        parts.push((name, *theirs, tensor));
     }
-    let mut views = Vec::with_capacity(parts.len());
-    for (name, dtype, shape, bytes) in &parts {
-        views.push((*name, TensorView::new(*dtype, shape.clone(), bytes).map_err(corrupt)?));
+    parts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+    let quoted = |text: &str| serde_json::to_string(text).map_err(|e| Error::Unwritable(e.to_string()));
+    let mut header = String::from("{");
+    if !metadata.is_empty() {
+        let text = serde_json::to_string(metadata).map_err(|e| Error::Unwritable(e.to_string()))?;
+        header.push_str(&format!("\"__metadata__\":{text}"));
     }
-    let text: Option<HashMap<String, String>> =
-        (!metadata.is_empty()).then(|| metadata.iter().map(|(k, v)| (k.clone(), v.clone())).collect());
-    let bytes = serialize(views, text).map_err(corrupt)?;
-    Ok(out.write_all(&bytes)?)
+    let mut end = 0;
+    for (name, dtype, tensor) in &parts {
+        let comma = if header.len() > 1 { "," } else { "" };
+        let start = end;
+        end += tensor.numel() * tensor.dtype().size();
+        let sizes: Vec<_> = tensor.shape().iter().map(usize::to_string).collect();
+        header.push_str(&format!(
+            "{comma}{}:{{\"dtype\":\"{dtype:?}\",\"shape\":[{}],\"data_offsets\":[{start},{end}]}}",
+            quoted(name)?,
+            sizes.join(",")
+        ));
+    }
+    header.push('}');
+    let padding = header.len().next_multiple_of(8) - header.len();
+    header.extend(std::iter::repeat_n(' ', padding));
+    if header.len() as u64 > MAX_HEADER {
+        return Err(Error::Unwritable(format!("a header of {} bytes", header.len())));
+    }
+    out.write_all(&(header.len() as u64).to_le_bytes())?;
+    out.write_all(header.as_bytes())?;
+    for (_, _, tensor) in &parts {
+        let size = tensor.dtype().size();
+        if tensor.is_contiguous() && cfg!(target_endian = "little") {
+            let start = tensor.layout().offset() * size;
+            out.write_all(&tensor.storage().as_bytes()[start..][..tensor.numel() * size])?;
+        } else {
+            let mut bytes = tensor.to_bytes();
+            if cfg!(target_endian = "big") {
+                bytes.chunks_exact_mut(size).for_each(<[u8]>::reverse);
+            }
+            out.write_all(&bytes)?;
+        }
+    }
+    Ok(out.flush()?)
 }
 
 /// Writes a value that is a state dict.

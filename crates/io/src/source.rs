@@ -1,11 +1,62 @@
-//! Where bytes come from: memory, or a file that is read at positions.
+//! Where bytes come from: memory, or a file that is read at positions, from several threads at once.
 
+use rayon::prelude::*;
 use std::fs::File;
 use std::io;
 use std::path::Path;
 
+/// Bytes that one thread reads at a time: enough that a system call costs nothing, few enough to be still in the cache
+/// when they are summed.
+const CHUNK: usize = 1 << 20;
+
+/// A file of at most so many bytes is read whole.
+pub(crate) const SMALL: u64 = 16 << 20;
+
+/// Fills a buffer from a position, in parallel if it is large.
+pub(crate) fn read_parallel(source: &dyn Source, position: u64, out: &mut [u8]) -> io::Result<()> {
+    if out.len() <= CHUNK {
+        return source.read_at(position, out);
+    }
+    out.par_chunks_mut(CHUNK).enumerate().try_for_each(|(i, part)| source.read_at(position + (i * CHUNK) as u64, part))
+}
+
+/// The same, and the CRC-32 of what was read.
+pub(crate) fn read_summed(source: &dyn Source, position: u64, out: &mut [u8]) -> io::Result<u32> {
+    let sum = |at: u64, part: &mut [u8]| {
+        source.read_at(at, part)?;
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(part);
+        Ok::<_, io::Error>(crc)
+    };
+    if out.len() <= CHUNK {
+        return Ok(sum(position, out)?.finalize());
+    }
+    let parts = out.par_chunks_mut(CHUNK).enumerate().map(|(i, part)| sum(position + (i * CHUNK) as u64, part));
+    // In order, whatever thread was first: sums of parts are joined by their lengths.
+    let sums: Vec<_> = parts.collect::<io::Result<_>>()?;
+    let mut all = crc32fast::Hasher::new();
+    sums.iter().for_each(|part| all.combine(part));
+    Ok(all.finalize())
+}
+
+/// The CRC-32 of bytes, in parallel if they are many.
+pub(crate) fn crc(bytes: &[u8]) -> u32 {
+    if bytes.len() <= CHUNK {
+        return crc32fast::hash(bytes);
+    }
+    let sum = |part: &[u8]| {
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(part);
+        crc
+    };
+    let sums: Vec<_> = bytes.par_chunks(CHUNK).map(sum).collect();
+    let mut all = crc32fast::Hasher::new();
+    sums.iter().for_each(|part| all.combine(part));
+    all.finalize()
+}
+
 /// Bytes of known length that can be read anywhere.
-pub(crate) trait Source {
+pub(crate) trait Source: Sync {
     /// The number of bytes.
     fn len(&self) -> u64;
 
@@ -69,11 +120,17 @@ impl Source for FileSource {
         std::os::unix::fs::FileExt::read_exact_at(&self.file, buffer, position)
     }
 
-    #[cfg(not(unix))]
-    fn read_at(&self, position: u64, buffer: &mut [u8]) -> io::Result<()> {
-        use std::io::{Read, Seek, SeekFrom};
-        let mut file = &self.file;
-        file.seek(SeekFrom::Start(position))?;
-        file.read_exact(buffer)
+    #[cfg(windows)]
+    fn read_at(&self, mut position: u64, mut buffer: &mut [u8]) -> io::Result<()> {
+        while !buffer.is_empty() {
+            match std::os::windows::fs::FileExt::seek_read(&self.file, buffer, position)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => {
+                    buffer = &mut buffer[count..];
+                    position += count as u64;
+                }
+            }
+        }
+        Ok(())
     }
 }

@@ -61,6 +61,20 @@ impl<'a> Builder<'a> {
         self.expand(root, 0)
     }
 
+    /// Some of the tensors.
+    pub(crate) fn tensors(&mut self, ids: &[Id]) -> Result<Vec<Tensor>, Error> {
+        let graph = self.graph;
+        ids.iter()
+            .map(|&id| match &graph.nodes[id as usize] {
+                Node::Tensor(node) => {
+                    self.check(node)?;
+                    self.tensor(node)
+                }
+                _ => Err(Error::corrupt("pickle", "something else where a tensor was listed")),
+            })
+            .collect()
+    }
+
     fn check(&self, tensor: &TensorNode) -> Result<(), Error> {
         let stored = &self.graph.storages[tensor.storage];
         let fail = |what: String| Err(Error::corrupt(format!("a tensor of storage '{}'", stored.key), what));
@@ -219,6 +233,47 @@ impl<'a> Builder<'a> {
         Tensor::from_parts(storage, &shape, &strides, node.offset as usize)
             .map_err(|e| Error::corrupt(format!("a tensor of storage '{}'", request.key), e.to_string()))
     }
+}
+
+/// Adds the tensors below a node in the order of the file, named by the keys and positions that lead to them.
+pub(crate) fn list(graph: &Graph, root: Id, out: &mut Vec<(String, Id)>) -> Result<(), Error> {
+    struct Walk<'a> {
+        graph: &'a Graph,
+        budget: Budget,
+        out: &'a mut Vec<(String, Id)>,
+    }
+    impl Walk<'_> {
+        fn visit(&mut self, id: Id, name: &str, depth: usize) -> Result<(), Error> {
+            if depth > MAX_DEPTH {
+                let what = format!("nested more than {MAX_DEPTH} deep, or containing itself");
+                return Err(Error::corrupt("pickle", what));
+            }
+            self.budget.spend(name.len())?;
+            let below = |part: &str| if name.is_empty() { part.to_owned() } else { format!("{name}.{part}") };
+            match &self.graph.nodes[id as usize] {
+                Node::Tensor(_) => self.out.push((name.to_owned(), id)),
+                Node::List(items) | Node::Tuple(items) | Node::Set(items) => {
+                    for (i, &item) in items.iter().enumerate() {
+                        self.visit(item, &below(&i.to_string()), depth + 1)?;
+                    }
+                }
+                Node::Dict { items, .. } => {
+                    for &(key, value) in items {
+                        let name = match &self.graph.nodes[key as usize] {
+                            Node::Str(key) => below(key),
+                            Node::Int(key) => below(&key.to_string()),
+                            Node::Float(key) => below(&key.to_string()),
+                            _ => below("?"),
+                        };
+                        self.visit(value, &name, depth + 1)?;
+                    }
+                }
+                _ => {}
+            }
+            Ok(())
+        }
+    }
+    Walk { graph, budget: graph.budget.clone(), out }.visit(root, "", 0)
 }
 
 /// Bytes of the heap that a copy of the node takes, without those of its children.

@@ -72,6 +72,16 @@ const ITEMS: &[(&str, &str, u64, Option<DType>)] = &[
     ("float4_e2m1fn_x2", "", 1, None),
 ];
 
+/// What to do about a dtype that tensors here do not have.
+pub(crate) fn advice(dtype: &str) -> &'static str {
+    match dtype {
+        "complex64" | "complex128" | "complex32" | "bcomplex32" => "save torch.view_as_real(x)",
+        "uint16" | "uint32" | "uint64" => "save x.to(torch.int64)",
+        _ if dtype.starts_with("float") => "save x.to(torch.bfloat16)",
+        _ => "convert it to one of float64 float32 float16 bfloat16 int64 int32 int16 int8 uint8 bool",
+    }
+}
+
 /// Bytes without a dtype.
 pub(crate) const UNTYPED: Item = Item { name: "untyped", size: 1, dtype: None };
 
@@ -91,7 +101,10 @@ pub(crate) fn resolve(module: &str, name: &str) -> Result<Global, Error> {
         ("collections", "Counter") => Global::Counter,
         ("collections", "defaultdict") => Global::DefaultDict,
         ("__builtin__" | "builtins", "set" | "frozenset") => Global::Set,
-        ("__builtin__" | "builtins", "int" | "float" | "bool" | "str" | "list" | "dict" | "tuple") => Global::Factory,
+        (
+            "__builtin__" | "builtins",
+            "int" | "long" | "float" | "bool" | "str" | "unicode" | "list" | "dict" | "tuple",
+        ) => Global::Factory,
         ("__builtin__" | "builtins", "bytes") => Global::Bytes,
         ("__builtin__" | "builtins", "bytearray") => Global::ByteArray,
         ("__builtin__" | "builtins", "complex") => Global::Complex,

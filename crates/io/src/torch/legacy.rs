@@ -8,8 +8,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use wengert_tensor::{Storage, Value};
 
-/// The first pickle: PyTorch's magic number.
-pub(crate) const MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19\x2e";
+/// PyTorch's magic number as a pickle, behind the protocol.
+const MAGIC: &[u8] = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19\x2e";
+
+/// Where the first pickle ends, if it is PyTorch's magic number. From protocol 4 on a frame's length precedes it.
+pub(crate) fn after_magic(head: &[u8]) -> Option<usize> {
+    let start = match head {
+        [0x80, 4..=5, 0x95, ..] => 11,
+        [0x80, 1..=5, ..] => 2,
+        _ => return None,
+    };
+    head.get(start..)?.starts_with(MAGIC).then_some(start + MAGIC.len())
+}
 
 fn fail<T>(what: impl Into<String>) -> Result<T, Error> {
     Err(Error::corrupt("legacy stream", what))
@@ -20,7 +30,7 @@ pub(crate) fn load(source: &dyn Source) -> Result<Value, Error> {
     // The storages lie behind pickles whose length nothing tells, so the file is read whole, once.
     let len = usize::try_from(source.len()).or_else(|_| fail("larger than memory"))?;
     let bytes = source.read_vec(0, len)?;
-    let (graph, version, at) = parse(&bytes, MAGIC.len(), Dialect::Plain)?;
+    let (graph, version, at) = parse(&bytes, after_magic(&bytes).unwrap_or(0), Dialect::Plain)?;
     if !matches!(graph.nodes[version as usize], Node::Int(1001)) {
         return fail("its protocol version is not 1001");
     }

@@ -13,7 +13,7 @@ use crate::source::Source;
 use build::{Builder, Order, Storages};
 use std::path::Path;
 use std::sync::Arc;
-use wengert_tensor::{Storage, Value};
+use wengert_tensor::{DType, Storage, Tensor, Value};
 use zip::Archive;
 
 /// The folder inside the archive, as `torch.save` names it: the file's name without its last ending.
@@ -24,28 +24,75 @@ pub(crate) fn archive_name(path: &Path) -> String {
     }
 }
 
+/// Whether a file begins as an archive whose records are not NumPy's.
+pub(crate) fn detect(head: &[u8], len: u64) -> bool {
+    head.starts_with(b"PK\x03\x04") && !crate::npz::detect(head, len)
+}
+
 /// Reads a zip archive.
 pub(crate) fn load_zip(source: &dyn Source) -> Result<Value, Error> {
-    let archive = Archive::open(source)?;
-    if archive.size("constants.pkl").is_some() {
-        return Err(Error::Unsupported {
-            what: "a TorchScript archive".to_owned(),
-            advice: "it holds a program; in Python, load it with torch.jit.load and save its state_dict()",
-        });
+    let catalog = Catalog::read(source)?;
+    let archive = Archive::with(source, &catalog.records);
+    Builder::new(&catalog.graph, &mut DataRecords { archive: &archive, order: catalog.order }).value(catalog.root)
+}
+
+/// What an archive holds besides its storages.
+pub(crate) struct Catalog {
+    records: Arc<zip::Records>,
+    graph: pickle::Graph,
+    root: pickle::Id,
+    order: Order,
+}
+
+impl Catalog {
+    /// Reads the directory and the pickle.
+    pub(crate) fn read(source: &dyn Source) -> Result<Catalog, Error> {
+        let archive = Archive::open(source)?;
+        if archive.size("constants.pkl").is_some() {
+            return Err(Error::Unsupported {
+                what: "a TorchScript archive".to_owned(),
+                advice: "it holds a program; in Python, load it with torch.jit.load and save its state_dict()",
+            });
+        }
+        let Some(pickle) = archive.read("data.pkl")? else {
+            return Err(Error::corrupt("archive", "it has no record data.pkl, so torch.save did not write it"));
+        };
+        check_version(&archive)?;
+        let order = match archive.read("byteorder")?.as_deref() {
+            None | Some(b"little") => Order::Little,
+            Some(b"big") => Order::Big,
+            Some(_) => return Err(Error::corrupt("record byteorder", "it is neither 'little' nor 'big'")),
+        };
+        let stored = archive.packed("data.pkl").unwrap_or(0);
+        let budget = budget::Budget::new(stored, pickle.len() as u64);
+        let (graph, root, _) = pickle::parse_within(&pickle, 0, pickle::Dialect::Zip, budget)?;
+        Ok(Catalog { records: archive.records().clone(), graph, root, order })
     }
-    let Some(pickle) = archive.read("data.pkl")? else {
-        return Err(Error::corrupt("archive", "it has no record data.pkl, so torch.save did not write it"));
-    };
-    check_version(&archive)?;
-    let order = match archive.read("byteorder")?.as_deref() {
-        None | Some(b"little") => Order::Little,
-        Some(b"big") => Order::Big,
-        Some(_) => return Err(Error::corrupt("record byteorder", "it is neither 'little' nor 'big'")),
-    };
-    let stored = archive.packed("data.pkl").unwrap_or(0);
-    let budget = budget::Budget::new(stored, pickle.len() as u64);
-    let (graph, root, _) = pickle::parse_within(&pickle, 0, pickle::Dialect::Zip, budget)?;
-    Builder::new(&graph, &mut Records { archive: &archive, order }).value(root)
+
+    /// The names of the tensors, keys and positions joined by dots, and their nodes.
+    pub(crate) fn tensors(&self) -> Result<Vec<(String, pickle::Id)>, Error> {
+        let mut list = Vec::new();
+        build::list(&self.graph, self.root, &mut list)?;
+        Ok(list)
+    }
+
+    /// Shape, the name of the dtype, and the dtype if tensors here have it.
+    pub(crate) fn describe(&self, id: pickle::Id) -> (Vec<usize>, &'static str, Option<DType>) {
+        match &self.graph.nodes[id as usize] {
+            pickle::Node::Tensor(node) => {
+                let stored = &self.graph.storages[node.storage];
+                let item = stored.untyped_as.unwrap_or(stored.item);
+                (node.shape.iter().map(|&s| s as usize).collect(), item.name, item.dtype)
+            }
+            _ => (Vec::new(), "", None),
+        }
+    }
+
+    /// Reads some of the tensors; those that share a storage share it here.
+    pub(crate) fn load(&self, source: &dyn Source, ids: &[pickle::Id]) -> Result<Vec<Tensor>, Error> {
+        let archive = Archive::with(source, &self.records);
+        Builder::new(&self.graph, &mut DataRecords { archive: &archive, order: self.order }).tensors(ids)
+    }
 }
 
 fn check_version(archive: &Archive<'_>) -> Result<(), Error> {
@@ -62,12 +109,12 @@ fn check_version(archive: &Archive<'_>) -> Result<(), Error> {
 }
 
 /// Storages as records `data/KEY`.
-struct Records<'a, 'b> {
+struct DataRecords<'a, 'b> {
     archive: &'a Archive<'b>,
     order: Order,
 }
 
-impl Storages for Records<'_, '_> {
+impl Storages for DataRecords<'_, '_> {
     fn load(&mut self, request: &pickle::StorageRef) -> Result<Arc<Storage>, Error> {
         let record = format!("data/{}", request.key);
         let place = || format!("record {record}");

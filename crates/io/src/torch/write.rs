@@ -378,7 +378,7 @@ impl ArchiveWriter<'_> {
         head.extend(extra);
         self.put(&head)?;
         self.put(data)?;
-        let crc = crc32fast::hash(data);
+        let crc = crate::source::crc(data);
         if size > 0 {
             let mut descriptor = b"PK\x07\x08".to_vec();
             descriptor.extend(crc.to_le_bytes());

@@ -1,9 +1,10 @@
 //! A strict zip reader: the central directory decides, and every entry must agree with it.
 
 use crate::Error;
-use crate::source::Source;
+use crate::source::{Source, crc, read_parallel, read_summed};
 use std::collections::HashMap;
 use std::io::Read;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many times larger than its compressed form a record of `torch.save` may be.
@@ -31,6 +32,11 @@ struct Entry {
 /// The records of an archive, by their names below the archive's folder.
 pub(crate) struct Archive<'a> {
     source: &'a dyn Source,
+    records: Arc<Records>,
+}
+
+/// What the directory says, apart from the file, so that a reader that keeps the file can keep it too.
+pub(crate) struct Records {
     entries: HashMap<String, Entry>,
     /// The keys of `entries` in the order of the directory.
     names: Vec<String>,
@@ -86,7 +92,17 @@ impl<'a> Archive<'a> {
 
     /// The names of the records in the order of the directory.
     pub(crate) fn names(&self) -> &[String] {
-        &self.names
+        &self.records.names
+    }
+
+    /// The archive whose directory was read before.
+    pub(crate) fn with(source: &'a dyn Source, records: &Arc<Records>) -> Archive<'a> {
+        Archive { source, records: records.clone() }
+    }
+
+    /// The directory.
+    pub(crate) fn records(&self) -> &Arc<Records> {
+        &self.records
     }
 
     fn open_in(source: &'a dyn Source, place: Place) -> Result<Archive<'a>, Error> {
@@ -136,22 +152,23 @@ impl<'a> Archive<'a> {
                 entries.insert(short.to_owned(), entry);
             }
         }
-        Ok(Archive { source, entries, names, inflatable })
+        Ok(Archive { source, records: Arc::new(Records { entries, names, inflatable }) })
     }
 
     /// The size of a record, if it is there.
     pub(crate) fn size(&self, name: &str) -> Option<u64> {
-        self.entries.get(name).map(|e| e.size)
+        self.records.entries.get(name).map(|e| e.size)
     }
 
     /// The bytes that a record takes in the file, if it is there.
     pub(crate) fn packed(&self, name: &str) -> Option<u64> {
-        self.entries.get(name).map(|e| e.packed)
+        self.records.entries.get(name).map(|e| e.packed)
     }
 
     /// Pays for inflating a record.
     fn inflate(&self, name: &str, size: u64) -> Result<(), Error> {
-        let rest = self.inflatable.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |rest| rest.checked_sub(size));
+        let rest =
+            self.records.inflatable.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |rest| rest.checked_sub(size));
         match rest {
             Ok(_) => Ok(()),
             Err(rest) => fail(format!("record '{name}' inflates to {size} bytes, but only {rest} more are allowed")),
@@ -160,7 +177,7 @@ impl<'a> Archive<'a> {
 
     /// A whole record, if it is there.
     pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
-        let Some(entry) = self.entries.get(name) else { return Ok(None) };
+        let Some(entry) = self.records.entries.get(name) else { return Ok(None) };
         // Bounded by the file: directly if stored, by the ratio if deflated (`parse_entry`). Zeros cost nothing yet.
         let mut out = vec![0; entry.size as usize];
         self.read_into(name, &mut out)?;
@@ -170,10 +187,13 @@ impl<'a> Archive<'a> {
     /// Fills a buffer of exactly the record's size and checks its CRC, unless none was computed.
     pub(crate) fn read_into(&self, name: &str, out: &mut [u8]) -> Result<(), Error> {
         let place = || format!("record {name}");
-        let entry = self.entries.get(name).ok_or_else(|| Error::corrupt(place(), "missing"))?;
+        let entry = self.records.entries.get(name).ok_or_else(|| Error::corrupt(place(), "missing"))?;
         debug_assert_eq!(out.len() as u64, entry.size);
-        if entry.method == 0 {
-            self.source.read_at(entry.data, out)?;
+        let crc = if entry.method == 0 && entry.crc == 0 {
+            read_parallel(self.source, entry.data, out)?;
+            0
+        } else if entry.method == 0 {
+            read_summed(self.source, entry.data, out)?
         } else {
             self.inflate(name, entry.size)?;
             let packed = self.source.read_vec(entry.data, entry.packed as usize)?;
@@ -183,8 +203,8 @@ impl<'a> Archive<'a> {
             if inflate.read(&mut [0]).map_err(damaged)? != 0 {
                 return Err(Error::corrupt(place(), "it inflates to more than its size"));
             }
-        }
-        let crc = if entry.crc == 0 { 0 } else { crc32fast::hash(out) };
+            if entry.crc == 0 { 0 } else { crc(out) }
+        };
         if crc != entry.crc {
             return Err(Error::corrupt(
                 place(),

@@ -1,0 +1,266 @@
+//! [`Checkpoint`]: an open file whose tensors are listed at once and read when they are asked for.
+
+use crate::source::{FileSource, Source};
+use crate::{Error, format, safetensors, torch};
+use std::collections::HashMap;
+use std::path::Path;
+use wengert_tensor::{DType, StateDict, Tensor, Value};
+
+/// A tensor of a file, as described there.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct TensorInfo {
+    /// The keys and positions that lead to it, joined by dots: `model.0.weight`.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Its dtype, or `None` if tensors here do not have it.
+    pub dtype: Option<DType>,
+    /// What the file calls its dtype.
+    pub dtype_name: String,
+}
+
+/// What to load of a checkpoint, and how. By default everything, as it is.
+#[derive(Clone, Copy, Default)]
+pub struct LoadOptions<'a> {
+    /// Which tensors, by their names in the file.
+    pub keep: Option<&'a dyn Fn(&str) -> bool>,
+    /// What to call them, by their names in the file.
+    pub rename: Option<&'a dyn Fn(&str) -> String>,
+    /// What to convert floating-point tensors to; others stay as they are.
+    pub dtype: Option<DType>,
+}
+
+/// A checkpoint whose names, shapes and dtypes are known, and whose tensors are still in the file.
+///
+/// For `torch.save` archives and safetensors only the description is read, whatever the size of the file; the other
+/// formats are read whole. A path that ends in `.index.json` opens the files that it names, which hold one state dict
+/// together.
+///
+/// # Examples
+/// ```
+/// use wengert_io::{Checkpoint, LoadOptions, tensor::{DType, StateDict, Tensor}};
+/// let mut state = StateDict::new();
+/// state.insert("body.weight", Tensor::from_vec(vec![1.0f32, 2.0], [2]));
+/// state.insert("head.weight", Tensor::from_vec(vec![3.0f32], [1]));
+/// let path = std::env::temp_dir().join(format!("wengert-doc-{}.pt", std::process::id()));
+/// wengert_io::save(&path, &state)?;
+///
+/// let file = Checkpoint::open(&path)?;
+/// assert_eq!(file.tensors()[1].name, "head.weight");
+/// assert_eq!(file.tensors()[1].shape, [1]);
+/// // Only what belongs to the body is read.
+/// let body = file.load(&LoadOptions {
+///     keep: Some(&|name| name.starts_with("body.")),
+///     rename: Some(&|name| name.replacen("body.", "", 1)),
+///     dtype: Some(DType::F64),
+/// })?;
+/// assert_eq!(body["weight"].to_vec::<f64>(), [1.0, 2.0]);
+/// # std::fs::remove_file(&path).unwrap();
+/// # Ok::<(), wengert_io::Error>(())
+/// ```
+pub struct Checkpoint {
+    tensors: Vec<TensorInfo>,
+    /// The tensors' positions by name.
+    places: HashMap<String, usize>,
+    content: Content,
+    path: std::path::PathBuf,
+}
+
+/// Where the tensors are.
+enum Content {
+    Torch {
+        file: FileSource,
+        catalog: torch::Catalog,
+        ids: Vec<u32>,
+    },
+    Safetensors {
+        file: FileSource,
+        header: safetensors::Header,
+    },
+    /// Those of formats that are read whole.
+    Whole(Vec<Tensor>),
+    /// The file of each tensor, and its position there.
+    Shards {
+        files: Vec<Checkpoint>,
+        places: Vec<(usize, usize)>,
+    },
+}
+
+impl Checkpoint {
+    /// Opens a file and reads what it says of its tensors.
+    ///
+    /// # Errors
+    /// As [`crate::load`], except for damage to the tensors' own bytes, which is found when they are read.
+    pub fn open(path: impl AsRef<Path>) -> Result<Checkpoint, Error> {
+        let path = path.as_ref();
+        let (tensors, content) = open(path).map_err(|e| e.in_file(path))?;
+        let places = tensors.iter().enumerate().map(|(i, info)| (info.name.clone(), i)).collect();
+        Ok(Checkpoint { tensors, places, content, path: path.to_owned() })
+    }
+
+    /// The tensors in the order of the file.
+    pub fn tensors(&self) -> &[TensorInfo] {
+        &self.tensors
+    }
+
+    /// Reads one tensor; `None` if the file has none of that name.
+    ///
+    /// # Errors
+    /// If its bytes are damaged or its dtype is not supported.
+    pub fn tensor(&self, name: &str) -> Result<Option<Tensor>, Error> {
+        let Some(&place) = self.places.get(name) else { return Ok(None) };
+        Ok(self.read(&[place]).map_err(|e| e.in_file(&self.path))?.pop())
+    }
+
+    /// Reads some of the tensors. Those that share memory in the file share it here, unless they are converted.
+    ///
+    /// # Errors
+    /// If one of them cannot be read, or if two are given one name; then nothing is loaded.
+    pub fn load(&self, options: &LoadOptions<'_>) -> Result<StateDict, Error> {
+        let kept = |info: &TensorInfo| options.keep.is_none_or(|keep| keep(&info.name));
+        let places: Vec<usize> = (0..self.tensors.len()).filter(|&i| kept(&self.tensors[i])).collect();
+        let mut state = StateDict::new();
+        for (&place, tensor) in places.iter().zip(self.read(&places).map_err(|e| e.in_file(&self.path))?) {
+            let name = &self.tensors[place].name;
+            let name = options.rename.map_or_else(|| name.clone(), |rename| rename(name));
+            let tensor = match options.dtype {
+                Some(dtype) if tensor.dtype().is_float() => tensor.to(dtype),
+                _ => tensor,
+            };
+            if state.contains_key(&name) {
+                return Err(Error::NotAStateDict(format!("two tensors are named '{name}'")).in_file(&self.path));
+            }
+            state.insert(name, tensor);
+        }
+        Ok(state)
+    }
+
+    fn read(&self, places: &[usize]) -> Result<Vec<Tensor>, Error> {
+        match &self.content {
+            Content::Torch { file, catalog, ids } => {
+                catalog.load(file, &places.iter().map(|&place| ids[place]).collect::<Vec<_>>())
+            }
+            Content::Safetensors { file, header } => {
+                places.iter().map(|&place| safetensors::tensor(file, &header.entries[place])).collect()
+            }
+            Content::Whole(tensors) => Ok(places.iter().map(|&place| tensors[place].clone()).collect()),
+            Content::Shards { files, places: of } => {
+                let mut out = vec![None; places.len()];
+                for (number, file) in files.iter().enumerate() {
+                    // Together, so that tensors of one file still share their storages.
+                    let mine: Vec<usize> = (0..places.len()).filter(|&i| of[places[i]].0 == number).collect();
+                    let there: Vec<usize> = mine.iter().map(|&i| of[places[i]].1).collect();
+                    let tensors = file.read(&there).map_err(|e| e.in_file(&file.path))?;
+                    mine.into_iter().zip(tensors).for_each(|(i, tensor)| out[i] = Some(tensor));
+                }
+                Ok(out.into_iter().map(|tensor| tensor.expect("every place is in one of the files")).collect())
+            }
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<(Vec<TensorInfo>, Content), Error> {
+    if is_index(path) {
+        return open_shards(path);
+    }
+    let file = FileSource::open(path)?;
+    let mut head = vec![0; file.len().min(512) as usize];
+    file.read_at(0, &mut head)?;
+    if torch::detect(&head, file.len()) {
+        let catalog = torch::Catalog::read(&file)?;
+        let (mut tensors, mut ids) = (Vec::new(), Vec::new());
+        for (name, id) in catalog.tensors()? {
+            let (shape, dtype_name, dtype) = catalog.describe(id);
+            tensors.push(TensorInfo { name, shape, dtype, dtype_name: dtype_name.to_owned() });
+            ids.push(id);
+        }
+        return Ok((tensors, Content::Torch { file, catalog, ids }));
+    }
+    if safetensors::detect(&head, file.len()) {
+        let header = safetensors::Header::read(&file)?;
+        let describe = |entry: &safetensors::Entry| TensorInfo {
+            name: entry.name.clone(),
+            shape: entry.shape.clone(),
+            dtype: entry.dtype(),
+            dtype_name: entry.dtype_name(),
+        };
+        return Ok((header.entries.iter().map(describe).collect(), Content::Safetensors { file, header }));
+    }
+    let value = format::load(&file, path.extension().and_then(|e| e.to_str()))?;
+    let (mut infos, mut tensors) = (Vec::new(), Vec::new());
+    flatten(&value, "", &mut |name, tensor: &Tensor| {
+        let (shape, dtype) = (tensor.shape().to_vec(), tensor.dtype());
+        infos.push(TensorInfo { name, shape, dtype: Some(dtype), dtype_name: dtype.name().to_owned() });
+        tensors.push(tensor.clone());
+    });
+    Ok((infos, Content::Whole(tensors)))
+}
+
+/// Calls for each tensor below a value, whose depth its reader has bounded.
+fn flatten(value: &Value, name: &str, each: &mut impl FnMut(String, &Tensor)) {
+    let below = |part: &str| if name.is_empty() { part.to_owned() } else { format!("{name}.{part}") };
+    if let Some(tensor) = value.as_tensor() {
+        each(name.to_owned(), tensor);
+    }
+    for (i, item) in value.as_slice().into_iter().flatten().enumerate() {
+        flatten(item, &below(&i.to_string()), each);
+    }
+    for (key, item) in value.as_dict().into_iter().flat_map(|dict| dict.iter()) {
+        let part = key.as_str().map_or_else(|| key.to_string(), str::to_owned);
+        flatten(item, &below(&part), each);
+    }
+}
+
+/// Whether a path names the index of a state dict that lies in several files.
+pub(crate) fn is_index(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with(".index.json"))
+}
+
+/// The largest index that is read: a million names.
+const MAX_INDEX: u64 = 256 << 20;
+
+fn open_shards(path: &Path) -> Result<(Vec<TensorInfo>, Content), Error> {
+    let fail = |what: String| Err(Error::corrupt("index", what));
+    let source = FileSource::open(path)?;
+    if source.len() > MAX_INDEX {
+        return fail(format!("{} bytes", source.len()));
+    }
+    let text = source.read_vec(0, source.len() as usize)?;
+    #[derive(serde::Deserialize)]
+    struct Index {
+        weight_map: std::collections::BTreeMap<String, String>,
+    }
+    let index: Index = serde_json::from_slice(&text).map_err(|e| Error::corrupt("index", e.to_string()))?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let mut numbers: std::collections::BTreeMap<&str, usize> = Default::default();
+    let mut files = Vec::new();
+    for name in index.weight_map.values() {
+        if numbers.contains_key(name.as_str()) {
+            continue;
+        }
+        // A name beside the index, and nothing else: an index must not reach into other folders.
+        let plain = Path::new(name).file_name() == Some(std::ffi::OsStr::new(name)) && !name.contains(['/', '\\', ':']);
+        if !plain || is_index(Path::new(name)) {
+            return fail(format!("'{name}' is no name of a file beside it"));
+        }
+        numbers.insert(name, files.len());
+        files.push(Checkpoint::open(folder.join(name))?);
+    }
+    let (mut tensors, mut places) = (Vec::new(), Vec::new());
+    for (number, file) in files.iter().enumerate() {
+        for (place, info) in file.tensors.iter().enumerate() {
+            let wanted = index.weight_map.get(&info.name).and_then(|name| numbers.get(name.as_str()));
+            if wanted == Some(&number) {
+                tensors.push(info.clone());
+                places.push((number, place));
+            }
+        }
+    }
+    if let Some(missing) = index.weight_map.iter().find(|(name, file)| {
+        numbers.get(file.as_str()).is_none_or(|&number| !files[number].places.contains_key(name.as_str()))
+    }) {
+        return fail(format!("tensor '{}' is not in '{}'", missing.0, missing.1));
+    }
+    Ok((tensors, Content::Shards { files, places }))
+}

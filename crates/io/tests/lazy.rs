@@ -1,0 +1,119 @@
+//! Opening without reading, subsets, conversion, renaming, and state dicts in several files.
+
+use std::path::PathBuf;
+use wengert_io::tensor::{DType, StateDict, Tensor, Value};
+use wengert_io::{Checkpoint, LoadOptions};
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("wengert-io-lazy-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a temporary folder");
+        Folder(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn state() -> StateDict {
+    let mut state = StateDict::new();
+    let base = Tensor::from_vec((0..24).map(|i| i as f32).collect(), [4, 6]);
+    state.insert("body.weight", base.clone());
+    state.insert("body.tied", base.t());
+    state.insert("head.steps", Tensor::from_vec(vec![3i64], ()));
+    state
+}
+
+#[test]
+fn every_format_is_listed_and_read_in_parts() {
+    let folder = Folder::new("formats");
+    for ending in ["pt", "safetensors", "npz"] {
+        let path = folder.0.join(format!("net.{ending}"));
+        wengert_io::save(&path, state()).expect("writable");
+        let file = Checkpoint::open(&path).expect("just saved");
+        let mut names: Vec<_> = file.tensors().iter().map(|t| (t.name.as_str(), t.shape.clone(), t.dtype)).collect();
+        names.sort_by_key(|row| row.0);
+        let wanted = [
+            ("body.tied", vec![6, 4], Some(DType::F32)),
+            ("body.weight", vec![4, 6], Some(DType::F32)),
+            ("head.steps", vec![], Some(DType::I64)),
+        ];
+        assert_eq!(names, wanted, "{ending}");
+        let tied = file.tensor("body.tied").expect("undamaged").expect("there");
+        assert_eq!(tied.to_bytes(), state()["body.tied"].to_bytes(), "{ending}");
+        assert!(file.tensor("body").expect("undamaged").is_none());
+        let options = LoadOptions {
+            keep: Some(&|name| name != "body.tied"),
+            rename: Some(&|name| name.replace("body.", "")),
+            dtype: Some(DType::F64),
+        };
+        let part = file.load(&options).expect("undamaged");
+        assert_eq!(part.len(), 2);
+        assert_eq!(part["weight"].dtype(), DType::F64);
+        assert_eq!(part["head.steps"].dtype(), DType::I64, "integers stay");
+        let twice = LoadOptions { rename: Some(&|_| "x".to_owned()), ..LoadOptions::default() };
+        assert!(file.load(&twice).expect_err("one name").to_string().contains("'x'"));
+        let all = file.load(&LoadOptions::default()).expect("undamaged");
+        assert_eq!(all["body.weight"].shares_storage(&all["body.tied"]), ending == "pt");
+    }
+}
+
+#[test]
+fn nested_names_are_joined_and_unread_damage_is_not_seen() {
+    let folder = Folder::new("nested");
+    let path = folder.0.join("run.pt");
+    let steps = Value::List(vec![Value::from(Tensor::from_vec(vec![1u8; 300], [300])), Value::None]);
+    let mut optimizer = wengert_io::tensor::Dict::new();
+    optimizer.insert(0, Value::dict([("exp_avg", Value::from(Tensor::from_vec(vec![0.5f32; 4], [4])))]));
+    wengert_io::save(&path, Value::dict([("state", Value::Dict(optimizer)), ("list", steps)])).expect("writable");
+    let file = Checkpoint::open(&path).expect("just saved");
+    assert_eq!(file.tensors().iter().map(|t| t.name.as_str()).collect::<Vec<_>>(), ["state.0.exp_avg", "list.0"]);
+    // A flipped bit in one storage spoils that tensor alone.
+    let mut bytes = std::fs::read(&path).expect("just saved");
+    let at = bytes.windows(300).position(|w| w == [1; 300]).expect("the data");
+    bytes[at + 7] = 3;
+    std::fs::write(&path, bytes).expect("writable");
+    let file = Checkpoint::open(&path).expect("the description is whole");
+    assert!(file.tensor("state.0.exp_avg").expect("undamaged").is_some());
+    let error = file.tensor("list.0").expect_err("damaged").to_string();
+    assert!(error.contains("run.pt") && error.contains("CRC"), "{error}");
+    assert!(wengert_io::load(&path).is_err());
+}
+
+#[test]
+fn state_dicts_in_several_files_are_one() {
+    let folder = Folder::new("shards");
+    let (mut one, mut two) = (StateDict::new(), StateDict::new());
+    one.insert("a", Tensor::from_vec(vec![1.0f32, 2.0], [2]));
+    two.insert("b", Tensor::from_vec(vec![3i64], [1]));
+    two.insert("unlisted", Tensor::from_vec(vec![3i64], [1]));
+    wengert_io::save(folder.0.join("m-1.safetensors"), &one).expect("writable");
+    wengert_io::save(folder.0.join("m-2.pt"), &two).expect("writable");
+    let path = folder.0.join("m.safetensors.index.json");
+    let write = |map: &str| {
+        std::fs::write(&path, format!("{{\"metadata\": {{\"total_size\": 16}}, \"weight_map\": {{{map}}}}}"))
+            .expect("writable");
+    };
+    write(r#""a": "m-1.safetensors", "b": "m-2.pt""#);
+    let state = wengert_io::load_state_dict(&path).expect("both are there");
+    assert_eq!(state.keys().collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(state["b"].to_vec::<i64>(), [3]);
+    for (map, word) in [
+        (r#""a": "m-2.pt""#, "'a' is not in"),
+        (r#""a": "../m-1.safetensors""#, "no name of a file"),
+        (r#""a": "/etc/passwd""#, "no name of a file"),
+        (r#""a": "..""#, "no name of a file"),
+        (r#""a": "m.safetensors.index.json""#, "no name of a file"),
+        (r#""a": "m-3.safetensors""#, "m-3.safetensors"),
+        (r#""a": 3"#, "invalid type"),
+    ] {
+        write(map);
+        let error = wengert_io::load(&path).expect_err(map).to_string();
+        assert!(error.contains(word), "{map}: {error}");
+    }
+}
