@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::optimizer::{IntoParams, Optimizer};
-use crate::rule::{Options, Rule, Slots, Update, apply, at_least_zero, int_if_zero, python};
+use crate::rule::{Options, Rule, Slots, Update, apply, at_least_zero, betas, int_if_zero, lerp};
 use wengert_tensor::{Dict, Tensor, Value};
 
 /// Options of [`Adam`], with PyTorch's defaults.
@@ -131,13 +131,7 @@ impl Rule for Moments {
     fn prepare(&self, group: &Dict) -> Result<Update, Error> {
         let lr = at_least_zero(group.number("lr")?, "learning rate")?;
         let eps = at_least_zero(group.number("eps")?, "epsilon value")?;
-        let (beta1, beta2) = group.pair("betas")?;
-        for (i, beta) in [beta1, beta2].into_iter().enumerate() {
-            if !(0.0..1.0).contains(&beta) {
-                let shown = if beta.fract() == 0.0 { format!("{beta:.1}") } else { python(beta) };
-                return Err(Error::InvalidOption(format!("Invalid beta parameter at index {i}: {shown}")));
-            }
-        }
+        let (beta1, beta2) = betas(group)?;
         let weight_decay = at_least_zero(group.number("weight_decay")?, "weight_decay value")?;
         let amsgrad = group.flag("amsgrad")?;
         let sign = if group.flag("maximize")? { -1.0 } else { 1.0 };
@@ -154,9 +148,7 @@ impl Rule for Moments {
                     let g = sign as $t * $g;
                     let p = if shrink != 1.0 { shrink as $t * $p } else { $p };
                     let g = if penalty != 0.0 { g + penalty as $t * p } else { g };
-                    // `lerp` with a weight of at least a half interpolates from the other end.
-                    let w = (1.0 - beta1) as $t;
-                    let m = if w < 0.5 { $m + w * (g - $m) } else { g - (g - $m) * (1.0 - w) };
+                    let m = lerp!($t, $m, g, 1.0 - beta1);
                     let v = beta2 as $t * $v + (1.0 - beta2) as $t * g * g;
                     (p, m, v)
                 }};

@@ -12,17 +12,33 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod adadelta;
+mod adagrad;
 mod adam;
+mod adamax;
+mod asgd;
 mod clip;
 mod error;
+mod nadam;
 mod optimizer;
+mod radam;
+mod rmsprop;
+mod rprop;
 mod rule;
 mod sgd;
 
+pub use adadelta::{Adadelta, AdadeltaOptions};
+pub use adagrad::{Adagrad, AdagradOptions};
 pub use adam::{Adam, AdamOptions, AdamW, AdamWOptions};
+pub use adamax::{Adamax, AdamaxOptions};
+pub use asgd::{Asgd, AsgdOptions};
 pub use clip::{clip_grad_norm_, clip_grad_value_};
 pub use error::Error;
+pub use nadam::{NAdam, NAdamOptions};
 pub use optimizer::{Optimizer, ParamGroup};
+pub use radam::{RAdam, RAdamOptions};
+pub use rmsprop::{RmsProp, RmsPropOptions};
+pub use rprop::{Rprop, RpropOptions};
 pub use rule::{Rule, Slots, Update};
 pub use sgd::{Sgd, SgdOptions};
 pub use wengert_autograd as autograd;

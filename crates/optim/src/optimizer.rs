@@ -279,7 +279,11 @@ impl std::fmt::Display for Optimizer {
                 group.options.iter().filter_map(|(k, v)| Some((k.as_str()?, v))).collect();
             lines.sort_by_key(|(key, _)| *key);
             for (key, value) in lines {
-                writeln!(f, "    {key}: {value}")?;
+                match value.as_tensor().filter(|t| t.shape().is_empty()) {
+                    // Python formats a 0-d tensor as its number.
+                    Some(tensor) => writeln!(f, "    {key}: {}", Value::Float(tensor.item::<f64>()))?,
+                    None => writeln!(f, "    {key}: {value}")?,
+                }
             }
         }
         f.write_str(")")

@@ -66,9 +66,19 @@ impl Slots {
 
     /// Counts a step: adds one to the 0-d f32 tensor `step` and gives the new count.
     pub fn count_step(&mut self) -> f64 {
-        let step = self.get("step").map_or(0.0, Tensor::item::<f64>) + 1.0;
-        self.insert("step", Tensor::from_vec(vec![step as f32], ()));
+        let step = self.number("step").unwrap_or(0.0) + 1.0;
+        self.set_number("step", step);
         step
+    }
+
+    /// The number that a scalar slot holds.
+    pub fn number(&self, name: &str) -> Option<f64> {
+        self.get(name).map(Tensor::item::<f64>)
+    }
+
+    /// Sets a scalar slot to a 0-d f32 tensor.
+    pub fn set_number(&mut self, name: &str, value: f64) {
+        self.insert(name, Tensor::from_vec(vec![value as f32], ()));
     }
 
     /// The tensors of those names for writing; zeros of `like`'s shape and dtype where there are none yet.
@@ -174,3 +184,29 @@ pub(crate) fn python(value: f64) -> String {
 pub(crate) fn int_if_zero(value: f64) -> Value {
     if value == 0.0 { Value::Int(0) } else { Value::Float(value) }
 }
+
+/// A number that PyTorch's default shows as an integer: `step_sizes: (1e-06, 50)`.
+pub(crate) fn int_if_whole(value: f64) -> Value {
+    if value.fract() == 0.0 && value.abs() < 1e15 { Value::Int(value as i64) } else { Value::Float(value) }
+}
+
+/// The option `betas`, each within `0..1`.
+pub(crate) fn betas(group: &Dict) -> Result<(f64, f64), Error> {
+    let (beta1, beta2) = group.pair("betas")?;
+    for (i, beta) in [beta1, beta2].into_iter().enumerate() {
+        if !(0.0..1.0).contains(&beta) {
+            let shown = Value::Float(beta);
+            return Err(Error::InvalidOption(format!("Invalid beta parameter at index {i}: {shown}")));
+        }
+    }
+    Ok((beta1, beta2))
+}
+
+/// `torch.lerp`: a weight of at least a half interpolates from the other end. For example `lerp!(f32, m, g, 0.1)`.
+macro_rules! lerp {
+    ($t:ty, $start:expr, $end:expr, $weight:expr) => {{
+        let (start, end, weight) = ($start, $end, ($weight) as $t);
+        if weight < 0.5 { start + weight * (end - start) } else { end - (end - start) * (1.0 - weight) }
+    }};
+}
+pub(crate) use lerp;
