@@ -53,4 +53,4 @@ pub use shape::{IntoDims, IntoShape, Shape};
 pub use state::StateDict;
 pub use storage::Storage;
 pub use tensor::Tensor;
-pub use value::{Dict, DictKind, Value};
+pub use value::{Dict, DictKind, Object, Value};

@@ -2,7 +2,7 @@
 
 use crate::display::{Suffix, format as tensor_text};
 use crate::pretty::Printer;
-use crate::{Dict, DictKind, StateDict, Value};
+use crate::{Dict, DictKind, Object, StateDict, Value};
 use std::fmt::{self, Write};
 
 /// How many elements of one container [`Value::pretty`] shows, as in IPython.
@@ -120,8 +120,25 @@ fn repr<W: Write>(value: &Value, out: &mut W) -> fmt::Result {
                 }),
             }
         }
+        Value::Object(object) => object_repr(object, out),
         leaf => out.write_str(&leaf_text(leaf)),
     }
+}
+
+/// `<torch.nn.modules.linear.Linear() {'training': True}>`
+fn object_repr<W: Write>(object: &Object, out: &mut W) -> fmt::Result {
+    write!(out, "<{}", object.class)?;
+    if let Some(arguments) = &object.arguments {
+        sequence(out, "(", arguments, ")", repr)?;
+    }
+    if !object.attributes.is_empty() {
+        sequence(out, " {", object.attributes.iter(), "}", |(k, v), out| {
+            repr(k, out)?;
+            out.write_str(": ")?;
+            repr(v, out)
+        })?;
+    }
+    out.write_char('>')
 }
 
 fn class_name(dict: &Dict) -> &'static str {
@@ -172,6 +189,11 @@ fn leaf_text(value: &Value) -> String {
             Some((kind, index)) => format!("device(type='{kind}', index={index})"),
             None => format!("device(type='{name}')"),
         },
+        Value::Object(object) => {
+            let mut text = String::new();
+            object_repr(object, &mut text).expect("a String takes all text");
+            text
+        }
         Value::List(_) | Value::Tuple(_) | Value::Set(_) | Value::Dict(_) => {
             unreachable!("the callers handle containers themselves")
         }

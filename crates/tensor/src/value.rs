@@ -1,6 +1,7 @@
 //! [`Value`]: the nested data that a checkpoint is: numbers, text, tensors, lists and dicts of these.
 
 use crate::{DType, StateDict, Tensor};
+use std::sync::Arc;
 
 /// Data as Python's `torch.save` and `torch.load` exchange it.
 #[derive(Clone, Default)]
@@ -50,6 +51,19 @@ pub enum Value {
     DType(String),
     /// A device by name, such as `cuda:0`.
     Device(String),
+    /// An instance of a class, such as a module of a whole-model save. Clones are the same instance.
+    Object(Arc<Object>),
+}
+
+/// An instance of a class that is no data by itself, as data: what it is called and what was stored of it.
+#[derive(Clone, Default)]
+pub struct Object {
+    /// The dotted name of the class or function, such as `torch.nn.modules.linear.Linear`.
+    pub class: String,
+    /// What it was called with; `None` for the class or function itself. Modules are made without arguments.
+    pub arguments: Option<Vec<Value>>,
+    /// Its attributes (`__dict__`).
+    pub attributes: Dict,
 }
 
 /// Which of Python's dict classes a [`Dict`] is.
@@ -192,6 +206,11 @@ impl Value {
             Value::Tensor(t) | Value::Grad { tensor: t, .. } => Some(t),
             _ => None,
         }
+    }
+
+    /// The instance of a class.
+    pub fn as_object(&self) -> Option<&Arc<Object>> {
+        if let Value::Object(object) = self { Some(object) } else { None }
     }
 
     /// The dict as a state dict: every key text, every value a tensor. `None` if it is not one.
