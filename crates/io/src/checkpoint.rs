@@ -187,7 +187,7 @@ fn open(path: &Path) -> Result<(Vec<TensorInfo>, Content), Error> {
         };
         return Ok((header.entries.iter().map(describe).collect(), Content::Safetensors { file, header }));
     }
-    let value = format::load(&file, path.extension().and_then(|e| e.to_str()))?;
+    let value = format::load(&file, path.extension().and_then(|e| e.to_str()), torch::pickle::Unknown::Refuse)?;
     let (mut infos, mut tensors) = (Vec::new(), Vec::new());
     flatten(&value, "", &mut |name, tensor: &Tensor| {
         let (shape, dtype) = (tensor.shape().to_vec(), tensor.dtype());

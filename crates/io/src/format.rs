@@ -1,15 +1,18 @@
 //! The formats, one row each, and which of them a file is.
 
 use crate::source::Source;
-use crate::{Error, npy, npz, safetensors, torch};
+use crate::torch::pickle::Unknown;
+use crate::{Error, native, npy, npz, safetensors, torch};
 use std::io::Write;
 use wengert_tensor::Value;
 
-type Load = fn(&dyn Source) -> Result<Value, Error>;
+type Load = fn(&dyn Source, Unknown) -> Result<Value, Error>;
 type Save = fn(&Value, &mut dyn Write, &str) -> Result<(), Error>;
 
 /// One format.
 struct Format {
+    /// What people call it.
+    name: &'static str,
     /// File endings that choose it for saving, and for loading what no content identifies.
     extensions: &'static [&'static str],
     /// Whether the first bytes of a file, and its length, are this format's.
@@ -22,52 +25,77 @@ struct Format {
 /// All formats. The first is what files are saved in if no ending says otherwise.
 const FORMATS: &[Format] = &[
     Format {
+        name: "PyTorch",
         extensions: &["pt", "pth"],
         detect: torch::detect,
         load: torch::load_zip,
         save: Some(torch::write::write),
     },
     Format {
+        name: "PyTorch before 1.6",
         extensions: &[],
         detect: |head, _| torch::legacy::after_magic(head).is_some(),
         load: torch::legacy::load,
         save: None,
     },
     Format {
+        name: "safetensors",
         extensions: &["safetensors"],
         detect: safetensors::detect,
-        load: safetensors::load,
+        load: |source, _| safetensors::load(source),
         save: Some(safetensors::save),
     },
-    Format { extensions: &["npz"], detect: npz::detect, load: npz::load, save: Some(npz::save) },
     Format {
+        name: "npz",
+        extensions: &["npz"],
+        detect: npz::detect,
+        load: |source, _| npz::load(source),
+        save: Some(npz::save),
+    },
+    Format {
+        name: "npy",
         extensions: &["npy"],
         detect: |head, _| head.starts_with(npy::MAGIC),
-        load: npy::load,
+        load: |source, _| npy::load(source),
         save: Some(npy::save),
+    },
+    Format {
+        name: "native",
+        extensions: &["wgt"],
+        detect: |head, _| head.starts_with(native::MAGIC),
+        load: |source, _| native::load(source),
+        save: Some(native::save),
     },
 ];
 
-/// Loads a file in whatever format its content is.
-pub(crate) fn load(source: &dyn Source, extension: Option<&str>) -> Result<Value, Error> {
-    let mut head = [0u8; 512];
-    let len = source.len().min(512) as usize;
-    source.read_at(0, &mut head[..len])?;
-    let head = &head[..len];
-    if let Some(format) = FORMATS.iter().find(|f| (f.detect)(head, source.len())) {
-        return (format.load)(source);
+/// The format that a file's content has, if it is one of these.
+fn find(source: &dyn Source) -> Result<(Option<&'static Format>, Vec<u8>), Error> {
+    let head = source.read_vec(0, source.len().min(512) as usize)?;
+    Ok((FORMATS.iter().find(|f| (f.detect)(&head, source.len())), head))
+}
+
+/// Loads a file in whatever format its content is; in PyTorch's, classes that are no data are refused or kept.
+pub(crate) fn load(source: &dyn Source, extension: Option<&str>, unknown: Unknown) -> Result<Value, Error> {
+    let (format, head) = find(source)?;
+    if let Some(format) = format {
+        return (format.load)(source, unknown);
     }
     let by_name = FORMATS.iter().find(|f| extension.is_some_and(|e| f.extensions.contains(&e)));
     match by_name {
         // The ending says what it should be, so its own reader says best what is wrong.
-        Some(format) if extension == Some("safetensors") => (format.load)(source),
+        Some(format) if extension == Some("safetensors") => (format.load)(source, unknown),
         _ if head.is_empty() => Err(Error::UnknownFormat("the file is empty")),
         _ if head.get(257..262) == Some(b"ustar") => Err(Error::Unsupported {
             what: "a tar checkpoint (PyTorch before 0.2)".to_owned(),
             advice: "load it with an old PyTorch and save it again",
         }),
-        _ => Err(Error::UnknownFormat("the content is neither a PyTorch file nor safetensors nor NumPy's")),
+        _ => Err(Error::UnknownFormat("the content is neither PyTorch's nor safetensors nor NumPy's nor native")),
     }
+}
+
+/// The name of a file's format.
+pub(crate) fn name(source: &dyn Source) -> Result<&'static str, Error> {
+    Ok(find(source)?.0.map_or("unknown", |format| format.name))
 }
 
 /// The writer for a file ending; PyTorch's format where none is named.

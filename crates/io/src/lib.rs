@@ -22,6 +22,7 @@ mod atomic;
 mod checkpoint;
 mod error;
 mod format;
+mod native;
 mod npy;
 mod npz;
 mod safetensors;
@@ -36,16 +37,20 @@ use crate::source::Source;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
+use torch::pickle::Unknown;
 use wengert_tensor::{StateDict, Value};
 
-/// Loads a checkpoint; its format (torch zip, torch before 1.6, safetensors, npy, npz) is found from the content.
+/// Loads a checkpoint; its format (torch zip, torch before 1.6, safetensors, npy, npz, native) is found from the content.
 ///
 /// Tensors that share memory in the file share it here. Devices in the file are ignored: everything is on the CPU.
 ///
 /// # Errors
 /// If the file cannot be read, is damaged, or holds something that is no data, with the place and what to do.
 pub fn load(path: impl AsRef<Path>) -> Result<Value, Error> {
-    let path = path.as_ref();
+    load_with(path.as_ref(), Unknown::Refuse)
+}
+
+fn load_with(path: &Path, unknown: Unknown) -> Result<Value, Error> {
     if checkpoint::is_index(path) {
         return Ok(Checkpoint::open(path)?.load(&LoadOptions::default())?.into());
     }
@@ -54,9 +59,9 @@ pub fn load(path: impl AsRef<Path>) -> Result<Value, Error> {
     // Many small reads cost more than one of everything.
     let value = if file.len() <= source::SMALL {
         let bytes = file.read_vec(0, file.len() as usize).map_err(|e| Error::io(path, e))?;
-        format::load(&source::Bytes(&bytes), extension)
+        format::load(&source::Bytes(&bytes), extension, unknown)
     } else {
-        format::load(&file, extension)
+        format::load(&file, extension, unknown)
     };
     value.map_err(|e| e.in_file(path))
 }
@@ -66,7 +71,29 @@ pub fn load(path: impl AsRef<Path>) -> Result<Value, Error> {
 /// # Errors
 /// As [`load`].
 pub fn from_bytes(bytes: &[u8]) -> Result<Value, Error> {
-    format::load(&source::Bytes(bytes), None)
+    format::load(&source::Bytes(bytes), None, Unknown::Refuse)
+}
+
+/// Loads a checkpoint in which classes may occur that are no data: what `torch.save(net)` writes.
+///
+/// They become [`Value::Object`](tensor::Object): their names, arguments and attributes can be read, and no code of
+/// theirs is known here or run. `wengert-nn` makes modules of those of `torch.nn`.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_module_tree(path: impl AsRef<Path>) -> Result<Value, Error> {
+    load_with(path.as_ref(), Unknown::Keep)
+}
+
+/// What a file's format is called, by its content: `PyTorch`, `PyTorch before 1.6`, `safetensors`, `npz`, `npy`,
+/// `native` or `unknown`.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn format_of(path: impl AsRef<Path>) -> Result<&'static str, Error> {
+    let path = path.as_ref();
+    let file = source::FileSource::open(path).map_err(|e| Error::io(path, e))?;
+    format::name(&file).map_err(|e| e.in_file(path))
 }
 
 /// Loads a file whose whole content is a state dict.
@@ -79,7 +106,7 @@ pub fn load_state_dict(path: impl AsRef<Path>) -> Result<StateDict, Error> {
     value.to_state_dict().ok_or_else(|| Error::not_a_state_dict(&value).in_file(path))
 }
 
-/// Saves data: as safetensors, npz or npy if the path ends so, else as `torch.save` does. Replaces the file whole or not at all.
+/// Saves data: as safetensors, npz, npy or natively (`.wgt`) if the path ends so, else as `torch.save` does. Replaces the file whole or not at all.
 ///
 /// # Errors
 /// If the data cannot be held by the format or the file cannot be written; an existing file is then as it was.
@@ -107,6 +134,25 @@ pub fn to_bytes(value: &Value) -> Result<Vec<u8>, Error> {
 /// If the format cannot hold the data or the stream fails.
 pub fn write_to(value: &Value, mut stream: impl Write) -> Result<(), Error> {
     torch::write::write(value, &mut stream, "archive")
+}
+
+/// Saves data natively, whatever the path ends in. Replaces the file whole or not at all.
+///
+/// # Errors
+/// If the file cannot be written; an existing file is then as it was.
+pub fn save_native(path: impl AsRef<Path>, value: &Value) -> Result<(), Error> {
+    let path = path.as_ref();
+    atomic::replace(path, |file| native::save(value, file, "")).map_err(|e| e.in_file(path))
+}
+
+/// The bytes that [`save_native`] would write.
+///
+/// # Errors
+/// If the data is nested too deeply.
+pub fn to_native_bytes(value: &Value) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    native::save(value, &mut bytes, "")?;
+    Ok(bytes)
 }
 
 /// Saves a state dict as safetensors with text metadata. Replaces the file whole or not at all.

@@ -36,4 +36,20 @@ impl Budget {
             _ => Err(Error::corrupt("pickle", "shared parts that expand beyond all measure")),
         }
     }
+
+    /// What was spent since then.
+    pub(crate) fn since(&self, before: &Budget) -> Budget {
+        Budget { values: before.values - self.values, bytes: before.bytes - self.bytes }
+    }
+
+    /// Pays what something cost before.
+    pub(crate) fn pay(&mut self, cost: &Budget) -> Result<(), Error> {
+        match (self.values.checked_sub(cost.values), self.bytes.checked_sub(cost.bytes)) {
+            (Some(values), Some(bytes)) => {
+                *self = Budget { values, bytes };
+                Ok(())
+            }
+            _ => Err(Error::corrupt("pickle", "shared objects that expand beyond all measure")),
+        }
+    }
 }

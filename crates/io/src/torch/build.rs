@@ -2,11 +2,11 @@
 
 use super::budget::Budget;
 use super::global::Global;
-use super::pickle::{Graph, Id, Node, StorageRef, TensorNode};
+use super::pickle::{Graph, Id, Node, ObjectNode, StorageRef, TensorNode};
 use crate::Error;
 use std::collections::HashMap;
 use std::sync::Arc;
-use wengert_tensor::{Dict, DictKind, Storage, Tensor, Value};
+use wengert_tensor::{Dict, DictKind, Object, Storage, Tensor, Value};
 
 /// The deepest nesting of containers. Checkpoints have some five levels; recursion below is bounded by this.
 const MAX_DEPTH: usize = 256;
@@ -43,11 +43,14 @@ pub(crate) struct Builder<'a> {
     storages: Vec<Option<Arc<Storage>>>,
     /// A shared list counts each time, so that nested sharing cannot explode.
     budget: Budget,
+    /// Objects that are done, so that every mention is the same one, and what each cost.
+    objects: HashMap<Id, (Arc<Object>, Budget)>,
 }
 
 impl<'a> Builder<'a> {
     pub(crate) fn new(graph: &'a Graph, source: &'a mut dyn Storages) -> Builder<'a> {
-        Builder { graph, source, storages: vec![None; graph.storages.len()], budget: graph.budget.clone() }
+        let storages = vec![None; graph.storages.len()];
+        Builder { graph, source, storages, budget: graph.budget.clone(), objects: HashMap::new() }
     }
 
     /// The value of a node.
@@ -130,6 +133,8 @@ impl<'a> Builder<'a> {
             Node::Set(items) => Value::Set(self.all(items, depth)?),
             Node::Dict { kind, items, attributes } => Value::Dict(self.dict(*kind, items, *attributes, depth)?),
             Node::Global(Global::Dtype(item)) => Value::DType(item.name.to_owned()),
+            Node::Class(class) => Value::Object(Arc::new(Object { class: class.clone(), ..Object::default() })),
+            Node::Object(object) => Value::Object(self.object(id, object, depth)?),
             Node::Global(other) => return Err(Error::corrupt("pickle", format!("{other:?} where data should be"))),
             Node::Storage { .. } => {
                 return Err(Error::Unsupported {
@@ -145,6 +150,30 @@ impl<'a> Builder<'a> {
                 }
             }
         })
+    }
+
+    fn object(&mut self, id: Id, node: &ObjectNode, depth: usize) -> Result<Arc<Object>, Error> {
+        if let Some((object, cost)) = self.objects.get(&id) {
+            self.budget.pay(cost)?;
+            return Ok(object.clone());
+        }
+        let before = self.budget.clone();
+        let arguments = self.all(&node.arguments, depth)?;
+        let mut attributes = match node.state.map(|state| self.expand(state, depth + 1)).transpose()? {
+            None => Dict::new(),
+            Some(Value::Dict(attributes)) => attributes,
+            // Named after the methods that Python would have called with them.
+            Some(other) => [("__setstate__", other)].into_iter().collect(),
+        };
+        if !node.list.is_empty() {
+            attributes.insert("extend", Value::List(self.all(&node.list, depth)?));
+        }
+        if !node.dict.is_empty() {
+            attributes.insert("update", Value::Dict(self.dict(DictKind::Plain, &node.dict, None, depth)?));
+        }
+        let object = Arc::new(Object { class: node.class.clone(), arguments: Some(arguments), attributes });
+        self.objects.insert(id, (object.clone(), self.budget.since(&before)));
+        Ok(object)
     }
 
     fn all(&mut self, items: &[Id], depth: usize) -> Result<Vec<Value>, Error> {
@@ -280,7 +309,8 @@ pub(crate) fn list(graph: &Graph, root: Id, out: &mut Vec<(String, Id)>) -> Resu
 fn owned(node: &Node) -> usize {
     match node {
         Node::BigInt(x) | Node::Bytes(x) | Node::ByteArray(x) => x.len(),
-        Node::Str(x) | Node::Device(x) => x.len(),
+        Node::Str(x) | Node::Device(x) | Node::Class(x) => x.len(),
+        Node::Object(x) => x.class.len(),
         Node::Size(x) => size_of_val(&x[..]),
         Node::Tensor(x) => size_of_val(&x.shape[..]) * 2,
         _ => 0,

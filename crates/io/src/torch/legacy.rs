@@ -1,7 +1,7 @@
 //! The stream that PyTorch wrote before 1.6: five pickles, then the storages.
 
 use super::build::{Builder, Order, Storages};
-use super::pickle::{Dialect, Graph, Id, Node, StorageRef, parse};
+use super::pickle::{Dialect, Graph, Id, Node, StorageRef, Unknown, parse, parse_with};
 use crate::Error;
 use crate::source::Source;
 use std::collections::HashMap;
@@ -25,8 +25,8 @@ fn fail<T>(what: impl Into<String>) -> Result<T, Error> {
     Err(Error::corrupt("legacy stream", what))
 }
 
-/// Reads the stream.
-pub(crate) fn load(source: &dyn Source) -> Result<Value, Error> {
+/// Reads the stream; classes that are not on the list are refused or kept as objects.
+pub(crate) fn load(source: &dyn Source, unknown: Unknown) -> Result<Value, Error> {
     // The storages lie behind pickles whose length nothing tells, so the file is read whole, once.
     let len = usize::try_from(source.len()).or_else(|_| fail("larger than memory"))?;
     let bytes = source.read_vec(0, len)?;
@@ -41,7 +41,7 @@ pub(crate) fn load(source: &dyn Source) -> Result<Value, Error> {
             advice: "load it there and save it with PyTorch 1.6 or later",
         });
     }
-    let (graph, root, at) = parse(&bytes, at, Dialect::Legacy)?;
+    let (graph, root, at) = parse_with(&bytes, at, Dialect::Legacy, unknown)?;
     let (keys_graph, keys, mut at) = parse(&bytes, at, Dialect::Plain)?;
     let Node::List(keys) = &keys_graph.nodes[keys as usize] else { return fail("its list of storages is no list") };
     let wanted: HashMap<&str, &StorageRef> = graph.storages.iter().map(|s| (s.key.as_str(), s)).collect();

@@ -29,9 +29,9 @@ pub(crate) fn detect(head: &[u8], len: u64) -> bool {
     head.starts_with(b"PK\x03\x04") && !crate::npz::detect(head, len)
 }
 
-/// Reads a zip archive.
-pub(crate) fn load_zip(source: &dyn Source) -> Result<Value, Error> {
-    let catalog = Catalog::read(source)?;
+/// Reads a zip archive; classes that are not on the list are refused or kept as objects.
+pub(crate) fn load_zip(source: &dyn Source, unknown: pickle::Unknown) -> Result<Value, Error> {
+    let catalog = Catalog::read_with(source, unknown)?;
     let archive = Archive::with(source, &catalog.records);
     Builder::new(&catalog.graph, &mut DataRecords { archive: &archive, order: catalog.order }).value(catalog.root)
 }
@@ -47,6 +47,10 @@ pub(crate) struct Catalog {
 impl Catalog {
     /// Reads the directory and the pickle.
     pub(crate) fn read(source: &dyn Source) -> Result<Catalog, Error> {
+        Catalog::read_with(source, pickle::Unknown::Refuse)
+    }
+
+    fn read_with(source: &dyn Source, unknown: pickle::Unknown) -> Result<Catalog, Error> {
         let archive = Archive::open(source)?;
         if archive.size("constants.pkl").is_some() {
             return Err(Error::Unsupported {
@@ -65,7 +69,7 @@ impl Catalog {
         };
         let stored = archive.packed("data.pkl").unwrap_or(0);
         let budget = budget::Budget::new(stored, pickle.len() as u64);
-        let (graph, root, _) = pickle::parse_within(&pickle, 0, pickle::Dialect::Zip, budget)?;
+        let (graph, root, _) = pickle::parse_within(&pickle, 0, pickle::Dialect::Zip, budget, unknown)?;
         Ok(Catalog { records: archive.records().clone(), graph, root, order })
     }
 

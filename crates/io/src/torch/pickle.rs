@@ -58,6 +58,28 @@ pub(crate) struct TensorNode {
     pub(crate) parameter: bool,
 }
 
+/// An instance of a class that is not on the list: what it was made of, which is kept and never run.
+#[derive(Clone, Debug)]
+pub(crate) struct ObjectNode {
+    pub(crate) class: String,
+    pub(crate) arguments: Vec<Id>,
+    /// What BUILD gave it.
+    pub(crate) state: Option<Id>,
+    /// Items of a class that is also a list.
+    pub(crate) list: Vec<Id>,
+    /// Entries of a class that is also a dict.
+    pub(crate) dict: Vec<(Id, Id)>,
+}
+
+/// What becomes of names that are not on the list.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Unknown {
+    /// An error.
+    Refuse,
+    /// Objects that say what they were.
+    Keep,
+}
+
 /// A value of the graph.
 #[derive(Clone, Debug)]
 pub(crate) enum Node {
@@ -85,6 +107,10 @@ pub(crate) enum Node {
         start: u64,
     },
     Tensor(TensorNode),
+    /// The name of a class or function that is not on the list.
+    Class(String),
+    /// An instance of such a class, or what such a function would have returned.
+    Object(ObjectNode),
     Size(Vec<usize>),
     Device(String),
 }
@@ -99,8 +125,18 @@ pub(crate) struct Graph {
 
 /// Reads one pickle: the graph, its root, and where the next byte is.
 pub(crate) fn parse(bytes: &[u8], start: usize, dialect: Dialect) -> Result<(Graph, Id, usize), Error> {
+    parse_with(bytes, start, dialect, Unknown::Refuse)
+}
+
+/// The same, and what becomes of names that are not on the list.
+pub(crate) fn parse_with(
+    bytes: &[u8],
+    start: usize,
+    dialect: Dialect,
+    unknown: Unknown,
+) -> Result<(Graph, Id, usize), Error> {
     let len = bytes.len() as u64;
-    parse_within(bytes, start, dialect, Budget::new(len, len))
+    parse_within(bytes, start, dialect, Budget::new(len, len), unknown)
 }
 
 /// The same within a given budget.
@@ -109,8 +145,10 @@ pub(crate) fn parse_within(
     start: usize,
     dialect: Dialect,
     budget: Budget,
+    unknown: Unknown,
 ) -> Result<(Graph, Id, usize), Error> {
     let mut machine = Machine {
+        unknown,
         bytes,
         at: start,
         dialect,
@@ -151,6 +189,7 @@ struct Machine<'a> {
     bytes: &'a [u8],
     at: usize,
     dialect: Dialect,
+    unknown: Unknown,
     graph: Graph,
     stack: Vec<Id>,
     /// Heights of the stack at which marks lie.
@@ -215,6 +254,18 @@ impl Machine<'_> {
         Ok(())
     }
 
+    /// The meaning of a name, or the name itself if it has none and may stand for itself.
+    fn name(&mut self, module: &str, name: &str) -> Result<(), Stop> {
+        match resolve(module, name) {
+            Ok(global) => self.push(Node::Global(global)),
+            Err(_) if self.unknown == Unknown::Keep => {
+                self.budget.spend(module.len() + name.len())?;
+                self.push(Node::Class(format!("{module}.{name}")))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn floor(&self) -> usize {
         self.marks.last().copied().unwrap_or(0)
     }
@@ -263,8 +314,7 @@ impl Machine<'_> {
                 }
                 b'c' => {
                     let (module, name) = (self.line()?, self.line()?);
-                    let global = resolve(&module, &name)?;
-                    self.push(Node::Global(global))?;
+                    self.name(&module, &name)?;
                 }
                 b'q' => {
                     let index = self.byte()? as u32;
@@ -331,8 +381,12 @@ impl Machine<'_> {
                 }
                 0x93 => {
                     let (name, module) = (self.pop()?, self.pop()?);
-                    let global = resolve(self.string(module)?, self.string(name)?)?;
-                    self.push(Node::Global(global))?;
+                    let (module, name) = (self.string(module)?, self.string(name)?);
+                    if module.len() + name.len() > 2048 {
+                        return bad("a name of a class that is too long");
+                    }
+                    let (module, name) = (module.to_owned(), name.to_owned());
+                    self.name(&module, &name)?;
                 }
                 b'N' => self.push_constant(257, Node::None)?,
                 0x88 => self.push_constant(258, Node::Bool(true))?,
@@ -431,7 +485,7 @@ impl Machine<'_> {
     fn append(&mut self, items: Vec<Id>) -> Result<(), Stop> {
         let top = self.top()?;
         match &mut self.graph.nodes[top as usize] {
-            Node::List(list) => {
+            Node::List(list) | Node::Object(ObjectNode { list, .. }) => {
                 list.extend(items);
                 Ok(())
             }
@@ -457,7 +511,7 @@ impl Machine<'_> {
         }
         let top = self.top()?;
         match &mut self.graph.nodes[top as usize] {
-            Node::Dict { items: pairs, .. } => {
+            Node::Dict { items: pairs, .. } | Node::Object(ObjectNode { dict: pairs, .. }) => {
                 pairs.extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1])));
                 Ok(())
             }
@@ -468,6 +522,10 @@ impl Machine<'_> {
     /// BUILD: attributes of an OrderedDict; those of a tensor are dropped.
     fn build(&mut self, state: Id) -> Result<(), Stop> {
         let top = self.top()?;
+        if let Node::Object(object) = &mut self.graph.nodes[top as usize] {
+            object.state = Some(state);
+            return Ok(());
+        }
         if !matches!(self.node(state), Node::Dict { .. }) {
             return bad("attributes that are no dict");
         }

@@ -5,7 +5,7 @@ use crate::Error;
 use std::collections::HashMap;
 use std::io::Write;
 use std::sync::Arc;
-use wengert_tensor::{Dict, DictKind, Storage, Tensor, Value};
+use wengert_tensor::{Dict, DictKind, Object, Storage, Tensor, Value};
 
 /// Storages begin at multiples of this.
 const ALIGNMENT: u64 = 64;
@@ -107,12 +107,22 @@ impl Pickler {
             }
             Value::Tensor(tensor) => self.tensor(tensor, false)?,
             Value::Grad { tensor, parameter: false, requires_grad } => self.tensor(tensor, *requires_grad)?,
+            Value::Object(object) => self.object(object, depth)?,
             Value::Grad { tensor, parameter: true, requires_grad } => {
+                // The same parameter again is the same object in Python too: optimizers count on it.
+                let mut key = format!("parameter {:p} {requires_grad} ", Arc::as_ptr(tensor.storage()));
+                key += &format!("{:?} {:?} {}", tensor.shape(), tensor.strides(), tensor.layout().offset());
+                let key = key.into_bytes();
+                if self.memo.contains_key(&key) {
+                    self.recall(&key);
+                    return Ok(());
+                }
                 self.global("torch._utils", "_rebuild_parameter");
                 self.tensor(tensor, false)?;
                 self.bytes.push(if *requires_grad { 0x88 } else { 0x89 });
                 self.empty_ordered_dict();
                 self.bytes.extend([0x87, b'R']);
+                self.remember(key);
             }
             _ => return Err(Error::Unwritable("a kind of value that this version does not know".to_owned())),
         }
@@ -148,27 +158,64 @@ impl Pickler {
 
     /// Appends opcodes, or what recalls them from the memo if they were written before.
     fn memoised(&mut self, opcodes: Vec<u8>) {
-        match self.memo.get(&opcodes) {
-            Some(&index) => match u8::try_from(index) {
-                Ok(index) => self.bytes.extend([b'h', index]),
-                Err(_) => {
-                    self.bytes.push(b'j');
-                    self.bytes.extend(index.to_le_bytes());
-                }
-            },
-            None => {
-                let index = self.memo.len() as u32;
-                self.bytes.extend(&opcodes);
-                match u8::try_from(index) {
-                    Ok(index) => self.bytes.extend([b'q', index]),
-                    Err(_) => {
-                        self.bytes.push(b'r');
-                        self.bytes.extend(index.to_le_bytes());
-                    }
-                }
-                self.memo.insert(opcodes, index);
+        if self.memo.contains_key(&opcodes) {
+            self.recall(&opcodes);
+        } else {
+            self.bytes.extend(&opcodes);
+            self.remember(opcodes);
+        }
+    }
+
+    /// Fetches what was remembered under a key.
+    fn recall(&mut self, key: &[u8]) {
+        match u8::try_from(self.memo[key]) {
+            Ok(index) => self.bytes.extend([b'h', index]),
+            Err(_) => {
+                self.bytes.push(b'j');
+                self.bytes.extend(self.memo[key].to_le_bytes());
             }
         }
+    }
+
+    /// Puts what is on top of the stack into the memo. A key is the opcodes themselves, or a text that is none.
+    fn remember(&mut self, key: Vec<u8>) {
+        let index = self.memo.len() as u32;
+        match u8::try_from(index) {
+            Ok(index) => self.bytes.extend([b'q', index]),
+            Err(_) => {
+                self.bytes.push(b'r');
+                self.bytes.extend(index.to_le_bytes());
+            }
+        }
+        self.memo.insert(key, index);
+    }
+
+    /// An instance of a class: made without arguments and given its attributes, or a call.
+    fn object(&mut self, object: &Arc<Object>, depth: usize) -> Result<(), Error> {
+        let plain =
+            |text: &str| text.split('.').all(|p| !p.is_empty() && p.chars().all(|c| c == '_' || c.is_alphanumeric()));
+        let Some((module, name)) = object.class.rsplit_once('.').filter(|_| plain(&object.class)) else {
+            let what = format!("an object of class '{}', which is no dotted name of Python's", object.class);
+            return Err(Error::Unwritable(what));
+        };
+        let Some(arguments) = &object.arguments else {
+            self.global(module, name);
+            return Ok(());
+        };
+        let key = format!("object {:p}", Arc::as_ptr(object)).into_bytes();
+        if self.memo.contains_key(&key) {
+            self.recall(&key);
+            return Ok(());
+        }
+        self.global(module, name);
+        self.tuple(arguments.len(), |p, i| p.value(&arguments[i], depth + 1))?;
+        self.bytes.push(if arguments.is_empty() { 0x81 } else { b'R' });
+        self.remember(key);
+        if !object.attributes.is_empty() {
+            self.dict(&object.attributes, depth + 1)?;
+            self.bytes.push(b'b');
+        }
+        Ok(())
     }
 
     fn global(&mut self, module: &str, name: &str) {

@@ -1,6 +1,6 @@
 //! What the names of a pickle make of their arguments: values of our own, by a table, with nothing called.
 
-use super::{Dialect, Id, Machine, Node, Stop, StorageRef, TensorNode, bad};
+use super::{Dialect, Id, Machine, Node, ObjectNode, Stop, StorageRef, TensorNode, Unknown, bad};
 use crate::Error;
 use crate::torch::global::{Global, Item, UNTYPED};
 use wengert_tensor::DictKind;
@@ -63,6 +63,12 @@ impl Machine<'_> {
 
     /// REDUCE: what a listed name makes of its arguments.
     pub(super) fn call(&mut self, function: Id, arguments: Id) -> Result<(), Stop> {
+        if let Node::Class(class) = self.node(function) {
+            let (class, arguments) = (class.clone(), self.items(arguments)?.to_vec());
+            self.budget.spend(class.len() + size_of_val(&arguments[..]))?;
+            let object = ObjectNode { class, arguments, state: None, list: Vec::new(), dict: Vec::new() };
+            return self.push(Node::Object(object));
+        }
         let Node::Global(function) = *self.node(function) else { return bad("a call of what is no function") };
         let arguments = self.items(arguments)?;
         if arguments.len() > 8 {
@@ -237,6 +243,11 @@ impl Machine<'_> {
             Some(&first) => self.string(first)?,
             None => return bad("an empty persistent id"),
         };
+        if kind == "module" && self.dialect == Dialect::Legacy && self.unknown == Unknown::Keep && fields.len() == 4 {
+            // The class; the two others are its source text.
+            self.stack.push(fields[1]);
+            return Ok(());
+        }
         if kind == "module" && self.dialect == Dialect::Legacy {
             return Err(Stop::Because(Error::Unsupported {
                 what: "a whole-model save".to_owned(),
