@@ -23,6 +23,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("fashion", "examples/tests/golden"),
     ("index", "crates/tensor/tests/golden"),
     ("interop", "examples/tests/golden"),
+    ("models", "crates/nn/tests/models"),
     ("nn", "crates/nn/tests/golden"),
     ("norm", "crates/tensor/tests/golden"),
     ("numpy_files", "crates/io/tests/numpy"),

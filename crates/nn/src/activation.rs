@@ -1,7 +1,7 @@
 //! Activations as layers.
 
-use crate::{Mode, Module, Tree, Var};
-use wengert_tensor::Value;
+use crate::{Mode, Module, Parts, Rebuild, SpecError, Tree, Var};
+use wengert_tensor::{Dict, Value};
 
 /// max(x, 0); its gradient at 0 is 0 (`torch.nn.ReLU`).
 #[derive(Default, Tree)]
@@ -257,5 +257,45 @@ impl Module for LogSoftmax {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
         input.log_softmax(self.dim)
+    }
+}
+
+/// The specs of layers that are made of numbers alone: `Softplus { beta, threshold }` has these two, and PyTorch's
+/// `also` has fixed values here.
+macro_rules! rebuild {
+    ($($Layer:ident { $($field:ident $(as $ty:ty)?),* } $(also $name:literal = $value:expr)?;)*) => {$(
+        impl Rebuild for $Layer {
+            const CLASS: &'static str = concat!("torch.nn.modules.activation.", stringify!($Layer));
+            fn config(&self) -> Dict {
+                let mut pairs: Vec<(&str, Value)> = vec![$((stringify!($field), (self.$field $(as $ty)?).into())),*];
+                pairs.extend([$(($name, Value::from($value)))?]);
+                pairs.into_iter().collect()
+            }
+            fn rebuild(parts: &mut Parts<'_>) -> Result<$Layer, SpecError> {
+                Ok($Layer { $($field: parts.get(stringify!($field))?,)* mode: parts.mode() })
+            }
+        }
+    )*};
+}
+rebuild! {
+    ReLU {} also "inplace" = false;
+    Sigmoid {};
+    Tanh {};
+    SiLU {} also "inplace" = false;
+    LeakyReLU { negative_slope } also "inplace" = false;
+    ELU { alpha } also "inplace" = false;
+    Softplus { beta, threshold };
+    Softmax { dim as i64 };
+    LogSoftmax { dim as i64 };
+}
+
+impl Rebuild for GELU {
+    const CLASS: &'static str = "torch.nn.modules.activation.GELU";
+    fn config(&self) -> Dict {
+        [("approximate", "none")].into_iter().collect()
+    }
+    fn rebuild(parts: &mut Parts<'_>) -> Result<GELU, SpecError> {
+        parts.only("approximate", "none".to_owned())?;
+        Ok(GELU { mode: parts.mode() })
     }
 }

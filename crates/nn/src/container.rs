@@ -1,6 +1,6 @@
 //! What the containers share: an ordered list of named modules, and the keys that index it.
 
-use crate::{Module, Visitor};
+use crate::{Module, Parts, SpecError, Visitor};
 use std::sync::Arc;
 use wengert_tensor::bug;
 
@@ -42,6 +42,15 @@ impl Entries {
     pub(crate) fn number(&mut self) {
         for (position, (name, _)) in self.0.iter_mut().enumerate() {
             *name = position.to_string();
+        }
+    }
+
+    /// The children of a module that is made from a file.
+    pub(crate) fn rebuild(parts: &mut Parts<'_>) -> Result<Entries, SpecError> {
+        let entries = parts.children()?;
+        match entries.iter().find(|(name, _)| name.is_empty() || name.contains('.')) {
+            Some((name, _)) => parts.invalid(format!("a module cannot be named '{name}'")),
+            None => Ok(Entries(entries)),
         }
     }
 

@@ -1,7 +1,8 @@
 //! [`Conv2d`] and [`Conv1d`].
 
-use crate::{Mode, Module, Padding, PaddingMode, Pair, Param, Tree, Var, init};
-use wengert_tensor::{Tensor, bug, conv};
+use crate::setting::tuple;
+use crate::{Mode, Module, Padding, PaddingMode, Pair, Param, Parts, Rebuild, SpecError, Tree, Var, init};
+use wengert_tensor::{Dict, Tensor, Value, bug, conv};
 
 /// A convolution over images (`torch.nn.Conv2d`): (N, in, H, W) to (N, out, H', W'), or the same without N.
 ///
@@ -348,4 +349,126 @@ fn check_groups(in_channels: usize, out_channels: usize, groups: usize) {
     if !out_channels.is_multiple_of(groups) {
         bug!("", "out_channels must be divisible by groups");
     }
+}
+
+impl Rebuild for Conv2d {
+    const CLASS: &'static str = "torch.nn.modules.conv.Conv2d";
+    const PARAMS: &'static [&'static str] = &["weight", "bias"];
+    fn config(&self) -> Dict {
+        let o = &self.options;
+        let padding = match o.padding {
+            Padding::Size(size) => tuple(size.to_array()),
+            Padding::Same => "same".into(),
+            Padding::Valid => "valid".into(),
+        };
+        // The last axis first, as torch.nn.functional.pad takes it.
+        let [rows, columns] = o.pads();
+        let twice = [columns[0], columns[1], rows[0], rows[1]];
+        let twice = match o.padding {
+            Padding::Size(_) => tuple(twice),
+            _ => Value::List(twice.map(Value::from).to_vec()),
+        };
+        [
+            ("in_channels", Value::from(o.in_channels)),
+            ("out_channels", Value::from(o.out_channels)),
+            ("kernel_size", tuple(o.kernel_size.to_array())),
+            ("stride", tuple(o.stride.to_array())),
+            ("padding", padding),
+            ("dilation", tuple(o.dilation.to_array())),
+            ("transposed", Value::from(false)),
+            ("output_padding", tuple([0usize, 0])),
+            ("groups", Value::from(o.groups)),
+            ("padding_mode", Value::from(o.padding_mode.name())),
+            ("_reversed_padding_repeated_twice", twice),
+        ]
+        .into_iter()
+        .collect()
+    }
+    fn rebuild(parts: &mut Parts<'_>) -> Result<Conv2d, SpecError> {
+        let padding = match parts.get::<String>("padding").as_deref() {
+            Ok("same") => Padding::Same,
+            Ok("valid") => Padding::Valid,
+            _ => Padding::Size(parts.get("padding")?),
+        };
+        let mode: String = parts.get_or("padding_mode", "zeros".to_owned())?;
+        let modes = [PaddingMode::Zeros, PaddingMode::Reflect, PaddingMode::Replicate, PaddingMode::Circular];
+        let Some(padding_mode) = modes.into_iter().find(|known| known.name() == mode) else {
+            return parts.invalid(format!("padding_mode='{mode}' is not supported"));
+        };
+        let (kernel_size, groups): (Pair, usize) = (parts.get("kernel_size")?, parts.get("groups")?);
+        let (in_channels, out_channels) = rebuilt_channels(parts, groups)?;
+        let [height, width] = kernel_size.to_array();
+        let weight = parts.param("weight", &[out_channels, in_channels / groups, height, width])?;
+        let bias = parts.optional_param("bias", &[out_channels])?;
+        let options = Conv2dOptions {
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride: parts.get("stride")?,
+            padding,
+            dilation: parts.get("dilation")?,
+            groups,
+            bias: bias.is_some(),
+            padding_mode,
+        };
+        if padding == Padding::Same && options.stride != Pair::Both(1) {
+            return parts.invalid("padding='same' is not supported for strided convolutions");
+        }
+        Ok(Conv2d { weight, bias, options, mode: parts.mode() })
+    }
+}
+
+impl Rebuild for Conv1d {
+    const CLASS: &'static str = "torch.nn.modules.conv.Conv1d";
+    const PARAMS: &'static [&'static str] = &["weight", "bias"];
+    fn config(&self) -> Dict {
+        let o = &self.options;
+        [
+            ("in_channels", Value::from(o.in_channels)),
+            ("out_channels", Value::from(o.out_channels)),
+            ("kernel_size", tuple([o.kernel_size])),
+            ("stride", tuple([o.stride])),
+            ("padding", tuple([o.padding])),
+            ("dilation", tuple([o.dilation])),
+            ("transposed", Value::from(false)),
+            ("output_padding", tuple([0usize])),
+            ("groups", Value::from(o.groups)),
+            ("padding_mode", Value::from("zeros")),
+            ("_reversed_padding_repeated_twice", tuple([o.padding, o.padding])),
+        ]
+        .into_iter()
+        .collect()
+    }
+    fn rebuild(parts: &mut Parts<'_>) -> Result<Conv1d, SpecError> {
+        parts.only("padding_mode", "zeros".to_owned())?;
+        let one = |parts: &Parts<'_>, name: &str| match parts.get::<Vec<usize>>(name)?[..] {
+            [n] => Ok(n),
+            _ => parts.invalid(format!("'{name}' is not one number")),
+        };
+        let (kernel_size, groups) = (one(parts, "kernel_size")?, parts.get("groups")?);
+        let (in_channels, out_channels) = rebuilt_channels(parts, groups)?;
+        let weight = parts.param("weight", &[out_channels, in_channels / groups, kernel_size])?;
+        let bias = parts.optional_param("bias", &[out_channels])?;
+        let options = Conv1dOptions {
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride: one(parts, "stride")?,
+            padding: one(parts, "padding")?,
+            dilation: one(parts, "dilation")?,
+            groups,
+            bias: bias.is_some(),
+        };
+        Ok(Conv1d { weight, bias, options, mode: parts.mode() })
+    }
+}
+
+/// Channels that the groups divide, of a convolution that is not transposed.
+fn rebuilt_channels(parts: &Parts<'_>, groups: usize) -> Result<(usize, usize), SpecError> {
+    parts.only("transposed", false)?;
+    let (inputs, outputs): (usize, usize) = (parts.get("in_channels")?, parts.get("out_channels")?);
+    if groups == 0 || !inputs.is_multiple_of(groups) || !outputs.is_multiple_of(groups) {
+        return parts.invalid(format!("{groups} groups do not divide {inputs} and {outputs} channels"));
+    }
+    Ok((inputs, outputs))
 }

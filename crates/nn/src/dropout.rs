@@ -1,8 +1,8 @@
 //! [`Dropout`].
 
-use crate::{Mode, Module, Tree, Var};
+use crate::{Mode, Module, Parts, Rebuild, SpecError, Tree, Var};
 use wengert_autograd::functional;
-use wengert_tensor::{Value, bug};
+use wengert_tensor::{Dict, Value, bug};
 
 /// In training, zeroes each value with probability `p` and divides the others by 1 − `p` (`torch.nn.Dropout`); in
 /// evaluation, returns its input.
@@ -52,5 +52,19 @@ impl Module for Dropout {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
         if self.mode.is_training() { functional::dropout(input, self.p) } else { input.clone() }
+    }
+}
+
+impl Rebuild for Dropout {
+    const CLASS: &'static str = "torch.nn.modules.dropout.Dropout";
+    fn config(&self) -> Dict {
+        [("p", Value::from(self.p)), ("inplace", Value::from(false))].into_iter().collect()
+    }
+    fn rebuild(parts: &mut Parts<'_>) -> Result<Dropout, SpecError> {
+        let p = parts.get("p")?;
+        if !(0.0..=1.0).contains(&p) {
+            return parts.invalid(format!("dropout probability has to be between 0 and 1, but got {p}"));
+        }
+        Ok(Dropout { p, mode: parts.mode() })
     }
 }

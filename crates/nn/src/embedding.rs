@@ -1,7 +1,8 @@
 //! [`Embedding`].
 
-use crate::{Mode, Module, Param, Tree, Var, init};
-use wengert_tensor::{DType, Tensor, bug};
+use crate::setting::optional;
+use crate::{Mode, Module, Param, Parts, Rebuild, SpecError, Tree, Var, init};
+use wengert_tensor::{DType, Dict, Tensor, Value, bug};
 
 /// A table whose rows are looked up by integers (`torch.nn.Embedding`): indices (…) to (…, embedding).
 ///
@@ -100,5 +101,38 @@ impl Module for Embedding {
         let mut shape: Vec<isize> = indices.shape().iter().map(|&n| n as isize).collect();
         shape.push(self.options.embedding_dim as isize);
         found.reshape(shape)
+    }
+}
+
+impl Rebuild for Embedding {
+    const CLASS: &'static str = "torch.nn.modules.sparse.Embedding";
+    const PARAMS: &'static [&'static str] = &["weight"];
+    fn config(&self) -> Dict {
+        let EmbeddingOptions { num_embeddings, embedding_dim, padding_idx } = self.options;
+        [
+            ("num_embeddings", Value::from(num_embeddings)),
+            ("embedding_dim", Value::from(embedding_dim)),
+            ("padding_idx", optional(padding_idx.map(|row| row as i64))),
+            ("max_norm", Value::None),
+            ("norm_type", Value::from(2.0)),
+            ("scale_grad_by_freq", Value::from(false)),
+            ("sparse", Value::from(false)),
+        ]
+        .into_iter()
+        .collect()
+    }
+    fn rebuild(parts: &mut Parts<'_>) -> Result<Embedding, SpecError> {
+        let (num_embeddings, embedding_dim) = (parts.get("num_embeddings")?, parts.get("embedding_dim")?);
+        let padding_idx: Option<isize> = parts.get_or("padding_idx", None)?;
+        if padding_idx.is_some_and(|row| row < 0 || row as usize >= num_embeddings) {
+            return parts.invalid("padding_idx must be within num_embeddings");
+        }
+        parts.only("max_norm", None::<f64>)?;
+        parts.only("scale_grad_by_freq", false)?;
+        Ok(Embedding {
+            weight: parts.param("weight", &[num_embeddings, embedding_dim])?,
+            options: EmbeddingOptions { num_embeddings, embedding_dim, padding_idx },
+            mode: parts.mode(),
+        })
     }
 }

@@ -1,6 +1,8 @@
 //! [`Flatten`] and [`Unflatten`].
 
-use crate::{Mode, Module, Tree, Var};
+use crate::setting::tuple;
+use crate::{Mode, Module, Parts, Rebuild, SpecError, Tree, Var};
+use wengert_tensor::{Dict, Value};
 
 /// Joins a range of axes into one; by default all but the first, the batch (`torch.nn.Flatten`).
 ///
@@ -81,5 +83,26 @@ impl Module for Unflatten {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
         input.unflatten(self.dim, self.unflattened_size.as_slice())
+    }
+}
+
+impl Rebuild for Flatten {
+    const CLASS: &'static str = "torch.nn.modules.flatten.Flatten";
+    fn config(&self) -> Dict {
+        [("start_dim", self.start_dim as i64), ("end_dim", self.end_dim as i64)].into_iter().collect()
+    }
+    fn rebuild(parts: &mut Parts<'_>) -> Result<Flatten, SpecError> {
+        Ok(Flatten { start_dim: parts.get("start_dim")?, end_dim: parts.get("end_dim")?, mode: parts.mode() })
+    }
+}
+
+impl Rebuild for Unflatten {
+    const CLASS: &'static str = "torch.nn.modules.flatten.Unflatten";
+    fn config(&self) -> Dict {
+        let sizes = tuple(self.unflattened_size.iter().map(|&size| size as i64));
+        [("dim", Value::from(self.dim as i64)), ("unflattened_size", sizes)].into_iter().collect()
+    }
+    fn rebuild(parts: &mut Parts<'_>) -> Result<Unflatten, SpecError> {
+        Ok(Unflatten { dim: parts.get("dim")?, unflattened_size: parts.get("unflattened_size")?, mode: parts.mode() })
     }
 }

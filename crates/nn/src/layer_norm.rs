@@ -1,7 +1,8 @@
 //! [`LayerNorm`].
 
-use crate::{Mode, Module, Param, Tree, Var};
-use wengert_tensor::{DType, Tensor, Value};
+use crate::setting::tuple;
+use crate::{Mode, Module, Param, Parts, Rebuild, SpecError, Tree, Var};
+use wengert_tensor::{DType, Dict, Tensor, Value};
 
 /// Gives the last axes of every sample mean 0 and variance 1, then scales and shifts them (`torch.nn.LayerNorm`).
 ///
@@ -80,5 +81,34 @@ impl Module for LayerNorm {
     fn forward(&self, input: &Var) -> Var {
         let [weight, bias] = [&self.weight, &self.bias].map(|p| p.as_ref().map(Param::var));
         input.layer_norm(&self.options.normalized_shape, weight.as_ref(), bias.as_ref(), self.options.eps)
+    }
+}
+
+impl Rebuild for LayerNorm {
+    const CLASS: &'static str = "torch.nn.modules.normalization.LayerNorm";
+    const PARAMS: &'static [&'static str] = &["weight", "bias"];
+    fn config(&self) -> Dict {
+        [
+            ("normalized_shape", tuple(self.options.normalized_shape.iter().copied())),
+            ("eps", Value::from(self.options.eps)),
+            ("elementwise_affine", Value::from(self.options.elementwise_affine)),
+        ]
+        .into_iter()
+        .collect()
+    }
+    fn rebuild(parts: &mut Parts<'_>) -> Result<LayerNorm, SpecError> {
+        let shape: Vec<usize> = parts.get("normalized_shape")?;
+        let weight = parts.optional_param("weight", &shape)?;
+        let bias = parts.optional_param("bias", &shape)?;
+        let options = LayerNormOptions {
+            eps: parts.get("eps")?,
+            elementwise_affine: parts.get_or("elementwise_affine", true)?,
+            bias: bias.is_some(),
+            normalized_shape: shape,
+        };
+        if weight.is_some() != options.elementwise_affine {
+            return parts.invalid("elementwise_affine does not agree with the parameters");
+        }
+        Ok(LayerNorm { weight, bias, options, mode: parts.mode() })
     }
 }

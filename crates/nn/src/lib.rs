@@ -14,6 +14,8 @@ mod conv;
 mod display;
 mod dropout;
 mod embedding;
+#[cfg(feature = "io")]
+mod file;
 mod flatten;
 mod glob;
 pub mod init;
@@ -26,8 +28,11 @@ mod module;
 mod norm;
 mod pair;
 mod parameters;
+mod parts;
 mod pooling;
 mod sequential;
+mod setting;
+mod spec;
 mod state;
 mod tree;
 mod walk;
@@ -38,6 +43,8 @@ pub use conv::{Conv1d, Conv1dOptions, Conv2d, Conv2dOptions};
 pub use display::format_tree;
 pub use dropout::Dropout;
 pub use embedding::{Embedding, EmbeddingOptions};
+#[cfg(feature = "io")]
+pub use file::{ModelError, load_model, save_model};
 pub use flatten::{Flatten, Unflatten};
 pub use layer_norm::{LayerNorm, LayerNormOptions};
 pub use linear::{Identity, Linear, LinearOptions};
@@ -50,8 +57,11 @@ pub use module::{AsModule, Module};
 pub use norm::{BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormOptions};
 pub use pair::{Padding, PaddingMode, Pair};
 pub use parameters::{ParameterDict, ParameterList};
+pub use parts::{NamedModules, Parts};
 pub use pooling::{AdaptiveAvgPool2d, AvgPool2d, AvgPool2dOptions, GlobalAvgPool2d, MaxPool2d, MaxPool2dOptions};
 pub use sequential::Sequential;
+pub use setting::Setting;
+pub use spec::{Rebuild, Registry, Spec, SpecError};
 pub use state::{Buffer, Mode};
 pub use tree::{Field, Tree, Visitor};
 pub use wengert_autograd as autograd;
@@ -59,4 +69,55 @@ pub use wengert_autograd::functional::{self, CrossEntropyOptions, KlDivOptions, 
 pub use wengert_autograd::{Param, Var};
 pub use wengert_nn_derive::Tree;
 pub use wengert_tensor as tensor;
-pub use wengert_tensor::{DType, StateDict, Tensor};
+pub use wengert_tensor::{DType, Dict, StateDict, Tensor, Value};
+
+/// The types that [`Registry::new`] knows, one row per layer.
+macro_rules! layers {
+    ($($Layer:ty),* $(,)?) => {
+        pub(crate) fn register_layers(registry: &mut Registry) {
+            $(registry.register::<$Layer>();)*
+        }
+    };
+}
+layers! {
+    Identity,
+    Linear,
+    Conv1d,
+    Conv2d,
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    LayerNorm,
+    Dropout,
+    Embedding,
+    Flatten,
+    Unflatten,
+    MaxPool2d,
+    AvgPool2d,
+    AdaptiveAvgPool2d,
+    GlobalAvgPool2d,
+    ReLU,
+    Sigmoid,
+    Tanh,
+    SiLU,
+    GELU,
+    LeakyReLU,
+    ELU,
+    Softplus,
+    Softmax,
+    LogSoftmax,
+    Sequential,
+    ModuleList,
+    ModuleDict,
+    ParameterList,
+    ParameterDict,
+    CrossEntropyLoss,
+    NLLLoss,
+    MSELoss,
+    L1Loss,
+    BCELoss,
+    BCEWithLogitsLoss,
+    SmoothL1Loss,
+    HuberLoss,
+    KLDivLoss,
+}

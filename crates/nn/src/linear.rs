@@ -1,7 +1,7 @@
 //! [`Linear`] and [`Identity`].
 
-use crate::{Mode, Module, Param, Tree, Var, init};
-use wengert_tensor::Value;
+use crate::{Mode, Module, Param, Parts, Rebuild, SpecError, Tree, Var, init};
+use wengert_tensor::{Dict, Value};
 
 /// `y = x Wᵀ + b` over the last axis (`torch.nn.Linear`): (…, in) to (…, out).
 ///
@@ -86,5 +86,30 @@ impl Identity {
 impl Module for Identity {
     fn forward(&self, input: &Var) -> Var {
         input.clone()
+    }
+}
+
+impl Rebuild for Linear {
+    const CLASS: &'static str = "torch.nn.modules.linear.Linear";
+    const PARAMS: &'static [&'static str] = &["weight", "bias"];
+    fn config(&self) -> Dict {
+        [("in_features", self.in_features), ("out_features", self.out_features)].into_iter().collect()
+    }
+    fn rebuild(parts: &mut Parts<'_>) -> Result<Linear, SpecError> {
+        let (in_features, out_features) = (parts.get("in_features")?, parts.get("out_features")?);
+        Ok(Linear {
+            weight: parts.param("weight", &[out_features, in_features])?,
+            bias: parts.optional_param("bias", &[out_features])?,
+            in_features,
+            out_features,
+            mode: parts.mode(),
+        })
+    }
+}
+
+impl Rebuild for Identity {
+    const CLASS: &'static str = "torch.nn.modules.linear.Identity";
+    fn rebuild(parts: &mut Parts<'_>) -> Result<Identity, SpecError> {
+        Ok(Identity { mode: parts.mode() })
     }
 }

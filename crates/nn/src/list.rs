@@ -1,7 +1,7 @@
 //! Modules held in lists and dicts that have no forward pass of their own.
 
 use crate::container::{Entries, Key};
-use crate::{Mode, Module, Tree, Visitor};
+use crate::{Mode, Module, Parts, Rebuild, SpecError, Tree, Visitor};
 use std::ops::Index;
 use std::sync::Arc;
 
@@ -241,3 +241,17 @@ impl<M: Module, const N: usize> Tree for [M; N] {
 impl<M: Module, const N: usize> Module for [M; N] {}
 
 crate::display::display!(ModuleList, ModuleDict);
+
+impl Rebuild for ModuleList {
+    const CLASS: &'static str = "torch.nn.modules.container.ModuleList";
+    fn rebuild(parts: &mut Parts<'_>) -> Result<ModuleList, SpecError> {
+        Ok(ModuleList { entries: Entries::rebuild(parts)?, mode: parts.mode() })
+    }
+}
+
+impl Rebuild for ModuleDict {
+    const CLASS: &'static str = "torch.nn.modules.container.ModuleDict";
+    fn rebuild(parts: &mut Parts<'_>) -> Result<ModuleDict, SpecError> {
+        Ok(ModuleDict { entries: Entries::rebuild(parts)?, mode: parts.mode() })
+    }
+}

@@ -1,8 +1,9 @@
 //! Losses as modules: how far an output is from its target. The functions are in `autograd::functional`.
 
-use crate::{Buffer, Mode, Module, Tree, Var};
+use crate::setting::reduction;
+use crate::{Buffer, Mode, Module, Parts, Rebuild, SpecError, Tree, Var};
 use wengert_autograd::functional::{self, CrossEntropyOptions, KlDivOptions, Reduction};
-use wengert_tensor::bug;
+use wengert_tensor::{Dict, Value, bug};
 
 /// The negative logarithm of the probability that the softmax of the logits gives to the right class
 /// (`torch.nn.CrossEntropyLoss`).
@@ -244,4 +245,79 @@ impl KLDivLoss {
     pub fn with(options: KlDivOptions) -> KLDivLoss {
         KLDivLoss { options, mode: Mode::default() }
     }
+}
+
+/// The specs of losses: the fields that PyTorch's have, in its order, and those that have one value here.
+macro_rules! rebuild {
+    ($($Loss:ident [$($buffer:literal),*] |$loss:ident| [$($name:literal = $value:expr),*], |$parts:ident| $build:expr;)*)
+    => {$(
+        impl Rebuild for $Loss {
+            const CLASS: &'static str = concat!("torch.nn.modules.loss.", stringify!($Loss));
+            const BUFFERS: &'static [&'static str] = &[$($buffer),*];
+            fn config(&self) -> Dict {
+                let $loss = self;
+                [$(($name, Value::from($value))),*].into_iter().collect()
+            }
+            fn rebuild($parts: &mut Parts<'_>) -> Result<$Loss, SpecError> {
+                Ok($build)
+            }
+        }
+    )*};
+}
+rebuild! {
+    CrossEntropyLoss ["weight"] |loss| [
+        "reduction" = reduction(loss.options.reduction),
+        "ignore_index" = loss.options.ignore_index,
+        "label_smoothing" = loss.options.label_smoothing
+    ], |parts| {
+        let (weight, options) = rebuilt_classes(parts)?;
+        CrossEntropyLoss { weight, options, mode: parts.mode() }
+    };
+    NLLLoss ["weight"] |loss| [
+        "reduction" = reduction(loss.options.reduction),
+        "ignore_index" = loss.options.ignore_index
+    ], |parts| {
+        let (weight, options) = rebuilt_classes(parts)?;
+        NLLLoss { weight, options, mode: parts.mode() }
+    };
+    MSELoss [] |loss| ["reduction" = reduction(loss.reduction)],
+        |parts| MSELoss { reduction: parts.get("reduction")?, mode: parts.mode() };
+    L1Loss [] |loss| ["reduction" = reduction(loss.reduction)],
+        |parts| L1Loss { reduction: parts.get("reduction")?, mode: parts.mode() };
+    BCELoss ["weight"] |loss| ["reduction" = reduction(loss.reduction)], |parts| {
+        parts.no_buffer("weight")?;
+        BCELoss { reduction: parts.get("reduction")?, mode: parts.mode() }
+    };
+    BCEWithLogitsLoss ["weight", "pos_weight"] |loss| ["reduction" = reduction(loss.reduction)], |parts| {
+        parts.no_buffer("weight")?;
+        parts.no_buffer("pos_weight")?;
+        BCEWithLogitsLoss { reduction: parts.get("reduction")?, mode: parts.mode() }
+    };
+    SmoothL1Loss [] |loss| ["reduction" = reduction(loss.reduction), "beta" = loss.beta],
+        |parts| SmoothL1Loss { reduction: parts.get("reduction")?, beta: parts.get("beta")?, mode: parts.mode() };
+    HuberLoss [] |loss| ["reduction" = reduction(loss.reduction), "delta" = loss.delta],
+        |parts| HuberLoss { reduction: parts.get("reduction")?, delta: parts.get("delta")?, mode: parts.mode() };
+    KLDivLoss [] |loss| [
+        "reduction" = if loss.options.batch_mean { "batchmean".into() } else { reduction(loss.options.reduction) },
+        "log_target" = loss.options.log_target
+    ], |parts| {
+        let batch_mean = parts.get::<String>("reduction")? == "batchmean";
+        let reduction = if batch_mean { Reduction::Mean } else { parts.get("reduction")? };
+        let log_target = parts.get_or("log_target", false)?;
+        KLDivLoss { options: KlDivOptions { reduction, batch_mean, log_target }, mode: parts.mode() }
+    };
+}
+
+/// The weights and options of a loss over classes.
+fn rebuilt_classes(parts: &mut Parts<'_>) -> Result<(Option<Buffer>, CrossEntropyOptions), SpecError> {
+    let options = CrossEntropyOptions {
+        weight: None,
+        ignore_index: parts.get("ignore_index")?,
+        reduction: parts.get("reduction")?,
+        label_smoothing: parts.get_or("label_smoothing", 0.0)?,
+    };
+    if !(0.0..=1.0).contains(&options.label_smoothing) {
+        return parts.invalid("label_smoothing must be between 0.0 and 1.0");
+    }
+    Ok((parts.any_buffer("weight")?, options))
 }

@@ -1,9 +1,10 @@
 //! Normalisation: [`BatchNorm1d`], [`BatchNorm2d`], [`LayerNorm`].
 
-use crate::{Buffer, Mode, Module, Param, Tree, Var};
+use crate::setting::optional;
+use crate::{Buffer, Mode, Module, Param, Parts, Rebuild, SpecError, Tree, Var};
 use wengert_autograd::functional::BatchNorm as BatchNormed;
 use wengert_tensor::shape::size_text;
-use wengert_tensor::{DType, Tensor, Value, bug};
+use wengert_tensor::{DType, Dict, Tensor, Value, bug};
 
 /// Batch normalisation of (N, C) or (N, C, L) (`torch.nn.BatchNorm1d`).
 pub type BatchNorm1d = BatchNorm<1>;
@@ -197,5 +198,48 @@ impl<const AXES: usize> Module for BatchNorm<AXES> {
             self.track(&mean, &(var * (count / (count - 1.0))));
         }
         output
+    }
+}
+
+impl<const AXES: usize> Rebuild for BatchNorm<AXES> {
+    const CLASS: &'static str = match AXES {
+        1 => "torch.nn.modules.batchnorm.BatchNorm1d",
+        2 => "torch.nn.modules.batchnorm.BatchNorm2d",
+        3 => "torch.nn.modules.batchnorm.BatchNorm3d",
+        _ => "wengert.BatchNorm",
+    };
+    const PARAMS: &'static [&'static str] = &["weight", "bias"];
+    const BUFFERS: &'static [&'static str] = &["running_mean", "running_var", "num_batches_tracked"];
+    fn config(&self) -> Dict {
+        let BatchNormOptions { num_features, eps, momentum, affine, track_running_stats, .. } = self.options;
+        [
+            ("num_features", Value::from(num_features)),
+            ("eps", Value::from(eps)),
+            ("momentum", optional(momentum)),
+            ("affine", Value::from(affine)),
+            ("track_running_stats", Value::from(track_running_stats)),
+        ]
+        .into_iter()
+        .collect()
+    }
+    fn rebuild(parts: &mut Parts<'_>) -> Result<Self, SpecError> {
+        let num_features = parts.get("num_features")?;
+        let bias = parts.optional_param("bias", &[num_features])?;
+        let running_mean = parts.optional_buffer("running_mean", &[num_features])?;
+        let running_var = parts.optional_buffer("running_var", &[num_features])?;
+        let num_batches_tracked = parts.optional_buffer("num_batches_tracked", &[])?;
+        if running_mean.is_some() != running_var.is_some() {
+            return parts.invalid("one of running_mean and running_var is missing");
+        }
+        let options = BatchNormOptions {
+            num_features,
+            eps: parts.get("eps")?,
+            momentum: parts.get("momentum")?,
+            affine: parts.get("affine")?,
+            bias: bias.is_some(),
+            track_running_stats: parts.get("track_running_stats")?,
+        };
+        let weight = parts.optional_param("weight", &[num_features])?;
+        Ok(BatchNorm { weight, bias, running_mean, running_var, num_batches_tracked, options, mode: parts.mode() })
     }
 }

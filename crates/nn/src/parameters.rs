@@ -2,9 +2,9 @@
 
 use crate::container::check_name;
 use crate::container::sealed::index;
-use crate::{Module, Param, Tree, Var, Visitor};
+use crate::{Module, Param, Parts, Rebuild, SpecError, Tree, Var, Visitor};
 use std::ops::Index;
-use wengert_tensor::{Shape, bug};
+use wengert_tensor::{Dict, Shape, Value, bug};
 
 /// Parameters by position (`torch.nn.ParameterList`).
 ///
@@ -204,3 +204,28 @@ fn parameters_text(params: impl Iterator<Item = (String, String, Shape)>) -> Str
 }
 
 crate::display::display!(ParameterList, ParameterDict);
+
+impl Rebuild for ParameterList {
+    const CLASS: &'static str = "torch.nn.modules.container.ParameterList";
+    fn config(&self) -> Dict {
+        [("_size", self.len())].into_iter().collect()
+    }
+    fn rebuild(parts: &mut Parts<'_>) -> Result<ParameterList, SpecError> {
+        let params = parts.params()?;
+        if params.len() != parts.get_or("_size", params.len())? {
+            return parts.invalid("a list of which some items are no parameters");
+        }
+        Ok(params.into_iter().map(|(_, param)| param).collect())
+    }
+}
+
+impl Rebuild for ParameterDict {
+    const CLASS: &'static str = "torch.nn.modules.container.ParameterDict";
+    fn config(&self) -> Dict {
+        let keys: Dict = self.iter().map(|(name, _)| (name, Value::None)).collect();
+        [("_keys", keys)].into_iter().collect()
+    }
+    fn rebuild(parts: &mut Parts<'_>) -> Result<ParameterDict, SpecError> {
+        Ok(ParameterDict(parts.params()?))
+    }
+}

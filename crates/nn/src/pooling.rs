@@ -1,8 +1,9 @@
 //! Pooling: [`MaxPool2d`], [`AvgPool2d`], [`AdaptiveAvgPool2d`], [`GlobalAvgPool2d`].
 
-use crate::{Mode, Module, Pair, Tree, Var};
-use wengert_tensor::Value;
+use crate::setting::{optional, tuple};
+use crate::{Mode, Module, Pair, Parts, Rebuild, SpecError, Tree, Var};
 use wengert_tensor::pool::{AvgPool2dOptions as AvgWindow, Pool2dOptions as MaxWindow};
+use wengert_tensor::{Dict, Value};
 
 /// The maximum of every window of images (N, C, H, W) or (C, H, W) (`torch.nn.MaxPool2d`).
 ///
@@ -248,5 +249,87 @@ impl Module for GlobalAvgPool2d {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
         input.adaptive_avg_pool2d([Some(1), Some(1)])
+    }
+}
+
+impl Rebuild for MaxPool2d {
+    const CLASS: &'static str = "torch.nn.modules.pooling.MaxPool2d";
+    fn config(&self) -> Dict {
+        let o = &self.options;
+        [
+            ("kernel_size", Value::from(o.kernel_size)),
+            ("stride", Value::from(o.stride.unwrap_or(o.kernel_size))),
+            ("padding", Value::from(o.padding)),
+            ("dilation", Value::from(o.dilation)),
+            ("return_indices", Value::from(false)),
+            ("ceil_mode", Value::from(o.ceil_mode)),
+        ]
+        .into_iter()
+        .collect()
+    }
+    fn rebuild(parts: &mut Parts<'_>) -> Result<MaxPool2d, SpecError> {
+        parts.only("return_indices", false)?;
+        let options = MaxPool2dOptions {
+            kernel_size: parts.get("kernel_size")?,
+            stride: parts.get("stride")?,
+            padding: parts.get("padding")?,
+            dilation: parts.get("dilation")?,
+            ceil_mode: parts.get("ceil_mode")?,
+        };
+        Ok(MaxPool2d { options, mode: parts.mode() })
+    }
+}
+
+impl Rebuild for AvgPool2d {
+    const CLASS: &'static str = "torch.nn.modules.pooling.AvgPool2d";
+    fn config(&self) -> Dict {
+        let o = &self.options;
+        [
+            ("kernel_size", Value::from(o.kernel_size)),
+            ("stride", Value::from(o.stride.unwrap_or(o.kernel_size))),
+            ("padding", Value::from(o.padding)),
+            ("ceil_mode", Value::from(o.ceil_mode)),
+            ("count_include_pad", Value::from(o.count_include_pad)),
+            ("divisor_override", optional(o.divisor_override)),
+        ]
+        .into_iter()
+        .collect()
+    }
+    fn rebuild(parts: &mut Parts<'_>) -> Result<AvgPool2d, SpecError> {
+        let options = AvgPool2dOptions {
+            kernel_size: parts.get("kernel_size")?,
+            stride: parts.get("stride")?,
+            padding: parts.get("padding")?,
+            ceil_mode: parts.get("ceil_mode")?,
+            count_include_pad: parts.get("count_include_pad")?,
+            divisor_override: parts.get_or("divisor_override", None)?,
+        };
+        Ok(AvgPool2d { options, mode: parts.mode() })
+    }
+}
+
+impl Rebuild for AdaptiveAvgPool2d {
+    const CLASS: &'static str = "torch.nn.modules.pooling.AdaptiveAvgPool2d";
+    fn config(&self) -> Dict {
+        let size = match self.output_size {
+            [Some(n), _] if self.one => Value::from(n),
+            sizes => tuple(sizes.map(optional)),
+        };
+        [("output_size", size)].into_iter().collect()
+    }
+    fn rebuild(parts: &mut Parts<'_>) -> Result<AdaptiveAvgPool2d, SpecError> {
+        let one = parts.get::<usize>("output_size").ok();
+        let output_size = match one {
+            Some(n) => [Some(n); 2],
+            None => parts.get("output_size")?,
+        };
+        Ok(AdaptiveAvgPool2d { output_size, one: one.is_some(), mode: parts.mode() })
+    }
+}
+
+impl Rebuild for GlobalAvgPool2d {
+    const CLASS: &'static str = "wengert.GlobalAvgPool2d";
+    fn rebuild(parts: &mut Parts<'_>) -> Result<GlobalAvgPool2d, SpecError> {
+        Ok(GlobalAvgPool2d { mode: parts.mode() })
     }
 }

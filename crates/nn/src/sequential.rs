@@ -1,7 +1,7 @@
 //! [`Sequential`]: modules that run one after another.
 
 use crate::container::{Entries, Key};
-use crate::{Mode, Module, Tree, Var, Visitor};
+use crate::{Mode, Module, Parts, Rebuild, SpecError, Tree, Var, Visitor};
 use std::ops::{Index, RangeBounds};
 use std::sync::Arc;
 
@@ -171,3 +171,10 @@ impl<M: Module> FromIterator<M> for Sequential {
 }
 
 crate::display::display!(Sequential);
+
+impl Rebuild for Sequential {
+    const CLASS: &'static str = "torch.nn.modules.container.Sequential";
+    fn rebuild(parts: &mut Parts<'_>) -> Result<Sequential, SpecError> {
+        Ok(Sequential { entries: Entries::rebuild(parts)?, mode: parts.mode() })
+    }
+}

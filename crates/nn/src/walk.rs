@@ -48,7 +48,7 @@ pub(crate) fn resolve(mut module: &dyn Module) -> &dyn Module {
 
 /// What tells two modules of one tree apart: address and type, as a struct has its first field's address. Modules
 /// without size have no state and may share an address; they always count as different.
-fn identity(module: &dyn Module) -> Option<(usize, TypeId)> {
+pub(crate) fn identity(module: &dyn Module) -> Option<(usize, TypeId)> {
     let sized = size_of_val(module) > 0;
     sized.then(|| (std::ptr::from_ref(module).cast::<()>().addr(), module.as_any().type_id()))
 }

@@ -1,0 +1,166 @@
+//! Whole models in files: ours, and those that PyTorch wrote with `torch.save(net)`.
+#![cfg(feature = "io")]
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use wengert_nn::*;
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models").join(name)
+}
+
+/// A folder that is removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("models-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn assert_close(found: &Tensor, expected: &Tensor) {
+    assert_eq!(found.shape(), expected.shape());
+    for (a, b) in found.to_vec::<f32>().iter().zip(expected.to_vec::<f32>()) {
+        assert!((a - b).abs() <= 1e-5 + 1.3e-6 * b.abs(), "{a} is not {b}");
+    }
+}
+
+#[test]
+fn models_of_pytorch_are_rebuilt_and_run() {
+    for name in ["images", "tied", "shared"] {
+        let net = load_model(fixture(&format!("{name}.pt"))).unwrap_or_else(|e| panic!("{e}"));
+        let expected = wengert_io::load(fixture(&format!("{name}.expected.pt"))).unwrap();
+        let tensor = |key: &str| expected.get(key).and_then(Value::as_tensor).unwrap().clone();
+        let text = expected.get("text").and_then(Value::as_str).unwrap();
+        // Whether a layer works in place is not kept: nothing here does.
+        assert_eq!(net.to_string(), text.replace("inplace=True", ""));
+        assert_close(net.forward(&Var::from(tensor("input"))).value(), &tensor("output"));
+    }
+    let tied = load_model(fixture("tied.pt")).unwrap();
+    assert_eq!((tied.parameters().len(), tied.state_dict().len()), (1, 2));
+    for name in ["shared.pt", "legacy.pt"] {
+        let shared = load_model(fixture(name)).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!((shared.parameters().len(), shared.modules().len()), (2, 3));
+        assert_eq!(shared.parameters().iter().map(Param::requires_grad).collect::<Vec<_>>(), [true, false]);
+    }
+    assert!(!load_model(fixture("images.pt")).unwrap().training());
+}
+
+#[test]
+fn models_with_unknown_classes_can_still_be_read() {
+    let error = load_model(fixture("unknown.pt")).err().unwrap().to_string();
+    assert!(error.contains("module '1': class __main__.Block is not known"), "{error}");
+    let error = wengert_io::load(fixture("unknown.pt")).err().unwrap().to_string();
+    assert!(error.contains("whole-model"), "{error}");
+    let spec = Spec::try_from(wengert_io::load_module_tree(fixture("unknown.pt")).unwrap()).unwrap();
+    let state = spec.state_dict();
+    assert_eq!(
+        state.keys().collect::<Vec<_>>(),
+        ["0.weight", "0.bias", "1.scale", "1.offset", "1.body.0.weight", "1.body.0.bias"]
+    );
+    assert_eq!(state["1.offset"].to_vec::<f32>(), [0.0, 1.0, 2.0]);
+    let text = spec.to_string();
+    assert!(text.contains("(1): Block(") && text.contains("torch.nn.functional.relu"), "{text}");
+    assert!(text.contains("settings={'depth': 2, 'names': ['a', 'b']}"), "{text}");
+    let lstm = Spec::try_from(wengert_io::load_module_tree(fixture("lstm.pt")).unwrap()).unwrap();
+    assert_eq!(lstm.state_dict().len(), 4);
+}
+
+fn network() -> Sequential {
+    tensor::manual_seed(5);
+    let mut output = Linear::new(6, 6);
+    output.bias = None;
+    let first = Linear::new(6, 6);
+    output.weight = first.weight.clone();
+    let net = sequential! {
+        "conv" => Conv2d::with(Conv2dOptions { padding: Padding::Same, ..Conv2dOptions::new(1, 2, 3) }),
+        "norm" => BatchNorm2d::new(2),
+        "act" => ReLU::new(),
+        "pool" => MaxPool2d::new(2),
+        "more" => sequential![AvgPool2d::new((2, 1)), AdaptiveAvgPool2d::new((1, 3)), Flatten::new()],
+        "first" => first,
+        "drop" => Dropout::new(0.5),
+        "layer" => LayerNorm::new([6]),
+        "output" => output,
+    };
+    net["drop"].eval();
+    net
+}
+
+#[test]
+fn models_are_saved_and_loaded_whole() {
+    let folder = Folder::new("whole");
+    let net = network();
+    let x = Var::from(tensor::with_generator(|g| g.normal([4, 1, 8, 8], 0.0, 1.0, DType::F32)));
+    net.forward(&x);
+    for name in ["net.wgt", "net.pt", "without_ending"] {
+        let path = folder.0.join(name);
+        save_model(&path, &net).unwrap();
+        let again = load_model(&path).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(again.to_string(), net.to_string(), "{name}");
+        assert_eq!(again.parameters().len(), net.parameters().len());
+        assert!(again.training() && !again.get("drop").unwrap().training());
+        for (key, tensor) in net.state_dict().iter() {
+            assert_eq!(tensor.to_bytes(), again.state_dict()[key].to_bytes(), "{name} {key}");
+        }
+        // In training both move their running statistics alike.
+        assert_eq!(again.forward(&x).value().to_bytes(), network_output(&net, &x), "{name}");
+    }
+    let error = save_model(folder.0.join("x.pt"), &sequential![GlobalAvgPool2d::new()]).err().unwrap().to_string();
+    assert!(error.contains("PyTorch has no class wengert.GlobalAvgPool2d"), "{error}");
+    let error = load_model(fixture("tied.expected.pt")).err().unwrap().to_string();
+    assert!(error.contains("no model"), "{error}");
+    if let Ok(keep) = std::env::var("WENGERT_KEEP_MODELS") {
+        save_model(Path::new(&keep).join("net.pt"), &net).unwrap();
+        net.eval();
+        let run = Value::dict([
+            ("input", Value::from(x.value())),
+            ("output", Value::from(net.forward(&x).value())),
+            ("text", Value::from(net.to_string())),
+        ]);
+        wengert_io::save(Path::new(&keep).join("expected.pt"), run).unwrap();
+    }
+}
+
+/// The output of a network, whose statistics are put back.
+fn network_output(net: &Sequential, x: &Var) -> Vec<u8> {
+    let before = net.state_dict();
+    let output = net.forward(x).value().to_bytes();
+    net.load_state_dict(&before).unwrap();
+    output
+}
+
+#[test]
+fn damaged_models_are_errors_and_never_panic() {
+    let folder = Folder::new("damaged");
+    let path = folder.0.join("net.wgt");
+    save_model(&path, &sequential![Linear::new(2, 2), BatchNorm1d::new(2), Dropout::new(0.1)]).unwrap();
+    for source in [path.clone(), fixture("tied.pt"), fixture("legacy.pt")] {
+        let bytes = std::fs::read(source).unwrap();
+        let mut seed = 3u32;
+        let mut draw = |below: usize| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 8) as usize % below
+        };
+        for _ in 0..400 {
+            let mut damaged = bytes.clone();
+            for _ in 0..=draw(3) {
+                let at = draw(damaged.len());
+                damaged[at] = draw(256) as u8;
+            }
+            if draw(4) == 0 {
+                damaged.truncate(draw(bytes.len()));
+            }
+            std::fs::write(&path, &damaged).unwrap();
+            let _ = load_model(&path);
+        }
+    }
+}
