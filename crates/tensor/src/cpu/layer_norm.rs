@@ -1,6 +1,6 @@
 //! Layer normalisation: row by row, each read from memory once; the parameters' gradients are summed block by block.
 
-use super::norm::{Gradients, deviation, sum};
+use super::norm::{Gradients, mean_and_var};
 use super::par;
 use super::simd::{Real, fma, multiversion};
 
@@ -33,21 +33,22 @@ multiversion! {
                 along[j] = fma::<FMA, T>(g, x[j] - mean, along[j]);
             }
         }
-        for (j, ((&dy, &x), &w)) in dys.1.iter().zip(xs.1).zip(ws.1).enumerate() {
-            plain[j] += dy * w;
-            along[j] = fma::<FMA, T>(dy * w, x - mean, along[j]);
+        let (mut plain, mut along) = (join(plain), join(along));
+        for ((&dy, &x), &w) in dys.1.iter().zip(xs.1).zip(ws.1) {
+            plain += dy * w;
+            along = fma::<FMA, T>(dy * w, x - mean, along);
         }
-        let mut width = LANES / 2;
-        while width > 0 {
-            for j in 0..width {
-                let (p, a) = (plain[j + width], along[j + width]);
-                plain[j] += p;
-                along[j] += a;
-            }
-            width /= 2;
-        }
-        (plain[0], along[0] * rstd)
+        (plain, along * rstd)
     }
+}
+
+/// Joins lanes pairwise.
+#[inline(always)]
+fn join<T: Real>(lanes: [T; LANES]) -> T {
+    let sixteen: [T; 16] = std::array::from_fn(|j| lanes[j] + lanes[j + 16]);
+    let eight: [T; 8] = std::array::from_fn(|j| sixteen[j] + sixteen[j + 8]);
+    let four: [T; 4] = std::array::from_fn(|j| eight[j] + eight[j + 4]);
+    (four[0] + four[2]) + (four[1] + four[3])
 }
 
 multiversion! {
@@ -92,8 +93,7 @@ pub(crate) fn forward<T: Real>(x: &[T], weight: &[T], bias: &[T], eps: f64, mome
     par::items(work, 4 * block * len, |i, (out, (means, rstds))| {
         let x = x[i * block * len..].chunks_exact(len);
         for ((x, out), (mean_out, rstd_out)) in x.zip(out.chunks_exact_mut(len)).zip(means.iter_mut().zip(rstds)) {
-            let mean = sum(x) / len as f64;
-            let var = deviation(x, mean) / len as f64;
+            let (mean, var) = mean_and_var(std::iter::once(x), len as f64);
             (*mean_out, *rstd_out) = (T::of(mean), T::of(1.0 / (var + eps).sqrt()));
             affine(x, *mean_out, *rstd_out, weight, bias, out);
         }

@@ -4,7 +4,7 @@ use super::par;
 use super::simd::{Real, fma, multiversion};
 
 /// Accumulators side by side, in f64: sums lose nothing over millions of elements.
-const LANES: usize = 32;
+const LANES: usize = 16;
 
 /// The planes of a tensor of shape `[n, channels, plane]`, by channel: `planes[c][i]` is image `i`'s.
 fn by_channel<T>(out: &mut [T], channels: usize, plane: usize) -> Vec<Vec<&mut [T]>> {
@@ -22,51 +22,73 @@ fn channel<T>(x: &[T], channels: usize, plane: usize, c: usize) -> impl Iterator
 
 /// Joins lanes pairwise.
 #[inline(always)]
-fn join(mut lanes: [f64; LANES]) -> f64 {
-    let mut width = LANES / 2;
-    while width > 0 {
-        for j in 0..width {
-            lanes[j] += lanes[j + width];
+fn join(lanes: [f64; LANES]) -> f64 {
+    let eight: [f64; 8] = std::array::from_fn(|j| lanes[j] + lanes[j + 8]);
+    let four: [f64; 4] = std::array::from_fn(|j| eight[j] + eight[j + 4]);
+    (four[0] + four[2]) + (four[1] + four[3])
+}
+
+multiversion! {
+    /// `Σ (x - shift)` and `Σ (x - shift)²`, in f64.
+    fn moments[T: Real](x: &[T], shift: f64) -> (f64, f64) {
+        let (mut sum, mut squares) = ([0.0; LANES], [0.0; LANES]);
+        let (chunks, rest) = x.as_chunks::<LANES>();
+        for x in chunks {
+            for j in 0..LANES {
+                let x = x[j].to_f64() - shift;
+                sum[j] += x;
+                squares[j] = fma::<FMA, f64>(x, x, squares[j]);
+            }
         }
-        width /= 2;
-    }
-    lanes[0]
-}
-
-/// `Σ f(a[i], b[i])`, in f64.
-#[inline(always)]
-fn total<T: Real>(a: &[T], b: &[T], f: impl Fn(f64, f64) -> f64) -> f64 {
-    let mut lanes = [0.0; LANES];
-    let ((ac, ar), (bc, br)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-    for (a, b) in ac.iter().zip(bc) {
-        for j in 0..LANES {
-            lanes[j] += f(a[j].to_f64(), b[j].to_f64());
+        let (mut sum, mut squares) = (join(sum), join(squares));
+        for x in rest {
+            let x = x.to_f64() - shift;
+            sum += x;
+            squares += x * x;
         }
-    }
-    for (lane, (a, b)) in lanes.iter_mut().zip(ar.iter().zip(br)) {
-        *lane += f(a.to_f64(), b.to_f64());
-    }
-    join(lanes)
-}
-
-multiversion! {
-    pub(super) fn sum[T: Real](x: &[T]) -> f64 {
-        total(x, x, |x, _| x)
+        (sum, squares)
     }
 }
 
 multiversion! {
-    /// `Σ (x - mean)²`.
-    pub(super) fn deviation[T: Real](x: &[T], mean: f64) -> f64 {
-        total(x, x, |x, _| (x - mean) * (x - mean))
+    /// `Σ dy` and `Σ dy·(x - mean)`, in f64.
+    fn products[T: Real](dy: &[T], x: &[T], mean: f64) -> (f64, f64) {
+        let (mut sum, mut along) = ([0.0; LANES], [0.0; LANES]);
+        let ((dys, dy_rest), (xs, x_rest)) = (dy.as_chunks::<LANES>(), x.as_chunks::<LANES>());
+        for (dy, x) in dys.iter().zip(xs) {
+            for j in 0..LANES {
+                let dy = dy[j].to_f64();
+                sum[j] += dy;
+                along[j] = fma::<FMA, f64>(dy, x[j].to_f64() - mean, along[j]);
+            }
+        }
+        let (mut sum, mut along) = (join(sum), join(along));
+        for (dy, x) in dy_rest.iter().zip(x_rest) {
+            sum += dy.to_f64();
+            along += dy.to_f64() * (x.to_f64() - mean);
+        }
+        (sum, along)
     }
 }
 
-multiversion! {
-    /// `Σ dy·(x - mean)`.
-    fn covariance[T: Real](dy: &[T], x: &[T], mean: f64) -> f64 {
-        total(dy, x, |dy, x| dy * (x - mean))
+/// The mean and the biased variance of `count` elements that lie in pieces, of which they are read once.
+///
+/// They are shifted by the first, which is near the mean in any but odd cases: then the difference of the two sums
+/// loses nothing, and it is exact where all elements are the same.
+#[inline]
+pub(super) fn mean_and_var<'a, T: Real>(pieces: impl Iterator<Item = &'a [T]>, count: f64) -> (f64, f64) {
+    let mut shift = None;
+    let (mut sum, mut squares) = (0.0, 0.0);
+    for x in pieces {
+        let shift = *shift.get_or_insert_with(|| x.first().map_or(0.0, |x| x.to_f64()));
+        let (more, more_squares) = moments(x, shift);
+        sum += more;
+        squares += more_squares;
     }
+    let mean = sum / count;
+    // A NaN stays one.
+    let var = squares / count - mean * mean;
+    (shift.unwrap_or(0.0) + mean, if var < 0.0 { 0.0 } else { var })
 }
 
 multiversion! {
@@ -107,8 +129,7 @@ pub(crate) fn train<T: Real>(
     let work: Vec<_> = by_channel(out, channels, plane.max(1)).into_iter().zip(cells).collect();
     par::items(work, 4 * count as usize, |c, (out, (mean_out, var_out))| {
         let planes = || channel(x, channels, plane.max(1), c);
-        let mean = planes().map(sum).sum::<f64>() / count;
-        let var = planes().map(|x| deviation(x, mean)).sum::<f64>() / count;
+        let (mean, var) = mean_and_var(planes(), count);
         (*mean_out, *var_out) = (T::of(mean), T::of(var));
         let (weight, bias) = affine_of(c);
         let scale = T::of(weight.to_f64() / (var + eps).sqrt());
@@ -159,8 +180,12 @@ pub(crate) fn backward<T: Real>(
         let planes = || channel(dy, channels, plane.max(1), c).zip(channel(x, channels, plane.max(1), c));
         let (mean, var, weight) = of(c);
         let inverse = 1.0 / (var.to_f64() + eps).sqrt();
-        let total = planes().map(|(dy, _)| sum(dy)).sum::<f64>();
-        let along = planes().map(|(dy, x)| covariance(dy, x, mean.to_f64())).sum::<f64>();
+        let (mut total, mut along) = (0.0, 0.0);
+        for (dy, x) in planes() {
+            let (sum, product) = products(dy, x, mean.to_f64());
+            total += sum;
+            along += product;
+        }
         (*dweight, *dbias) = (T::of(along * inverse), T::of(total));
         let scale = weight.to_f64() * inverse;
         let moving = if fixed { 0.0 } else { scale / count };

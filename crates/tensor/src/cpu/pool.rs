@@ -20,8 +20,8 @@ fn planes<T: Real>(
     x: &[T],
     w: &MaxWindow,
     out: &mut [T],
-    at: &mut [i64],
-    f: impl Fn(&[T], &mut [T], &mut [i64]) + Sync,
+    at: &mut [i32],
+    f: impl Fn(&[T], &mut [T], &mut [i32]) + Sync,
 ) {
     let (inner, outer) = (w.input[0] * w.input[1], w.output[0] * w.output[1]);
     if inner == 0 || outer == 0 {
@@ -47,7 +47,7 @@ fn planes<T: Real>(
 }
 
 /// The largest element of every window and its position in the plane. The first of equals wins; a NaN wins over all.
-pub(crate) fn max<T: Real>(x: &[T], w: &MaxWindow, out: &mut [T], at: &mut [i64]) {
+pub(crate) fn max<T: Real>(x: &[T], w: &MaxWindow, out: &mut [T], at: &mut [i32]) {
     let halving = w.kernel == [2, 2]
         && w.stride == [2, 2]
         && w.padding == [0, 0]
@@ -71,7 +71,7 @@ fn beats<T: Real>(new: T, old: T) -> bool {
 multiversion! {
     /// Windows of 2x2 side by side, the usual case. Which of the four won is found in the lanes of the values and turned
     /// into a position afterwards, so that both loops vectorise.
-    fn max_halving[T: Real](x: &[T], width: usize, cols: usize, out: &mut [T], at: &mut [i64]) {
+    fn max_halving[T: Real](x: &[T], width: usize, cols: usize, out: &mut [T], at: &mut [i32]) {
         let mut codes = [0u32; 64];
         for (i, (out, at)) in out.chunks_exact_mut(cols).zip(at.chunks_exact_mut(cols)).enumerate() {
             let start = 2 * i * width;
@@ -89,9 +89,9 @@ multiversion! {
                     }
                     (*o, *code) = (best, place);
                 }
-                let corner = (start + 2 * first) as i64;
+                let corner = (start + 2 * first) as i32;
                 for (j, (at, &code)) in at.iter_mut().zip(&codes).enumerate() {
-                    *at = corner + 2 * j as i64 + (code & 1) as i64 + (code >> 1) as i64 * width as i64;
+                    *at = corner + 2 * j as i32 + (code & 1) as i32 + (code >> 1) as i32 * width as i32;
                 }
             }
         }
@@ -101,7 +101,7 @@ multiversion! {
 /// A horizontal stride that the compiler knows; 0 for one that it does not.
 struct Stride<const STRIDE: usize>;
 
-fn max_plane<T: Real>(x: &[T], w: &MaxWindow, out: &mut [T], at: &mut [i64]) {
+fn max_plane<T: Real>(x: &[T], w: &MaxWindow, out: &mut [T], at: &mut [i32]) {
     match w.stride[1] {
         1 => max_rows(Stride::<1>, x, w, out, at),
         2 => max_rows(Stride::<2>, x, w, out, at),
@@ -111,7 +111,7 @@ fn max_plane<T: Real>(x: &[T], w: &MaxWindow, out: &mut [T], at: &mut [i64]) {
 
 multiversion! {
     /// One tap of the window after the other, each over a whole row of outputs, so that rows vectorise.
-    fn max_rows[T: Real, const STRIDE: usize](_stride: Stride<STRIDE>, x: &[T], w: &MaxWindow, out: &mut [T], at: &mut [i64]) {
+    fn max_rows[T: Real, const STRIDE: usize](_stride: Stride<STRIDE>, x: &[T], w: &MaxWindow, out: &mut [T], at: &mut [i32]) {
         let (rows, cols) = (Axis::of(w, 0), Axis::of(w, 1));
         let width = w.input[1];
         let step = if STRIDE == 0 { w.stride[1] } else { STRIDE };
@@ -139,7 +139,7 @@ multiversion! {
                 }
             }
             for (at, &place) in at.iter_mut().zip(&places) {
-                *at = place as i64;
+                *at = place as i32;
             }
         }
     }
@@ -184,7 +184,7 @@ impl Axis {
 }
 
 /// Adds every gradient to its position in its plane: the adjoint of taking elements at positions.
-pub(crate) fn scatter<T: Real>(grad: &[T], at: &[i64], outer: usize, inner: usize, out: &mut [T]) {
+pub(crate) fn scatter<T: Real>(grad: &[T], at: &[i32], outer: usize, inner: usize, out: &mut [T]) {
     if inner == 0 {
         return;
     }
@@ -199,7 +199,7 @@ pub(crate) fn scatter<T: Real>(grad: &[T], at: &[i64], outer: usize, inner: usiz
 }
 
 /// The elements of each plane at positions.
-pub(crate) fn gather<T: Real>(x: &[T], at: &[i64], outer: usize, inner: usize, out: &mut [T]) {
+pub(crate) fn gather<T: Real>(x: &[T], at: &[i32], outer: usize, inner: usize, out: &mut [T]) {
     if outer == 0 {
         return;
     }

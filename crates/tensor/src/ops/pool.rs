@@ -147,21 +147,8 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn max_pool2d(&self, options: &Pool2dOptions) -> (Tensor, Tensor) {
-        let (planes, input, lead) = image(self.shape());
-        let Pool2dOptions { kernel, padding, dilation, ceil_mode, .. } = *options;
-        let stride = options.stride.unwrap_or(kernel);
-        let output = output_size(self.shape(), kernel, stride, padding, dilation, ceil_mode);
-        let window = MaxWindow { input, output, kernel, stride, padding, dilation };
-        let shape = with_image(&lead, output);
-        let mut positions = vec![0i64; planes * output[0] * output[1]];
-        let at = &mut positions[..];
-        let values = through_f32([self], |[x]| {
-            let x = x.contiguous();
-            match_dtype!(compute x.dtype(), T => Tensor::build(&shape, |out: &mut [T]| {
-                kernels::max(x.as_slice::<T>().expect("contiguous"), &window, out, at);
-            }), other => not_float("max_pool2d", other))
-        });
-        (values, Tensor::from_vec(positions, shape))
+        let (values, positions) = max_pool2d(self, options);
+        (values, positions.to(DType::I64))
     }
 
     /// The mean of every window of images `[N, C, H, W]` or `[C, H, W]`.
@@ -185,6 +172,34 @@ impl Tensor {
     }
 }
 
+/// [`Tensor::max_pool2d`] with positions as i32, which take half the memory.
+///
+/// # Panics
+/// As that, and if a plane has more than 2³¹ - 1 elements.
+#[track_caller]
+pub fn max_pool2d(x: &Tensor, options: &Pool2dOptions) -> (Tensor, Tensor) {
+    let (planes, input, lead) = image(x.shape());
+    let Pool2dOptions { kernel, padding, dilation, ceil_mode, .. } = *options;
+    let stride = options.stride.unwrap_or(kernel);
+    let output = output_size(x.shape(), kernel, stride, padding, dilation, ceil_mode);
+    if input[0] * input[1] > i32::MAX as usize {
+        bug!("max_pool2d", "planes of {} x {} elements are too large", input[0], input[1]);
+    }
+    let window = MaxWindow { input, output, kernel, stride, padding, dilation };
+    let shape = with_image(&lead, output);
+    let mut values = None;
+    let positions = Tensor::build(&shape, |at: &mut [i32]| {
+        debug_assert_eq!(at.len(), planes * output[0] * output[1]);
+        values = Some(through_f32([x], |[x]| {
+            let x = x.contiguous();
+            match_dtype!(compute x.dtype(), T => Tensor::build(&shape, |out: &mut [T]| {
+                kernels::max(x.as_slice::<T>().expect("contiguous"), &window, out, at);
+            }), other => not_float("max_pool2d", other))
+        }));
+    });
+    (values.expect("filled with the positions"), positions)
+}
+
 /// The elements of `x`'s planes at the positions that [`Tensor::max_pool2d`] gave: the maxima again, if `x` is its input.
 ///
 /// # Panics
@@ -194,11 +209,11 @@ pub fn max_pool2d_gather(x: &Tensor, positions: &Tensor) -> Tensor {
     let (_, input, lead) = image(x.shape());
     let inner = input[0] * input[1];
     let outer = check_positions("max_pool2d_gather", positions, &lead, inner);
-    let at = positions.contiguous();
+    let at = positions.to(DType::I32).contiguous();
     through_f32([x], |[x]| {
         let x = x.contiguous();
         match_dtype!(compute x.dtype(), T => Tensor::build(positions.shape(), |out: &mut [T]| {
-            let at = at.as_slice::<i64>().expect("contiguous");
+            let at = at.as_slice::<i32>().expect("contiguous");
             kernels::gather(x.as_slice::<T>().expect("contiguous"), at, outer, inner, out);
         }), other => not_float("max_pool2d_gather", other))
     })
@@ -217,11 +232,11 @@ pub fn max_pool2d_backward(grad: &Tensor, positions: &Tensor, input: [usize; 2])
     let lead = Shape::from_slice(&grad.shape()[..grad.rank() - 2]);
     let inner = input[0] * input[1];
     let outer = check_positions("max_pool2d_backward", positions, &lead, inner);
-    let at = positions.contiguous();
+    let at = positions.to(DType::I32).contiguous();
     through_f32([grad], |[grad]| {
         let grad = grad.contiguous();
         match_dtype!(compute grad.dtype(), T => Tensor::build(with_image(&lead, input), |out: &mut [T]| {
-            let at = at.as_slice::<i64>().expect("contiguous");
+            let at = at.as_slice::<i32>().expect("contiguous");
             kernels::scatter(grad.as_slice::<T>().expect("contiguous"), at, outer, inner, out);
         }), other => not_float("max_pool2d_backward", other))
     })
@@ -231,12 +246,18 @@ pub fn max_pool2d_backward(grad: &Tensor, positions: &Tensor, input: [usize; 2])
 #[track_caller]
 fn check_positions(op: &str, positions: &Tensor, lead: &Shape, inner: usize) -> usize {
     let rank = positions.rank();
-    if rank < 2 || positions.shape()[..rank - 2] != lead[..] || positions.dtype() != DType::I64 {
+    let integer = matches!(positions.dtype(), DType::I32 | DType::I64);
+    if rank < 2 || positions.shape()[..rank - 2] != lead[..] || !integer {
         bug!(op, "positions of shape {:?} and dtype {} do not fit", positions.shape(), positions.dtype());
     }
-    let outside = |&i: &i64| i < 0 || i as usize >= inner;
-    if let Some(bad) = positions.contiguous().as_slice::<i64>().expect("contiguous").iter().find(|i| outside(i)) {
-        bug!(op, "position {bad} is outside a plane of {inner} elements");
+    let dense = positions.contiguous();
+    let outside = match dense.dtype() {
+        // As unsigned numbers, negative ones are large. All are looked at, so that the loop vectorises.
+        DType::I32 => dense.as_slice::<i32>().expect("contiguous").iter().fold(0, |m: u32, &i| m.max(i as u32)) as u64,
+        _ => dense.as_slice::<i64>().expect("contiguous").iter().fold(0, |m: u64, &i| m.max(i as u64)),
+    };
+    if dense.numel() > 0 && outside >= inner as u64 {
+        bug!(op, "position {} is outside a plane of {inner} elements", outside as i64);
     }
     numel(&positions.shape()[rank - 2..])
 }
