@@ -259,7 +259,7 @@ impl Pass {
                 }
             }
         }
-        let mut slots: Vec<Option<Var>> = vec![None; count];
+        let mut slots: Vec<Option<Var>> = (0..count).map(|_| None).collect();
         for (node, cotangent) in roots {
             let at = list.position(node.seq).expect("roots are listed");
             self.accumulate(&mut slots[at], cotangent);

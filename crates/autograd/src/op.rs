@@ -95,11 +95,31 @@ pub(crate) fn record_nodes<const N: usize, R>(
 where
     R: Fn(&Context<'_>, &Var) -> [Option<Var>; N] + Send + Sync + 'static,
 {
-    if inputs.iter().all(Option::is_none) || !mode::is_grad_enabled() || !value.dtype().is_float() {
+    if !due(&inputs, &value) {
         return Var::from(value);
     }
-    let inputs = inputs.iter().map(|node| node.cloned()).collect();
-    attach(name, value, inputs, Rule(Mutex::new(Some(rule()))))
+    record_edges(name, value, inputs.map(|node| node.cloned()), rule())
+}
+
+/// Whether an operation with such operands and result enters the graph.
+#[inline]
+pub(crate) fn due(inputs: &[Option<&Arc<Node>>], value: &Tensor) -> bool {
+    inputs.iter().any(Option::is_some) && mode::is_grad_enabled() && value.dtype().is_float()
+}
+
+/// [`record_nodes`] where a node is [`due`], for rules that take operands by value.
+#[inline]
+#[track_caller]
+pub(crate) fn record_edges<const N: usize, R>(
+    name: &'static str,
+    value: Tensor,
+    inputs: [Option<Arc<Node>>; N],
+    rule: R,
+) -> Var
+where
+    R: Fn(&Context<'_>, &Var) -> [Option<Var>; N] + Send + Sync + 'static,
+{
+    attach(name, value, inputs.into_iter().collect(), Rule(Mutex::new(Some(rule))))
 }
 
 /// [`record`] for operations of one input whose rule takes the cotangent by value, to write its result over it.

@@ -25,8 +25,31 @@ pub fn numel(shape: &[usize]) -> usize {
     shape.iter().product()
 }
 
+/// A copy of a list; up to four elements are moved without a call. `fill` is any value.
+#[inline]
+pub(crate) fn copied<T: Copy>(list: &SmallVec<[T; 4]>, fill: T) -> SmallVec<[T; 4]> {
+    let mut buffer = [fill; 4];
+    if list.len() > buffer.len() {
+        return SmallVec::from_slice(list);
+    }
+    for i in 0..list.len() {
+        buffer[i] = list[i];
+    }
+    SmallVec::from_buf_and_len(buffer, list.len())
+}
+
 /// Strides of a contiguous (C order) tensor, as PyTorch computes them: axes of size 0 count as 1.
+#[inline]
 pub fn contiguous_strides(shape: &[usize]) -> Strides {
+    if shape.len() <= 4 {
+        let mut buffer = [1; 4];
+        let mut next = 1isize;
+        for i in (0..shape.len()).rev() {
+            buffer[i] = next;
+            next = next.saturating_mul(shape[i].max(1) as isize);
+        }
+        return Strides::from_buf_and_len(buffer, shape.len());
+    }
     let mut strides = Strides::from_elem(1, shape.len());
     let mut next = 1isize;
     for (stride, &size) in strides.iter_mut().zip(shape).rev() {

@@ -29,33 +29,31 @@ fn record(
     name: &'static str,
     value: Tensor,
     x: &Var,
-    y: &Arg,
+    y: Arg,
     saves: Saves,
     left: fn(&Var, &Arg, &Arg) -> Var,
     right: fn(&Var, &Arg, &Arg) -> Var,
 ) -> Var {
     let nothing = || Arg::Scalar(Scalar::Int(0));
     let nodes = [x.node.as_ref(), y.node()];
+    if !op::due(&nodes, &value) {
+        return Var::from(value);
+    }
+    let [of_x, of_y] = nodes.map(|node| node.is_some());
+    let edges = nodes.map(|node| node.cloned());
     if saves == Saves::Nothing {
-        return op::record_nodes(name, value, nodes, || {
-            move |ctx: &Context<'_>, grad: &Var| {
-                let none = &nothing();
-                [ctx.needs(0).then(|| left(grad, none, none)), ctx.needs(1).then(|| right(grad, none, none))]
-            }
+        return op::record_edges(name, value, edges, move |ctx: &Context<'_>, grad: &Var| {
+            let none = &nothing();
+            [ctx.needs(0).then(|| left(grad, none, none)), ctx.needs(1).then(|| right(grad, none, none))]
         });
     }
-    op::record_nodes(name, value, nodes, || {
-        let both = saves == Saves::Both;
-        let saved = Pair {
-            x: if both || y.node().is_some() { Arg::Var(x.clone()) } else { nothing() },
-            y: if both || x.node.is_some() { y.clone() } else { nothing() },
-        };
-        move |ctx: &Context<'_>, grad: &Var| {
-            [
-                ctx.needs(0).then(|| left(grad, &saved.x, &saved.y)),
-                ctx.needs(1).then(|| right(grad, &saved.x, &saved.y)),
-            ]
-        }
+    let both = saves == Saves::Both;
+    let saved = Pair {
+        x: if both || of_y { Arg::Var(x.clone()) } else { nothing() },
+        y: if both || of_x { y } else { nothing() },
+    };
+    op::record_edges(name, value, edges, move |ctx: &Context<'_>, grad: &Var| {
+        [ctx.needs(0).then(|| left(grad, &saved.x, &saved.y)), ctx.needs(1).then(|| right(grad, &saved.x, &saved.y))]
     })
 }
 
@@ -72,7 +70,7 @@ macro_rules! binary {
                 pub fn $name(&self, other: impl Operand) -> Var {
                     let other = other.into_arg();
                     let value = self.value.$name(&other);
-                    record($grad_fn, value, self, &other, Saves::$saves,
+                    record($grad_fn, value, self, other, Saves::$saves,
                         |$g, $x, $y| { let _ = ($x, $y); $left }, |$g, $x, $y| { let _ = ($x, $y); $right })
                 }
             )*
