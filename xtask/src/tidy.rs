@@ -75,6 +75,16 @@ fn check_file(name: &str, text: &str, problems: &mut Vec<String>) {
             problem(1, "a crate without unsafe code forbids it: #![forbid(unsafe_code)]");
         }
     }
+    if name.starts_with("crates/tensor/src/ops/") {
+        let lines: Vec<&str> = text.lines().collect();
+        for (i, line) in lines.iter().enumerate() {
+            let operation = line.trim() == "impl Tensor {" || line.starts_with("pub fn ");
+            let attributes = lines[..i].iter().rev().take_while(|line| line.trim().starts_with("#["));
+            if operation && !attributes.clone().any(|line| line.contains("profiled") || line.contains("doc(hidden)")) {
+                problem(i + 1, "operations that profiles do not see: put #[profiled] above");
+            }
+        }
+    }
     let mut in_tests = false;
     for (i, line) in text.lines().enumerate() {
         in_tests |= line.starts_with("#[cfg(test)]") || line.starts_with("mod tests");
@@ -118,6 +128,8 @@ mod tests {
         assert_eq!(check("crates/io/src/zip.rs", "//! Zip.\nfn f() { unsafe { g() } }\n"), 1);
         assert_eq!(check("crates/tensor/src/cache.rs", "//! Cache.\nfn f() { unsafe { g() } }\n"), 0);
         assert_eq!(check("crates/io/src/lib.rs", "//! Io.\n"), 1);
+        assert_eq!(check("crates/tensor/src/ops/x.rs", "//! X.\nimpl Tensor {\n}\npub fn f() {}\n"), 2);
+        assert_eq!(check("crates/tensor/src/ops/x.rs", "//! X.\n#[profiled]\n#[track_caller]\npub fn f() {}\n"), 0);
         assert_eq!(check("crates/io/tests/x.rs", "//! Tests.\n#[test]\n#[ignore]\nfn f() {}\n"), 1);
     }
 }

@@ -13,7 +13,7 @@ use crate::op::Context;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 use wengert_tensor::shape::{self, size_text};
-use wengert_tensor::{Tensor, bug};
+use wengert_tensor::{Tensor, bug, profile};
 
 /// How [`Var::backward_with`] starts and what it leaves.
 ///
@@ -277,6 +277,7 @@ impl Pass {
             let Some(cotangent) = cotangent else { continue };
             let node = list.nodes[at];
             let context = Context { node, edges: inputs };
+            let span = profile::span(node.name);
             if !node.rule.run(&context, cotangent, self.retain, &mut results) {
                 bug!(
                     "",
@@ -286,6 +287,7 @@ impl Pass {
                      graph a second time or if you need to access saved tensors after calling backward."
                 );
             }
+            drop(span);
             debug_assert_eq!(results.len(), inputs.len(), "{} returned too few or too many gradients", node.name);
             for (index, (result, &edge)) in results.drain(..).zip(inputs).enumerate() {
                 if let (Some(grad), true) = (result, edge != Context::NONE) {

@@ -4,7 +4,7 @@ use crate::Error;
 use crate::rule::{Options, Rule, Slots};
 use std::collections::{HashMap, HashSet};
 use wengert_autograd::Param;
-use wengert_tensor::{DType, Dict, Tensor, Value, bug};
+use wengert_tensor::{DType, Dict, Tensor, Value, bug, profile};
 
 /// Parameters with options of their own.
 #[derive(Clone)]
@@ -145,6 +145,7 @@ impl Optimizer {
     /// If an option was changed to something out of range.
     #[track_caller]
     pub fn step(&mut self) {
+        let _span = profile::span_with(|| format!("Optimizer.step#{0}.step", self.rule.name()));
         for group in &self.groups {
             let update = match self.rule.prepare(&group.options) {
                 Ok(update) => update,
@@ -161,6 +162,7 @@ impl Optimizer {
 
     /// Sets all gradients to none.
     pub fn zero_grad(&self) {
+        let _span = profile::span_with(|| format!("Optimizer.zero_grad#{0}.zero_grad", self.rule.name()));
         self.groups.iter().flat_map(|g| &g.params).for_each(Param::zero_grad);
     }
 

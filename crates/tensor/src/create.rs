@@ -3,7 +3,9 @@
 use crate::cpu::copy;
 use crate::shape::{IntoShape, Shape};
 use crate::{Category, DType, Element, Scalar, Tensor, bug, match_dtype};
+use wengert_tensor_macros::profiled;
 
+#[profiled]
 impl Tensor {
     /// A tensor of zeros.
     ///

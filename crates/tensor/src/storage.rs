@@ -18,6 +18,7 @@ impl Storage {
     pub(crate) fn stale(dtype: DType, len: usize) -> Storage {
         let bytes = len.checked_mul(dtype.size()).expect("layouts bound the number of bytes");
         let (block, zero) = Block::new(bytes);
+        crate::profile::memory(|| bytes as isize);
         let mut storage = Storage { block: Some(block), len, dtype };
         if dtype == DType::Bool && !zero {
             // Bytes of another tensor need not be booleans.
@@ -30,6 +31,7 @@ impl Storage {
     pub(crate) fn zeroed(dtype: DType, len: usize) -> Storage {
         let bytes = len.checked_mul(dtype.size()).expect("layouts bound the number of bytes");
         let (block, zero) = Block::new(bytes);
+        crate::profile::memory(|| bytes as isize);
         let mut storage = Storage { block: Some(block), len, dtype };
         if !zero {
             storage.bytes_mut().fill(0);
@@ -144,6 +146,7 @@ impl Clone for Storage {
 impl Drop for Storage {
     fn drop(&mut self) {
         if let Some(block) = self.block.take() {
+            crate::profile::memory(|| -((self.len * self.dtype.size()) as isize));
             block.recycle();
         }
     }

@@ -219,6 +219,7 @@ impl Tensor {
     }
 
     /// A contiguous copy with memory of its own (`clone().contiguous()` in PyTorch; Rust's `clone` shares).
+    #[wengert_tensor_macros::profiled]
     pub fn copy(&self) -> Tensor {
         crate::cpu::copy::contiguous(self)
     }
@@ -276,6 +277,10 @@ impl Tensor {
 
     /// Converts to another dtype; to its own, itself. Floats to integers truncate, to `bool` test for zero.
     pub fn to(&self, dtype: DType) -> Tensor {
-        if dtype == self.dtype() { self.clone() } else { crate::cpu::copy::cast(self, dtype) }
+        if dtype == self.dtype() {
+            return self.clone();
+        }
+        let _span = crate::profile::span("to");
+        crate::cpu::copy::cast(self, dtype)
     }
 }

@@ -4,7 +4,7 @@ use crate::catalog::Entry;
 use crate::op::Context;
 use crate::{Var, is_grad_enabled, op};
 use wengert_tensor::shape::size_text;
-use wengert_tensor::{DType, Tensor, bug, softmax};
+use wengert_tensor::{DType, Tensor, bug, profile, softmax};
 
 /// How the losses of samples or elements become one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -93,6 +93,7 @@ pub fn cross_entropy(logits: &Var, target: impl Into<Var>) -> Var {
 /// As [`cross_entropy`], and if the number of weights is not that of the classes or the smoothing is not in `[0, 1]`.
 #[track_caller]
 pub fn cross_entropy_with(logits: &Var, target: impl Into<Var>, options: &CrossEntropyOptions) -> Var {
+    let _span = profile::span("cross_entropy_loss");
     let target = target.into();
     let smoothing = options.label_smoothing;
     if !(0.0..=1.0).contains(&smoothing) {
@@ -138,6 +139,7 @@ pub fn nll_loss(log_probabilities: &Var, target: &Tensor) -> Var {
 /// As [`cross_entropy`].
 #[track_caller]
 pub fn nll_loss_with(log_probabilities: &Var, target: &Tensor, options: &CrossEntropyOptions) -> Var {
+    let _span = profile::span("nll_loss");
     let x = log_probabilities;
     let classes = Classes::new(x, target, options);
     let (axis, reduction) = (class_axis(x), options.reduction);
@@ -298,6 +300,7 @@ pub fn mse_loss(input: &Var, target: impl Into<Var>) -> Var {
 /// [`mse_loss`] with a reduction.
 #[track_caller]
 pub fn mse_loss_with(input: &Var, target: impl Into<Var>, reduction: Reduction) -> Var {
+    let _span = profile::span("mse_loss");
     difference("MseLossBackward0", input, &target.into(), reduction, Tensor::square, |d| d * 2.0)
 }
 
@@ -310,6 +313,7 @@ pub fn l1_loss(input: &Var, target: impl Into<Var>) -> Var {
 /// [`l1_loss`] with a reduction.
 #[track_caller]
 pub fn l1_loss_with(input: &Var, target: impl Into<Var>, reduction: Reduction) -> Var {
+    let _span = profile::span("l1_loss");
     reduction.apply((input - target.into()).abs())
 }
 
@@ -320,6 +324,7 @@ pub fn l1_loss_with(input: &Var, target: impl Into<Var>, reduction: Reduction) -
 /// If `beta` is negative.
 #[track_caller]
 pub fn smooth_l1_loss(input: &Var, target: impl Into<Var>, beta: f64, reduction: Reduction) -> Var {
+    let _span = profile::span("smooth_l1_loss");
     if beta < 0.0 {
         bug!("", "smooth_l1_loss does not support negative values for beta.");
     }
@@ -340,6 +345,7 @@ pub fn smooth_l1_loss(input: &Var, target: impl Into<Var>, beta: f64, reduction:
 /// If `delta` is not positive.
 #[track_caller]
 pub fn huber_loss(input: &Var, target: impl Into<Var>, delta: f64, reduction: Reduction) -> Var {
+    let _span = profile::span("huber_loss");
     if delta <= 0.0 {
         bug!("", "huber_loss does not support non-positive values for delta.");
     }
@@ -356,6 +362,7 @@ pub fn huber_loss(input: &Var, target: impl Into<Var>, delta: f64, reduction: Re
 /// If shapes differ or an input is not in `[0, 1]`.
 #[track_caller]
 pub fn binary_cross_entropy(input: &Var, target: impl Into<Var>, weight: Option<&Tensor>, reduction: Reduction) -> Var {
+    let _span = profile::span("binary_cross_entropy");
     let target = target.into();
     if input.shape() != target.shape() {
         bug!(
@@ -401,6 +408,7 @@ pub fn binary_cross_entropy_with_logits(
     pos_weight: Option<&Tensor>,
     reduction: Reduction,
 ) -> Var {
+    let _span = profile::span("binary_cross_entropy_with_logits");
     let target = target.into();
     if input.shape() != target.shape() {
         bug!(
@@ -452,6 +460,7 @@ pub struct KlDivOptions {
 /// The Kullback-Leibler divergence of targets from inputs, which are logarithms of probabilities.
 #[track_caller]
 pub fn kl_div(input: &Var, target: impl Into<Var>, options: &KlDivOptions) -> Var {
+    let _span = profile::span("kl_div");
     let target = target.into();
     let losses = if options.log_target {
         target.exp() * (&target - input)

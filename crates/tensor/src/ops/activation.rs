@@ -7,6 +7,7 @@ use crate::cpu::slope::{self, Pull, SlopeOp, pull};
 use crate::{DType, Tensor, bug};
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 use std::sync::Arc;
+use wengert_tensor_macros::profiled;
 
 /// The kernels of one row.
 struct Slope {
@@ -30,6 +31,7 @@ macro_rules! slopes {
             fn pull<T: Math, const FMA: bool>($g: T, $at: T, $p: [T; 2]) -> T { $rule }
         }
         $(#[$doc])*
+        #[profiled]
         #[track_caller]
         pub fn $name(grad: Tensor, $v: &Tensor $(, $param: f64)*) -> Tensor {
             #[allow(unused_mut, unused_variables)]

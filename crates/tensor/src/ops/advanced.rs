@@ -4,7 +4,9 @@ use super::index::wrapped;
 use crate::cpu::index::{self as kernel, Combine, Inner, Positions, offsets};
 use crate::shape::{Axes, Shape, axis, broadcast, numel};
 use crate::{DType, Tensor, bug, match_dtype};
+use wengert_tensor_macros::profiled;
 
+#[profiled]
 impl Tensor {
     /// Elements at the positions that index tensors name, `None` for a whole axis: `x[i, :, j]` in PyTorch.
     ///

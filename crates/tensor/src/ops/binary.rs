@@ -7,6 +7,7 @@ use crate::cpu::math::{Int, Math, Plain};
 use crate::dtype::Category;
 use crate::shape::{Shape, broadcast};
 use crate::{DType, Element, Scalar, Tensor, bf16, bug, f16, match_dtype};
+use wengert_tensor_macros::profiled;
 
 /// What may stand beside a tensor in an operation: tensors, references to them, and Rust numbers.
 ///
@@ -142,6 +143,7 @@ macro_rules! binary {
                     bool: binary!(@bool $Op $($p)?),
                 };
             }
+            #[profiled]
             impl Tensor {
                 $(#[$doc])*
                 #[track_caller]
@@ -341,7 +343,7 @@ pub(crate) fn binary(op: &Binary, a: OperandRef<'_>, b: OperandRef<'_>) -> Tenso
     if dtype.is_int() && matches!(op.name, "floor_divide" | "remainder" | "fmod") {
         check_divisor(b, dtype);
     }
-    paired(op.name, a, b, dtype, |pair| match (dtype, &op.ints) {
+    let out = paired(op.name, a, b, dtype, |pair| match (dtype, &op.ints) {
         (DType::F64, _) => pair.run(op.cost, op.f64),
         (DType::F32, _) => pair.run(op.cost, op.f32),
         (DType::F16, _) => pair.run_half::<f16>(op),
@@ -352,7 +354,9 @@ pub(crate) fn binary(op: &Binary, a: OperandRef<'_>, b: OperandRef<'_>) -> Tenso
         (DType::I8, Some(ints)) => pair.run(op.cost, ints.3),
         (DType::U8, Some(ints)) => pair.run(op.cost, ints.4),
         _ => pair.run(op.cost, op.bool.expect("`compute_dtype` lets booleans pass only with a kernel")),
-    })
+    });
+    crate::profile::flops(|| out.numel());
+    out
 }
 
 /// Integer division by zero is an error, as in PyTorch.
@@ -401,6 +405,7 @@ macro_rules! compare {
                     bool: compare_plain::<bool, $Op>,
                 };
             }
+            #[profiled]
             impl Tensor {
                 $(#[$doc])*
                 #[track_caller]
@@ -452,6 +457,7 @@ fn comparison(op: &Compare, a: OperandRef<'_>, b: OperandRef<'_>) -> Tensor {
     })
 }
 
+#[profiled]
 impl Tensor {
     /// `self` to the power of `other`, with broadcasting.
     ///

@@ -5,6 +5,7 @@ use crate::cpu::conv_weight;
 use crate::ops::matmul::through_f32;
 use crate::shape::{IntoShape, Shape};
 use crate::{DType, Tensor, bug, match_dtype};
+use wengert_tensor_macros::profiled;
 
 /// How a kernel moves over an image; heights come before widths.
 ///
@@ -33,6 +34,7 @@ impl Default for Conv2dOptions {
     }
 }
 
+#[profiled]
 impl Tensor {
     /// Two-dimensional cross-correlation, as `torch.nn.functional.conv2d`: input `[n, c, h, w]` or `[c, h, w]`, weight
     /// `[out, c/groups, kh, kw]`, bias `[out]`.
@@ -74,6 +76,7 @@ impl Tensor {
                 );
             }
         }
+        geometry.count_flops();
         if self.dtype().is_int() {
             // Integers have no fast path; sums wrap alike in i64 and in the narrow type.
             let wide = |x: &Tensor| x.to(DType::I64).contiguous();
@@ -94,6 +97,7 @@ impl Tensor {
 ///
 /// # Panics
 /// If shapes or dtypes do not agree.
+#[profiled]
 #[track_caller]
 pub fn conv2d_input_grad(
     input_shape: impl IntoShape,
@@ -105,6 +109,7 @@ pub fn conv2d_input_grad(
     let geometry = Geometry::check(&input_shape, weight.shape(), options);
     check_grad(grad, &geometry, &input_shape);
     check_dtypes(grad, weight);
+    geometry.count_flops();
     through_f32(
         [weight, grad],
         |[w, dy]| match_dtype!(compute w.dtype(), T => conv::input_grad::<T>(&w, &dy, &geometry, &input_shape), other => no_gradient(other)),
@@ -116,6 +121,7 @@ pub fn conv2d_input_grad(
 ///
 /// # Panics
 /// If shapes or dtypes do not agree.
+#[profiled]
 #[track_caller]
 pub fn conv2d_weight_grad(
     input: &Tensor,
@@ -127,6 +133,7 @@ pub fn conv2d_weight_grad(
     let geometry = Geometry::check(input.shape(), &weight_shape, options);
     check_grad(grad, &geometry, input.shape());
     check_dtypes(input, grad);
+    geometry.count_flops();
     through_f32(
         [input, grad],
         |[x, dy]| match_dtype!(compute x.dtype(), T => conv_weight::weight_grad::<T>(&x, &dy, &geometry, &weight_shape), other => no_gradient(other)),
@@ -250,6 +257,14 @@ impl Geometry {
             dilation,
             out_size: [(padded[0] - reach[0]) / stride[0] + 1, (padded[1] - reach[1]) / stride[1] + 1],
         }
+    }
+
+    /// Counts the operations of the plain algorithm, the same for the output and both gradients.
+    fn count_flops(&self) {
+        crate::profile::flops(|| {
+            let output: usize = self.output_shape(4).iter().product();
+            2 * output * self.depth * self.kernel[0] * self.kernel[1]
+        });
     }
 
     /// The output's shape for an input of rank 3 or 4.

@@ -3,7 +3,9 @@
 use crate::shape::Shape;
 use crate::{DType, Element, Tensor, bug, match_dtype};
 use std::borrow::Borrow;
+use wengert_tensor_macros::profiled;
 
+#[profiled]
 impl Tensor {
     /// For each class number a row of `classes` numbers that are 0, but 1 at the class; `i64`, one axis more.
     ///

@@ -4,7 +4,9 @@ use crate::cpu::walk::Walk;
 use crate::shape::IntoShape;
 use crate::storage::Storage;
 use crate::{Element, Tensor, bug, match_dtype};
+use wengert_tensor_macros::profiled;
 
+#[profiled]
 impl Tensor {
     /// A tensor of zeros of the given shape in which the elements that `view` names hold this tensor's.
     ///

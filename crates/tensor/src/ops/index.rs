@@ -6,6 +6,7 @@
 use crate::cpu::index::{self as kernel, Along, Combine, Positions};
 use crate::shape::{Shape, axis, numel};
 use crate::{DType, Element, Scalar, Tensor, bug, match_dtype};
+use wengert_tensor_macros::profiled;
 
 /// How [`Tensor::scatter_reduce`] combines the elements that meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -62,6 +63,7 @@ fn is_index(dtype: DType) -> bool {
     matches!(dtype, DType::I64 | DType::I32)
 }
 
+#[profiled]
 impl Tensor {
     /// The elements of an axis at the given indices, in their order; `index` is a vector.
     ///

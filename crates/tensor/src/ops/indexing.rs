@@ -4,6 +4,7 @@ use super::advanced::Target;
 use crate::{DType, Scalar, Tensor, bug};
 use smallvec::SmallVec;
 use std::ops::{Range, RangeFrom, RangeFull, RangeInclusive, RangeTo, RangeToInclusive};
+use wengert_tensor_macros::profiled;
 
 /// As many whole axes as are left: `...` in Python.
 #[derive(Clone, Copy, Debug)]
@@ -241,6 +242,7 @@ pub fn steps(shape: &[usize], indices: impl Indices) -> Vec<IndexStep> {
     out
 }
 
+#[profiled]
 impl Tensor {
     /// `x[…]`: positions, ranges, [`Step`], [`Ellipsis`], [`NewAxis`] and tensors, one or a tuple. A view, unless a
     /// tensor is among them.

@@ -7,7 +7,9 @@ use crate::cpu::par;
 use crate::shape::{Shape, broadcast};
 use crate::{DType, Scalar, Tensor, bug};
 use std::sync::Arc;
+use wengert_tensor_macros::profiled;
 
+#[profiled]
 impl Tensor {
     /// `self += other`, with broadcasting of `other`.
     ///

@@ -3,7 +3,9 @@
 use crate::shape::{Shape, axis, numel};
 use crate::{DType, IntoDims, Tensor, bug};
 use std::borrow::Borrow;
+use wengert_tensor_macros::profiled;
 
+#[profiled]
 impl Tensor {
     /// Joins tensors along an axis. Dtypes promote; sizes agree on all other axes, except that tensors of shape `[0]`
     /// are skipped, as PyTorch does for old programs.

@@ -4,6 +4,7 @@ use crate::cpu::layer_norm::{self as kernels, Moments};
 use crate::cpu::norm::Gradients;
 use crate::shape::list;
 use crate::{DType, Element, Tensor, bug, match_dtype};
+use wengert_tensor_macros::profiled;
 
 /// What [`layer_norm`] returns.
 #[derive(Clone)]
@@ -41,6 +42,7 @@ pub struct LayerNormGrads {
 /// assert_eq!(y.output.to_vec::<f64>(), [-1.0, 1.0, -1.0, 1.0]);
 /// assert_eq!(y.mean.to_vec::<f64>(), [2.0, 15.0]);
 /// ```
+#[profiled]
 #[track_caller]
 pub fn layer_norm(
     x: &Tensor,
@@ -98,6 +100,7 @@ pub fn layer_norm(
 ///
 /// # Panics
 /// If sizes or dtypes do not fit.
+#[profiled]
 #[track_caller]
 pub fn layer_norm_backward(
     grad: &Tensor,

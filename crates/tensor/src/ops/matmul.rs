@@ -4,6 +4,7 @@ use crate::cpu::gemm::{Init, Mat, batched};
 use crate::shape::{Shape, broadcast, numel};
 use crate::{DType, Tensor, bug};
 use smallvec::SmallVec;
+use wengert_tensor_macros::profiled;
 
 /// Binds `$T` to the type of a dtype that has a product; halves and `bool` have been dealt with before.
 macro_rules! match_gemm {
@@ -13,6 +14,7 @@ macro_rules! match_gemm {
             other => unreachable!("{other} is computed as another dtype"))
     };
 }
+#[profiled]
 impl Tensor {
     /// The matrix product with PyTorch's rank rules: vector·vector is a dot product, matrices multiply, more axes are
     /// batch axes and broadcast.
@@ -178,6 +180,7 @@ impl Tensor {
         }
         let dtype = self.dtype().promote(other.dtype());
         let shape = [self.numel(), other.numel()];
+        crate::profile::flops(|| shape[0] * shape[1]);
         if dtype == DType::Bool {
             // On truth values the product is `and`, which the product of u8 computes.
             return self.to(DType::U8).outer(&other.to(DType::U8)).to(DType::Bool);
@@ -320,6 +323,7 @@ fn product(a: &Tensor, b: &Tensor, bias: Option<&Tensor>) -> Tensor {
     let mut shape = Shape::from_slice(&a.shape()[..rank - 2]);
     let starts = Starts::new(&shape, a, b);
     shape.extend_from_slice(&[m, n]);
+    crate::profile::flops(|| 2 * numel(&shape) * k);
     match_gemm!(a.dtype(), T => Tensor::build(shape, |out: &mut [T]| {
         let mat = |x: &Tensor, at: usize, rows: usize, cols: usize, data| {
             Mat::new(data, at, (rows, cols), (x.strides()[x.rank() - 2], x.strides()[x.rank() - 1]))

@@ -4,6 +4,7 @@ pub use super::layer_norm::{LayerNorm, LayerNormGrads, layer_norm, layer_norm_ba
 
 use crate::cpu::norm::{self as kernels, Gradients, Statistics};
 use crate::{DType, Element, Tensor, bug, match_dtype};
+use wengert_tensor_macros::profiled;
 
 /// What [`batch_norm`] returns.
 #[derive(Clone)]
@@ -43,6 +44,7 @@ pub struct BatchNormGrads {
 /// assert_eq!(y.mean.to_vec::<f64>(), [2.0, 10.0]);
 /// assert_eq!(y.output.select(1, 0).to_vec::<f64>(), [-1.0, 1.0]);
 /// ```
+#[profiled]
 #[track_caller]
 pub fn batch_norm(x: &Tensor, weight: Option<&Tensor>, bias: Option<&Tensor>, eps: f64) -> BatchNorm {
     let Planes { dense, sizes, compute, dtype } = Planes::of(x);
@@ -69,6 +71,7 @@ pub fn batch_norm(x: &Tensor, weight: Option<&Tensor>, bias: Option<&Tensor>, ep
 ///
 /// # Panics
 /// As [`batch_norm`].
+#[profiled]
 #[track_caller]
 pub fn batch_norm_eval(
     x: &Tensor,
@@ -99,6 +102,7 @@ pub fn batch_norm_eval(
 ///
 /// # Panics
 /// If sizes or dtypes do not fit.
+#[profiled]
 #[track_caller]
 pub fn batch_norm_backward(
     grad: &Tensor,
@@ -115,6 +119,7 @@ pub fn batch_norm_backward(
 ///
 /// # Panics
 /// If sizes or dtypes do not fit.
+#[profiled]
 #[track_caller]
 pub fn batch_norm_eval_backward(
     grad: &Tensor,

@@ -4,6 +4,7 @@ use crate::cpu::pool::{self as kernels, MaxWindow, MeanWindow, Span};
 use crate::ops::matmul::through_f32;
 use crate::shape::{Shape, numel};
 use crate::{DType, Tensor, bug, match_dtype};
+use wengert_tensor_macros::profiled;
 
 /// Windows of `max_pool2d`.
 #[derive(Clone, Copy, Debug)]
@@ -131,6 +132,7 @@ fn not_float(op: &str, dtype: DType) -> ! {
     bug!(op, "not implemented for '{}'", dtype.legacy_name())
 }
 
+#[profiled]
 impl Tensor {
     /// The maximum of every window of images `[N, C, H, W]` or `[C, H, W]`, and its position `row * W + column` in its
     /// plane, as i64. The first of equal elements is taken; a NaN is larger than all numbers.
@@ -204,6 +206,7 @@ pub fn max_pool2d(x: &Tensor, options: &Pool2dOptions) -> (Tensor, Tensor) {
 ///
 /// # Panics
 /// If the leading axes differ or a position is outside its plane.
+#[profiled]
 #[track_caller]
 pub fn max_pool2d_gather(x: &Tensor, positions: &Tensor) -> Tensor {
     let (_, input, lead) = image(x.shape());
@@ -224,6 +227,7 @@ pub fn max_pool2d_gather(x: &Tensor, positions: &Tensor) -> Tensor {
 ///
 /// # Panics
 /// If the shapes of gradient and positions differ or a position is outside its plane.
+#[profiled]
 #[track_caller]
 pub fn max_pool2d_backward(grad: &Tensor, positions: &Tensor, input: [usize; 2]) -> Tensor {
     if grad.shape() != positions.shape() {
@@ -266,6 +270,7 @@ fn check_positions(op: &str, positions: &Tensor, lead: &Shape, inner: usize) -> 
 ///
 /// # Panics
 /// If `grad` does not have the shape that pooling `shape` gives.
+#[profiled]
 #[track_caller]
 pub fn avg_pool2d_backward(grad: &Tensor, shape: &[usize], options: &AvgPool2dOptions) -> Tensor {
     spread(grad, shape, &avg_windows(shape, options))
@@ -275,6 +280,7 @@ pub fn avg_pool2d_backward(grad: &Tensor, shape: &[usize], options: &AvgPool2dOp
 ///
 /// # Panics
 /// If `grad` does not have the shape that pooling `shape` gives.
+#[profiled]
 #[track_caller]
 pub fn adaptive_avg_pool2d_backward(grad: &Tensor, shape: &[usize]) -> Tensor {
     let output = &grad.shape()[grad.rank().saturating_sub(2)..];

@@ -7,6 +7,7 @@ use crate::shape::{Axes, IntoDims, IntoShape, Shape, axes, axis};
 use crate::{DType, Element, Tensor, bug, match_dtype};
 use smallvec::SmallVec;
 use std::ops::Range;
+use wengert_tensor_macros::profiled;
 
 /// Reduces over `axes`, each of which keeps size 1; `param` broadcasts to the result. Elements become `T` on the way.
 fn reduce<T: Number, F: Fold<T>>(x: &Tensor, axes: &[usize], param: Option<&Tensor>) -> Tensor {
@@ -212,6 +213,7 @@ fn norm(x: &Tensor, axes: &[usize]) -> Tensor {
 /// One row per reduction: docs, the method and its `_keepdim` twin, the function above, extra arguments.
 macro_rules! reductions {
     ($($(#[$doc:meta])* $name:ident $keep:ident ($($arg:ident: $ty:ty),*);)*) => {
+        #[profiled]
         impl Tensor { $(
             $(#[$doc])*
             ///
@@ -259,6 +261,7 @@ reductions! {
 /// As `reductions!`, for those that refuse empty axes.
 macro_rules! extremes {
     ($($(#[$doc:meta])* $name:ident $keep:ident;)*) => {
+        #[profiled]
         impl Tensor { $(
             $(#[$doc])*
             ///
@@ -321,6 +324,7 @@ fn extreme_dim(op: &str, x: &Tensor, dim: isize, largest: bool) -> (Tensor, Tens
     })
 }
 
+#[profiled]
 impl Tensor {
     /// The standard deviation over axes: the square root of [`Tensor::var`].
     ///

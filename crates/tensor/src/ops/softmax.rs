@@ -4,7 +4,9 @@ use crate::cpu::softmax::{self as kernels, Kind};
 use crate::ops::matmul::through_f32;
 use crate::shape::{Shape, axis};
 use crate::{DType, Tensor, bug, match_dtype};
+use wengert_tensor_macros::profiled;
 
+#[profiled]
 impl Tensor {
     /// `e^x / Σ e^x` along an axis: numbers in `[0, 1]` that add up to 1.
     ///
@@ -40,6 +42,7 @@ impl Tensor {
 ///
 /// # Panics
 /// If shapes or dtypes differ or the axis is out of range.
+#[profiled]
 #[track_caller]
 pub fn softmax_backward(grad: &Tensor, output: &Tensor, dim: isize) -> Tensor {
     back(Kind::Softmax, "softmax_backward", grad, output, dim)
@@ -49,6 +52,7 @@ pub fn softmax_backward(grad: &Tensor, output: &Tensor, dim: isize) -> Tensor {
 ///
 /// # Panics
 /// If shapes or dtypes differ or the axis is out of range.
+#[profiled]
 #[track_caller]
 pub fn log_softmax_backward(grad: &Tensor, output: &Tensor, dim: isize) -> Tensor {
     back(Kind::LogSoftmax, "log_softmax_backward", grad, output, dim)
@@ -69,6 +73,7 @@ pub fn log_softmax_backward(grad: &Tensor, output: &Tensor, dim: isize) -> Tenso
 /// let losses = cross_entropy(&logits, &Tensor::from_vec(vec![1i64, 0], [2]), -100);
 /// assert_eq!(losses.to_vec::<f64>(), [std::f64::consts::LN_2; 2]);
 /// ```
+#[profiled]
 #[track_caller]
 pub fn cross_entropy(logits: &Tensor, target: &Tensor, ignore: i64) -> Tensor {
     let (len, classes) = check_target(logits, target, ignore);
@@ -84,6 +89,7 @@ pub fn cross_entropy(logits: &Tensor, target: &Tensor, ignore: i64) -> Tensor {
 ///
 /// # Panics
 /// As [`cross_entropy`], or if `grad` does not have the target's shape.
+#[profiled]
 #[track_caller]
 pub fn cross_entropy_backward(grad: &Tensor, logits: &Tensor, target: &Tensor, ignore: i64) -> Tensor {
     let (len, classes) = check_target(logits, target, ignore);

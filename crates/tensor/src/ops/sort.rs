@@ -6,6 +6,7 @@
 use crate::cpu::sort::{Part, SortKey, order, pick};
 use crate::shape::{Shape, axis};
 use crate::{DType, Tensor, bug, match_dtype};
+use wengert_tensor_macros::profiled;
 
 /// What [`Tensor::unique`] finds.
 #[derive(Clone, Debug)]
@@ -18,6 +19,7 @@ pub struct Unique {
     pub counts: Tensor,
 }
 
+#[profiled]
 impl Tensor {
     /// The elements along an axis in ascending order, and where each was. Equal elements keep their order.
     ///

@@ -6,6 +6,7 @@ use crate::cpu::map::{self, Map, UnaryOp, map, map_int};
 use crate::cpu::math::{Int, Math, Plain};
 use crate::shape::Axes;
 use crate::{DType, Element, Tensor, bug, match_dtype};
+use wengert_tensor_macros::profiled;
 
 /// The kernels of one row, and what the dispatch must know.
 pub(crate) struct Unary {
@@ -73,6 +74,7 @@ macro_rules! unary {
     ($($(#[$doc:meta])* $name:ident $Op:ident $cost:literal float |$x:ident| $float:expr $(, int |$i:ident| $int:expr)?
         $(, rare $limit:path, $exact:path)?;)*) => {
         $(kernel!($Op $name $cost float |$x, _p| $float $(, int |$i| $int)? $(, rare $limit, $exact)?);)*
+        #[profiled]
         impl Tensor {
             $(
                 $(#[$doc])*
@@ -253,6 +255,7 @@ fn test(x: &Tensor, test32: impl Fn(f32) -> bool + Sync, test64: impl Fn(f64) ->
     }
 }
 
+#[profiled]
 impl Tensor {
     /// `true` where an element is zero (`false`).
     pub fn logical_not(&self) -> Tensor {

@@ -3,6 +3,7 @@
 
 use crate::shape::{Axes, IntoShape, Shape, axis, numel};
 use crate::{Tensor, bug};
+use wengert_tensor_macros::profiled;
 
 /// Target sizes that may hold one `-1`, "what is left".
 pub trait IntoSizes {
@@ -70,6 +71,7 @@ fn infer(sizes: &[isize], count: usize) -> Shape {
     shape
 }
 
+#[profiled]
 impl Tensor {
     /// The same elements under another shape, without a copy. One size may be `-1`.
     ///

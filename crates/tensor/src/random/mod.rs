@@ -20,6 +20,7 @@ use crate::shape::{Axes, IntoShape, Shape};
 use crate::{DType, Element, Tensor, bf16, bug, f16, match_dtype};
 use mt19937::Mt19937;
 use sample::{BOX, Sample};
+use wengert_tensor_macros::profiled;
 
 /// The seed of `torch.Generator()`.
 const DEFAULT_SEED: u64 = 67_280_421_310_721;
@@ -127,6 +128,7 @@ impl Generator {
 }
 
 /// New tensors.
+#[profiled]
 impl Generator {
     /// Uniform numbers in `[0, 1)`.
     ///
@@ -281,6 +283,7 @@ impl Generator {
 }
 
 /// Tensors that are there already: all elements are replaced, in the order in which they lie in memory.
+#[profiled]
 impl Generator {
     /// `x.uniform_(low, high)`.
     ///
