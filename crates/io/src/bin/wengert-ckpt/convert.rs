@@ -1,0 +1,54 @@
+//! `convert`: the same data in another format.
+
+use crate::tree::{self, Flat};
+use crate::{Arguments, Report};
+use wengert_io::tensor::{StateDict, Value};
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
+    let [input, output] = &arguments.files[..] else { return Err("convert needs two files".to_owned()) };
+    let result = convert(input, output, arguments.option("--key"));
+    let (text, well) = match result {
+        Ok(()) => (String::new(), true),
+        Err(message) => (format!("{}\n", tree::plain(&message)), false),
+    };
+    Ok(Report { text, well })
+}
+
+fn convert(input: &str, output: &str, key: Option<&str>) -> Result<(), String> {
+    let mut value = wengert_io::load_module_tree(input).map_err(|e| e.to_string())?;
+    if let Some(key) = key {
+        let found = tree::select(&value, key).cloned();
+        value = found.ok_or_else(|| {
+            let names: Vec<String> =
+                value.as_dict().into_iter().flat_map(|d| d.iter()).map(|(k, _)| k.to_string()).collect();
+            format!("{input}: it has no entry {key}; its entries are {}", names.join(", "))
+        })?;
+    }
+    let ending = std::path::Path::new(output).extension().and_then(|e| e.to_str()).unwrap_or_default();
+    let only_tensors = matches!(ending, "safetensors" | "npz");
+    if only_tensors && value.to_state_dict().is_none() {
+        value = tensors_only(&value).map_err(|what| format!("{output}: {what}"))?;
+    }
+    wengert_io::save(output, value).map_err(|e| e.to_string())
+}
+
+/// A whole model as its state dict, and one tensor as an entry of a dict; all else must be chosen from.
+fn tensors_only(value: &Value) -> Result<Value, String> {
+    if value.as_object().is_some() {
+        return Ok(Flat::of(value).tensors.into_iter().collect::<StateDict>().into());
+    }
+    if let Some(tensor) = value.as_tensor() {
+        return Ok([("tensor", tensor.clone())].into_iter().collect::<StateDict>().into());
+    }
+    let states: Vec<String> = value
+        .as_dict()
+        .into_iter()
+        .flat_map(|dict| dict.iter())
+        .filter(|(_, entry)| {
+            entry.to_state_dict().is_some_and(|state| !state.is_empty()) || entry.as_object().is_some()
+        })
+        .filter_map(|(key, _)| key.as_str().map(|key| format!("--key {key}")))
+        .collect();
+    let advice = if states.is_empty() { "write .pt or .wgt".to_owned() } else { states.join(" or ") };
+    Err(format!("the format holds only named tensors, and the file has other data: {advice}"))
+}

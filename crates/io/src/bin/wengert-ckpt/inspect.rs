@@ -1,0 +1,132 @@
+//! `inspect`: what is in a checkpoint.
+
+use crate::tree::{self, Flat};
+use crate::{Arguments, Report};
+use serde_json::{Value as Json, json};
+use wengert_io::tensor::{DType, Tensor};
+
+/// Numbers about a tensor's elements. NaNs count in `nans` alone.
+struct Stats {
+    min: f64,
+    max: f64,
+    mean: f64,
+    nans: usize,
+}
+
+impl Stats {
+    fn of(tensor: &Tensor) -> Stats {
+        let values = tensor.to(DType::F64).to_vec::<f64>();
+        let numbers = || values.iter().copied().filter(|x| !x.is_nan());
+        let count = numbers().count();
+        let nan_if_none = |x: f64| if count == 0 { f64::NAN } else { x };
+        Stats {
+            min: nan_if_none(numbers().fold(f64::INFINITY, f64::min)),
+            max: nan_if_none(numbers().fold(f64::NEG_INFINITY, f64::max)),
+            mean: nan_if_none(numbers().sum::<f64>() / count as f64),
+            nans: values.len() - count,
+        }
+    }
+}
+
+/// A number for JSON, which has no NaN and no infinity.
+pub(crate) fn number(x: f64) -> Json {
+    if x.is_finite() { json!(x) } else { json!(x.to_string()) }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
+    if arguments.files.is_empty() {
+        return Err("inspect needs a file".to_owned());
+    }
+    let stats = arguments.has("--stats");
+    let (mut text, mut list, mut well) = (String::new(), Vec::new(), true);
+    for file in &arguments.files {
+        let loaded = wengert_io::load_module_tree(file).and_then(|value| Ok((value, wengert_io::format_of(file)?)));
+        match loaded {
+            Ok((value, format)) => {
+                let flat = Flat::of(&value);
+                if arguments.has("--json") {
+                    list.push(as_json(file, format, &flat, stats));
+                } else {
+                    text += &as_text(file, format, &flat, stats);
+                }
+            }
+            Err(error) => {
+                well = false;
+                text += &format!("{}\n", tree::plain(&error.to_string()));
+                list.push(json!({ "file": file, "error": error.to_string() }));
+            }
+        }
+    }
+    if arguments.has("--json") {
+        text = format!("{:#}\n", Json::Array(list));
+    }
+    Ok(Report { text, well })
+}
+
+fn as_text(file: &str, format: &str, flat: &Flat, stats: bool) -> String {
+    let total: u64 =
+        flat.tensors.iter().zip(flat.shared()).filter(|(_, s)| s.is_none()).map(|((_, t), _)| tree::bytes(t)).sum();
+    let mut out = format!(
+        "{}: {format}, {} tensors, {}, {} other values\n",
+        tree::plain(file),
+        flat.tensors.len(),
+        tree::human(total),
+        flat.values.len()
+    );
+    if !flat.tensors.is_empty() {
+        let mut rows = vec![vec!["name".to_owned(), "dtype".to_owned(), "shape".to_owned(), "bytes".to_owned()]];
+        if stats {
+            rows[0].extend(["min", "max", "mean", "NaNs"].map(str::to_owned));
+        }
+        rows[0].push("shares memory with".to_owned());
+        for ((name, tensor), shared) in flat.tensors.iter().zip(flat.shared()) {
+            let mut row = vec![
+                tree::plain(name),
+                tensor.dtype().name().to_owned(),
+                tree::shape(tensor),
+                tree::bytes(tensor).to_string(),
+            ];
+            if stats {
+                let s = Stats::of(tensor);
+                row.extend([s.min, s.max, s.mean].map(|x| format!("{x:.6}")));
+                row.push(s.nans.to_string());
+            }
+            row.push(shared.map(tree::plain).unwrap_or_default());
+            rows.push(row);
+        }
+        out += &tree::table(&rows, if stats { &[3, 4, 5, 6, 7] } else { &[3] });
+    }
+    let values: Vec<_> = flat.values.iter().map(|(name, text)| vec![tree::plain(name), tree::short(text)]).collect();
+    if !values.is_empty() {
+        out.push('\n');
+        out += &tree::table(&values, &[]);
+    }
+    out
+}
+
+fn as_json(file: &str, format: &str, flat: &Flat, stats: bool) -> Json {
+    let tensors: Vec<Json> = flat
+        .tensors
+        .iter()
+        .zip(flat.shared())
+        .map(|((name, tensor), shared)| {
+            let mut out = json!({
+                "name": name,
+                "dtype": tensor.dtype().name(),
+                "shape": tensor.shape(),
+                "bytes": tree::bytes(tensor),
+                "shares_memory_with": shared,
+            });
+            if stats {
+                let s = Stats::of(tensor);
+                out["min"] = number(s.min);
+                out["max"] = number(s.max);
+                out["mean"] = number(s.mean);
+                out["nans"] = json!(s.nans);
+            }
+            out
+        })
+        .collect();
+    let values: Vec<Json> = flat.values.iter().map(|(name, text)| json!({ "name": name, "value": text })).collect();
+    json!({ "file": file, "format": format, "tensors": tensors, "values": values })
+}

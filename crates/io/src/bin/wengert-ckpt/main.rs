@@ -1,0 +1,101 @@
+//! `wengert-ckpt`: what is in a checkpoint, in another format, is it whole, and do two differ.
+
+mod convert;
+mod diff;
+mod inspect;
+mod tree;
+mod verify;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+Looks into checkpoints of any format that wengert-io reads: .pt, .pth (also whole models), .safetensors, .npz, .npy, .wgt.
+
+    wengert-ckpt inspect [--stats] [--json] FILE...
+        Lists what is in it: names, dtypes, shapes, bytes, which tensors share memory, and all other values.
+        --stats adds minimum, maximum, mean and the number of NaNs.
+
+    wengert-ckpt convert [--key NAME] IN OUT
+        Writes it in the format that OUT's ending names. --key takes one entry, such as model or state.optimizer.
+
+    wengert-ckpt verify [--json] FILE...
+        Reads everything, checksums too, and says what is wrong.
+
+    wengert-ckpt diff [--rtol X] [--atol X] [--json] A B
+        Says which names are only in one, and which tensors and values differ, and by how much.
+        Tensors within atol + rtol * |b| count as the same; both are 0 if not given.
+
+Exit codes: 0 all is well, or the same; 1 a file is bad, or they differ; 2 the command line is wrong.
+";
+
+/// The command line, taken apart.
+struct Arguments {
+    files: Vec<String>,
+    flags: Vec<String>,
+    options: Vec<(String, String)>,
+}
+
+impl Arguments {
+    /// Flags stand alone, options take a value; `--` ends both.
+    fn parse(words: &[String], flags: &[&str], options: &[&str]) -> Result<Arguments, String> {
+        let mut out = Arguments { files: Vec::new(), flags: Vec::new(), options: Vec::new() };
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            if word == "--" {
+                out.files.extend(words.by_ref().cloned());
+            } else if flags.contains(&word.as_str()) {
+                out.flags.push(word.clone());
+            } else if options.contains(&word.as_str()) {
+                let value = words.next().ok_or_else(|| format!("{word} needs a value"))?;
+                out.options.push((word.clone(), value.clone()));
+            } else if word.starts_with("--") {
+                return Err(format!("unknown option {word}"));
+            } else {
+                out.files.push(word.clone());
+            }
+        }
+        Ok(out)
+    }
+
+    fn has(&self, flag: &str) -> bool {
+        self.flags.iter().any(|own| own == flag)
+    }
+
+    fn option(&self, name: &str) -> Option<&str> {
+        self.options.iter().rev().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// What a command prints, and whether all was well.
+struct Report {
+    text: String,
+    well: bool,
+}
+
+fn run(words: &[String]) -> Result<Report, String> {
+    let Some((command, rest)) = words.split_first() else { return Err("a command is missing".to_owned()) };
+    match command.as_str() {
+        "inspect" => inspect::run(&Arguments::parse(rest, &["--stats", "--json"], &[])?),
+        "convert" => convert::run(&Arguments::parse(rest, &[], &["--key"])?),
+        "verify" => verify::run(&Arguments::parse(rest, &["--json"], &[])?),
+        "diff" => diff::run(&Arguments::parse(rest, &["--json"], &["--rtol", "--atol"])?),
+        "help" | "--help" | "-h" => Ok(Report { text: USAGE.to_owned(), well: true }),
+        other => Err(format!("unknown command {other}")),
+    }
+}
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    match run(&words) {
+        Ok(report) => {
+            // A reader that closed the pipe has seen what it wanted.
+            let _ = std::io::stdout().write_all(report.text.as_bytes());
+            ExitCode::from(u8::from(!report.well))
+        }
+        Err(message) => {
+            let _ = write!(std::io::stderr(), "wengert-ckpt: {message}\n\n{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
