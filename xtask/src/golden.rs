@@ -32,6 +32,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("rng", "crates/tensor/tests/golden"),
     ("sums", "crates/tensor/tests/golden"),
     ("text", "crates/tensor/tests/golden"),
+    ("training", "examples/tests/golden"),
 ];
 
 pub(crate) fn run(args: &[String]) -> Result<(), Failed> {

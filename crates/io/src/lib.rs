@@ -28,9 +28,11 @@ mod npz;
 mod safetensors;
 mod source;
 mod torch;
+mod training;
 
 pub use checkpoint::{Checkpoint, LoadOptions, TensorInfo};
 pub use error::Error;
+pub use training::{SamplerState, TrainingState};
 pub use wengert_tensor as tensor;
 
 use crate::source::Source;
