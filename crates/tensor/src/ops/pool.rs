@@ -178,6 +178,7 @@ impl Tensor {
 ///
 /// # Panics
 /// As that, and if a plane has more than 2³¹ - 1 elements.
+#[profiled]
 #[track_caller]
 pub fn max_pool2d(x: &Tensor, options: &Pool2dOptions) -> (Tensor, Tensor) {
     let (planes, input, lead) = image(x.shape());
