@@ -8,6 +8,7 @@ pub(crate) const UNSAFE_FILES: &[&str] = &[
     "crates/tensor/src/storage.rs",
     "crates/tensor/src/cpu/simd.rs",
     "crates/tensor/src/cpu/gemm.rs",
+    "crates/tensor/src/cpu/sums.rs",
     "crates/tensor/src/cpu/tile.rs",
 ];
 

@@ -7,11 +7,13 @@ use super::copy::{Cast, convert};
 use super::math::{Int, Math};
 use super::par;
 use super::simd::{fma, multiversion};
+use super::sums::RowSums;
 use crate::{Element, Tensor, match_dtype};
+use std::any::TypeId;
 use std::marker::PhantomData;
 
 /// What reductions compute in: `f32`, `f64` and `i64`.
-pub(crate) trait Number: Element {
+pub(crate) trait Number: Element + RowSums {
     /// Not above any number.
     const LOWEST: Self;
     /// Not below any number.
@@ -191,13 +193,20 @@ const NARROW: usize = 64;
 /// Rows that are folded into one set of totals.
 const ROWS: usize = 128;
 
+/// `out[i]` = fold of row `i`, by [`RowSums`] where it can.
+fn fold_rows<T: Number, F: Fold<T>>(op: PhantomData<F>, x: &[T], len: usize, params: &[T], out: &mut [T]) {
+    if TypeId::of::<F>() != TypeId::of::<Sum>() || !T::sum_rows(x, len, out) {
+        fold_rows_plain(op, x, len, params, out);
+    }
+}
+
 multiversion! {
     /// `out[i]` = fold of row `i`; rows of `len` elements lie one after the other, `len` at most [`BLOCK`].
     ///
     /// The order is that of PyTorch's cascade sum, so that sums have its last bits: four vectors of
     /// [`Number::VECTOR`] lanes side by side, folded into a second set of totals every sixteen steps; then the vectors
     /// that are left, into the first; then the four into one, the elements that are left, and lane by lane.
-    fn fold_rows[T: Number, F: Fold<T>](_op: PhantomData<F>, x: &[T], len: usize, params: &[T], out: &mut [T]) {
+    fn fold_rows_plain[T: Number, F: Fold<T>](_op: PhantomData<F>, x: &[T], len: usize, params: &[T], out: &mut [T]) {
         let vector = T::VECTOR;
         let step = 4 * vector;
         for (i, (o, row)) in out.iter_mut().zip(x.chunks_exact(len)).enumerate() {
@@ -471,13 +480,7 @@ pub(crate) fn extreme<T: Element, const LARGEST: bool>(
         let values = &mut values[o * inner..][..inner];
         let indices = &mut indices[o * inner..][..inner];
         if inner == 1 {
-            let (mut best, mut at) = (x[0], 0);
-            for (i, &x) in x.iter().enumerate() {
-                if beats::<T, LARGEST>(x, best) {
-                    (best, at) = (x, i);
-                }
-            }
-            (values[0], indices[0]) = (best, at as i64);
+            (values[0], indices[0]) = extreme_of_row(Which::<LARGEST>, x);
             continue;
         }
         values.copy_from_slice(&x[..inner]);
@@ -491,6 +494,49 @@ pub(crate) fn extreme<T: Element, const LARGEST: bool>(
         }
     }
 }
+
+multiversion! {
+    /// The extreme of a row and its first index.
+    ///
+    /// Lanes side by side keep the best of their own elements and its step, which vectors do in one comparison and two
+    /// selections; then the best lane wins, the first of equals.
+    fn extreme_of_row[T: Element, const LARGEST: bool](_which: Which<LARGEST>, x: &[T]) -> (T, i64) {
+        let (mut value, mut index, mut done) = (x[0], 0, 0);
+        let (chunks, rest) = x.as_chunks::<EXTREMES>();
+        // Steps are counted in 32 bits.
+        if let Some((first, others)) = chunks.split_first() && chunks.len() < i32::MAX as usize {
+            let (mut best, mut at) = (*first, [0i32; EXTREMES]);
+            for (step, chunk) in others.iter().enumerate() {
+                let step = step as i32 + 1;
+                for lane in 0..EXTREMES {
+                    let wins = beats::<T, LARGEST>(chunk[lane], best[lane]);
+                    best[lane] = if wins { chunk[lane] } else { best[lane] };
+                    at[lane] = if wins { step } else { at[lane] };
+                }
+            }
+            (index, done) = (i64::MAX, x.len() - rest.len());
+            for lane in 0..EXTREMES {
+                let position = at[lane] as i64 * EXTREMES as i64 + lane as i64;
+                let equal = !beats::<T, LARGEST>(value, best[lane]) && !beats::<T, LARGEST>(best[lane], value);
+                if beats::<T, LARGEST>(best[lane], value) || (equal && position < index) {
+                    (value, index) = (best[lane], position);
+                }
+            }
+        }
+        for (i, &x) in x.iter().enumerate().skip(done) {
+            if beats::<T, LARGEST>(x, value) {
+                (value, index) = (x, i as i64);
+            }
+        }
+        (value, index)
+    }
+}
+
+/// Whether the largest or the smallest is looked for.
+struct Which<const LARGEST: bool>;
+
+/// Lanes that look for an extreme side by side.
+const EXTREMES: usize = 32;
 
 /// Running folds: `out[o, r, j] = join(x[o, 0, j], …, x[o, r, j])`, kept in `A` (wider than `T` for `f32`, as PyTorch).
 pub(crate) fn scan<T: Element, A: Element>(
