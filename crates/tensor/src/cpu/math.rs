@@ -15,6 +15,8 @@ pub(crate) trait Math: Real {
     fn tanh<const FMA: bool>(self) -> Self;
     /// Error function.
     fn erf<const FMA: bool>(self) -> Self;
+    /// `x·(1 + erf(x / √2)) / 2`.
+    fn gelu<const FMA: bool>(self) -> Self;
     /// Sine.
     fn sin<const FMA: bool>(self) -> Self;
     /// Cosine.
@@ -126,7 +128,7 @@ macro_rules! plain {
 plain!(f32, libm::erfcf; f64, libm::erfc);
 
 macro_rules! math {
-    ($($ty:ident $module:ident: sin $sin:path, cos $cos:path, erf $erf:expr;)*) => { $(
+    ($($ty:ident $module:ident: sin $sin:path, cos $cos:path, erf $erf:expr, gelu $gelu:expr;)*) => { $(
         impl Math for $ty {
             #[inline(always)]
             fn exp<const FMA: bool>(self) -> Self { super::elementary::$module::exp::<FMA>(self) }
@@ -141,6 +143,8 @@ macro_rules! math {
             #[inline(always)]
             fn erf<const FMA: bool>(self) -> Self { $erf(self) }
             #[inline(always)]
+            fn gelu<const FMA: bool>(self) -> Self { $gelu(self) }
+            #[inline(always)]
             fn sin<const FMA: bool>(self) -> Self { $sin(self) }
             #[inline(always)]
             fn cos<const FMA: bool>(self) -> Self { $cos(self) }
@@ -148,8 +152,10 @@ macro_rules! math {
     )* };
 }
 math! {
-    f32 single: sin super::elementary::sin_f32::<FMA>, cos super::elementary::cos_f32::<FMA>, erf super::elementary::erf_f32::<FMA>;
-    f64 double: sin f64::sin, cos f64::cos, erf libm::erf;
+    f32 single: sin super::elementary::sin_f32::<FMA>, cos super::elementary::cos_f32::<FMA>, erf super::elementary::erf_f32::<FMA>,
+        gelu super::elementary::gelu_f32::<FMA>;
+    f64 double: sin f64::sin, cos f64::cos, erf libm::erf,
+        gelu |x: f64| x * 0.5 * (1.0 + libm::erf(x * std::f64::consts::FRAC_1_SQRT_2));
 }
 
 /// Integers as PyTorch computes with them: arithmetic wraps, division by zero is an error found before.

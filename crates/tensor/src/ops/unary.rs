@@ -164,9 +164,7 @@ unary! {
     /// `x * sigmoid(x)`.
     silu Silu 10 float |x| x / (T::ONE + (-x).exp::<FMA>());
     /// `x * Φ(x)` with the normal distribution function Φ (PyTorch's `approximate='none'`).
-    gelu Gelu 18 float |x| {
-        x * T::of(0.5) * (T::ONE + (x * T::of(std::f64::consts::FRAC_1_SQRT_2)).erf::<FMA>())
-    };
+    gelu Gelu 12 float |x| x.gelu::<FMA>();
 }
 
 kernel!(ClampTo clamp 1 float |x, p| x.larger(p[0]).smaller(p[1]));
