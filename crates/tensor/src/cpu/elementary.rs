@@ -183,7 +183,8 @@ pub(super) fn gelu_f32<const FMA: bool>(x: f32) -> f32 {
         ],
     );
     let tail = a * single::exp::<FMA>(power);
-    bound(x, 0.0, f32::INFINITY) - if a >= 5.6 { 0.0 } else { tail }
+    // Infinity times zero is NaN below, as in PyTorch.
+    bound(x, 0.0, f32::INFINITY) - if a >= 5.6 { bound(x, f32::NEG_INFINITY, 0.0) * 0.0 } else { tail }
 }
 
 /// `x = n π/2 + r`, in `f64` so that no digits cancel up to [`TURN_LIMIT`]; `n` modulo 4 and `r`.
@@ -299,7 +300,7 @@ mod tests {
             }
         }
         assert_eq!(gelu_f32::<true>(f32::INFINITY), f32::INFINITY);
-        assert!(gelu_f32::<true>(f32::NAN).is_nan());
+        assert!(gelu_f32::<true>(f32::NAN).is_nan() && gelu_f32::<true>(f32::NEG_INFINITY).is_nan());
     }
 
     #[test]

@@ -110,39 +110,75 @@ fn max_plane<T: Real>(x: &[T], w: &MaxWindow, out: &mut [T], at: &mut [i32]) {
 }
 
 multiversion! {
-    /// One tap of the window after the other, each over a whole row of outputs, so that rows vectorise.
+    /// First along the rows of the input, then down the columns of what they gave: of equal elements the first of the
+    /// window, row by row, stays the winner. Every loop runs over a whole row of outputs, so that it vectorises.
     fn max_rows[T: Real, const STRIDE: usize](_stride: Stride<STRIDE>, x: &[T], w: &MaxWindow, out: &mut [T], at: &mut [i32]) {
         let (rows, cols) = (Axis::of(w, 0), Axis::of(w, 1));
-        let width = w.input[1];
+        let (width, count) = (w.input[1], w.output[1]);
         let step = if STRIDE == 0 { w.stride[1] } else { STRIDE };
-        let count = w.output[1];
-        let mut places = vec![0u32; count];
+        let taps: Vec<(usize, usize, usize)> = (0..w.kernel[1]).map(|tap| cols.outputs(tap, count)).collect();
         let firsts: Vec<u32> = (0..count).map(|j| cols.taps(j).0 as u32).collect();
-        for (i, (out, at)) in out.chunks_exact_mut(count).zip(at.chunks_exact_mut(count)).enumerate() {
-            let (first_row, row_count) = rows.taps(i);
-            out.fill(T::NEG_INFINITY);
-            for (place, &first) in places.iter_mut().zip(&firsts) {
-                *place = (first_row * width) as u32 + first;
-            }
-            for r in 0..row_count {
-                let line = (first_row + r * w.dilation[0]) * width;
-                for tap in 0..w.kernel[1] {
-                    let (from, to, first) = cols.outputs(tap, count);
-                    let base = line + first;
-                    let seen = &x[base..line + width];
-                    for (j, (o, place)) in out[from..to].iter_mut().zip(&mut places[from..to]).enumerate() {
-                        let value = seen[j * step];
+        let windows: Vec<(usize, usize)> = (0..w.output[0]).map(|i| rows.taps(i)).collect();
+        // The best element of each window's part of a row, and its position.
+        let mut best = vec![T::NEG_INFINITY; w.input[0] * count];
+        let mut places = vec![0u32; w.input[0] * count];
+        let mut values = vec![T::ZERO; count];
+        let mut done = vec![false; w.input[0]];
+        for &(first_row, row_count) in &windows {
+            for y in (0..row_count).map(|r| first_row + r * w.dilation[0]) {
+                if std::mem::replace(&mut done[y], true) {
+                    continue;
+                }
+                let row = &x[y * width..][..width];
+                let (best, places) = (&mut best[y * count..][..count], &mut places[y * count..][..count]);
+                places.iter_mut().zip(&firsts).for_each(|(place, &first)| *place = (y * width) as u32 + first);
+                for &(from, to, first) in &taps {
+                    let values = side_by_side::<T, STRIDE>(&row[first..], step, &mut values[..to - from]);
+                    let mut position = (y * width + first) as u32;
+                    for ((o, place), &value) in best[from..to].iter_mut().zip(&mut places[from..to]).zip(values) {
                         let wins = beats(value, *o);
                         *o = if wins { value } else { *o };
-                        *place = if wins { (base + j * step) as u32 } else { *place };
+                        *place = if wins { position } else { *place };
+                        position = position.wrapping_add(step as u32);
                     }
                 }
             }
-            for (at, &place) in at.iter_mut().zip(&places) {
-                *at = place as i32;
+        }
+        let outputs = out.chunks_exact_mut(count).zip(at.chunks_exact_mut(count));
+        for ((out, at), &(first_row, row_count)) in outputs.zip(&windows) {
+            out.fill(T::NEG_INFINITY);
+            for (at, &first) in at.iter_mut().zip(&firsts) {
+                *at = ((first_row * width) as u32 + first) as i32;
+            }
+            for y in (0..row_count).map(|r| first_row + r * w.dilation[0]) {
+                let (best, places) = (&best[y * count..][..count], &places[y * count..][..count]);
+                for ((o, at), (&value, &place)) in out.iter_mut().zip(at.iter_mut()).zip(best.iter().zip(places)) {
+                    let wins = beats(value, *o);
+                    *o = if wins { value } else { *o };
+                    *at = if wins { place as i32 } else { *at };
+                }
             }
         }
     }
+}
+
+/// Every `step`-th element of a row: the row itself, or copies in `out`, whose length says how many.
+#[inline(always)]
+fn side_by_side<'a, T: Real, const STRIDE: usize>(row: &'a [T], step: usize, out: &'a mut [T]) -> &'a [T] {
+    let count = out.len();
+    if STRIDE == 1 {
+        return &row[..count];
+    }
+    let mut done = 0;
+    if STRIDE == 2 {
+        let pairs = row.as_chunks::<2>().0;
+        done = count.min(pairs.len());
+        out[..done].iter_mut().zip(&pairs[..done]).for_each(|(o, pair)| *o = pair[0]);
+    }
+    for j in done..count {
+        out[j] = row[j * step];
+    }
+    out
 }
 
 /// One axis of a max window.

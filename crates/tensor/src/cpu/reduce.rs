@@ -276,7 +276,17 @@ multiversion! {
     /// `out[j] = fold(out[j], x[0·stride + j], x[1·stride + j], …)` for `rows` rows.
     fn fold_columns[T: Number, F: Fold<T>](_op: PhantomData<F>, x: &[T], stride: usize, rows: usize, params: &[T], out: &mut [T]) {
         let width = out.len();
-        for row in 0..rows {
+        let mut row = 0;
+        // Four rows in one pass over the totals, each total in the order of the rows.
+        while !F::PARAM && row + 4 <= rows {
+            let [a, b, c, d] = std::array::from_fn(|i| &x[(row + i) * stride..][..width]);
+            for j in 0..width {
+                let total = F::step::<FMA>(F::step::<FMA>(out[j], a[j], T::ZERO), b[j], T::ZERO);
+                out[j] = F::step::<FMA>(F::step::<FMA>(total, c[j], T::ZERO), d[j], T::ZERO);
+            }
+            row += 4;
+        }
+        for row in row..rows {
             let x = &x[row * stride..][..width];
             if F::PARAM {
                 for ((o, &x), &param) in out.iter_mut().zip(x).zip(params) {
