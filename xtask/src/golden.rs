@@ -27,6 +27,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("nn", "crates/nn/tests/golden"),
     ("norm", "crates/tensor/tests/golden"),
     ("numpy_files", "crates/io/tests/numpy"),
+    ("op_db", "crates/autograd/tests/op_db/golden"),
     ("optim", "crates/optim/tests/golden"),
     ("pool", "crates/tensor/tests/golden"),
     ("rng", "crates/tensor/tests/golden"),
