@@ -24,6 +24,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("index", "crates/tensor/tests/golden"),
     ("interop", "examples/tests/golden"),
     ("models", "crates/nn/tests/models"),
+    ("modules", "crates/nn/tests/golden"),
     ("nn", "crates/nn/tests/golden"),
     ("norm", "crates/tensor/tests/golden"),
     ("numpy_files", "crates/io/tests/numpy"),

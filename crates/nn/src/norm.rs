@@ -155,12 +155,16 @@ impl<const AXES: usize> BatchNorm<AXES> {
         }
     }
 
-    /// Counts the batch and moves the running statistics towards its mean and unbiased variance.
-    fn track(&self, mean: &Tensor, variance: &Tensor) {
+    /// Counts the batch and moves the running statistics towards its mean and unbiased variance; an empty batch has none.
+    fn track(&self, mean: &Tensor, variance: &Tensor, count: usize) {
         let (Some(running_mean), Some(running_var)) = (&self.running_mean, &self.running_var) else {
             return;
         };
         let share = self.momentum();
+        if count == 0 {
+            return;
+        }
+        let variance = &(variance * (count as f64 / (count as f64 - 1.0)));
         for (running, batch) in [(running_mean, mean), (running_var, variance)] {
             running.update(|value| {
                 let dtype = value.dtype();
@@ -194,8 +198,7 @@ impl<const AXES: usize> Module for BatchNorm<AXES> {
         }
         let BatchNormed { output, mean, var } = input.batch_norm(weight, bias, eps);
         if training {
-            let count = (input.numel() / input.shape()[1].max(1)) as f64;
-            self.track(&mean, &(var * (count / (count - 1.0))));
+            self.track(&mean, &var, input.numel() / input.shape()[1].max(1));
         }
         output
     }

@@ -470,7 +470,7 @@ pub fn kl_div(input: &Var, target: impl Into<Var>, options: &KlDivOptions) -> Va
         own - &target * input
     };
     if options.batch_mean {
-        return losses.sum(()) / input.size(0) as f64;
+        return losses.sum(()) / input.shape().first().map_or(1.0, |&batch| batch as f64);
     }
     options.reduction.apply(losses)
 }

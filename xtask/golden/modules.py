@@ -1,0 +1,233 @@
+"""Every module of PyTorch's own test-suite (`module_db`), with its sample inputs: what it is, prints, computes.
+
+    python modules.py OUTPUT_DIR
+
+Writes OUTPUT_DIR/modules.bin, which zlib has packed: the length of the head as u64, the head as JSON, the tensors'
+bytes. Inputs are the samples of `module_db` in f32; the module is made in f32 after manual_seed(1), and run after
+manual_seed(2), once as it is and once with everything in f64. What is stored is the result in f64. Where the result in
+f32 is farther from it than half the tolerance of f32, the sample says how far ("slack"); where it is another one,
+because the forward pass draws numbers, it is stored besides ("f32"). The gradient of output i is cos(i), in the order
+of its elements.
+
+Of a tensor of more than KEEP elements, KEEP are stored, and the sum of all, weighed by cos(1 + i).
+"""
+import hashlib
+import inspect
+import json
+import math
+import struct
+import sys
+import types
+import warnings
+import zlib
+
+import torch
+
+# The test utilities import a package that the data base does not use.
+sys.modules.setdefault('expecttest', types.SimpleNamespace(TestCase=object))
+from torch.testing._internal.common_modules import module_db  # noqa: E402
+
+warnings.filterwarnings('ignore')
+KEEP = 24
+OWN = set(torch.nn.Module().__dict__) | {'training'}
+LETTERS = {torch.float32: 'f32', torch.float64: 'f64', torch.int64: 'i64', torch.int32: 'i32', torch.bool: 'bool'}
+pool, blobs, size = {}, [], 0
+
+
+def store(data):
+    """The place of these bytes, which are kept once."""
+    global size
+    if data not in pool:
+        pool[data] = size
+        blobs.append(data)
+        size += len(data)
+    return pool[data]
+
+
+def raw(t):
+    return t.detach().contiguous().numpy().tobytes()
+
+
+def tensor(t):
+    """A tensor in full: inputs."""
+    return {'tensor': [LETTERS[t.dtype], list(t.shape), store(raw(t)), t.requires_grad]}
+
+
+def value(x):
+    """An argument as JSON."""
+    if isinstance(x, torch.Tensor):
+        return tensor(x)
+    if isinstance(x, (torch.Size, tuple)):
+        return {'tuple': [value(y) for y in x]}
+    if isinstance(x, list):
+        return [value(y) for y in x]
+    if isinstance(x, dict):
+        return {'dict': {k: value(v) for k, v in x.items()}}
+    if isinstance(x, float) and not math.isfinite(x):
+        return {'float': repr(x)}
+    if isinstance(x, torch.nn.Module):
+        return {'module': repr(x), 'config': config(x)}
+    if x is None or isinstance(x, (bool, int, float, str)):
+        return x
+    return {'other': str(getattr(x, '__name__', type(x).__name__))}
+
+
+def config(m):
+    return {k: value(v) for k, v in m.__dict__.items() if k not in OWN}
+
+
+def floats(cls, given):
+    """The same constructor arguments with floats where a float is wanted: `2` prints as `2` in Python, `2.0` here."""
+    signature = inspect.signature(cls)
+    bound = signature.bind(*given.args, **given.kwargs)
+    for name, x in bound.arguments.items():
+        parameter = signature.parameters[name]
+        if type(x) is int and (parameter.annotation in ('float', float) or type(parameter.default) is float):
+            bound.arguments[name] = float(x)
+    return bound
+
+
+def arguments(cls, given):
+    """All arguments of the constructor by name, with the defaults."""
+    bound = floats(cls, given)
+    bound.apply_defaults()
+    named = {}
+    for name, x in bound.arguments.items():
+        kind = inspect.signature(cls).parameters[name].kind
+        if kind == inspect.Parameter.VAR_KEYWORD:
+            named |= x
+        elif kind != inspect.Parameter.VAR_POSITIONAL or x:
+            named[name] = x
+    return {k: value(v) for k, v in named.items() if k not in ('device', 'dtype')}
+
+
+def flat(x):
+    """The tensors in nested tuples, lists and dicts, in order."""
+    if isinstance(x, torch.Tensor):
+        return [x]
+    if isinstance(x, dict):
+        x = list(x.values())
+    return [t for y in x for t in flat(y)] if isinstance(x, (list, tuple)) else []
+
+
+def cast(x, dtype):
+    if isinstance(x, torch.Tensor):
+        return x.detach().clone().to(dtype if x.is_floating_point() else x.dtype).requires_grad_(x.requires_grad)
+    if isinstance(x, dict):
+        return {k: cast(v, dtype) for k, v in x.items()}
+    return type(x)(cast(y, dtype) for y in x) if type(x) in (list, tuple) else x
+
+
+def result(t):
+    """A result: all of it, or a part and a sum."""
+    if t is None:
+        return None
+    t = t.detach().double() if t.is_floating_point() else t.detach()
+    data = t.flatten()
+    row = [LETTERS[t.dtype], list(t.shape)]
+    if data.numel() <= KEEP:
+        return row + [store(raw(data))]
+    at = torch.tensor([(k * 0x9E3779B1) % 2**32 * data.numel() >> 32 for k in range(KEEP)])
+    total = (data.double() * (1 + torch.arange(data.numel(), dtype=torch.float64)).cos()).sum().item()
+    return row + [store(raw(data[at])), total if math.isfinite(total) else None]
+
+
+def run(m, sample, dtype):
+    """Outputs, gradients and buffers."""
+    args, kwargs = cast(sample.args, dtype), cast(sample.kwargs, dtype)
+    torch.manual_seed(2)
+    out = flat(m(*args, **kwargs))
+    roots = [y for y in out if y.requires_grad]
+    if roots:
+        torch.autograd.backward(roots, [torch.arange(y.numel(), dtype=y.dtype).cos().reshape(y.shape) for y in roots])
+    return {
+        'out': out,
+        'in': [x.grad for x in flat([args, kwargs])],
+        'params': {k: p.grad for k, p in m.named_parameters()},
+        'buffers': dict(m.named_buffers()),
+    }
+
+
+def distance(a, b):
+    """How far results in f32 are from those in f64, in tolerances of f32."""
+    a, b = flat(a), flat(b)
+    worst = 0.0
+    for x, y in zip(a, b):
+        if x.shape != y.shape or (x.isnan() != y.isnan()).any():
+            return math.inf
+        d = (x.double() - y.double()).abs() / (1e-5 + 1.3e-6 * y.double().abs())
+        d[x.double() == y.double()] = 0
+        worst = max([worst] + d[~x.isnan()].flatten().tolist())
+    return worst
+
+
+def nothing_missing(r):
+    return [r['out'], [g for g in r['in'] if g is not None], [g for g in r['params'].values() if g is not None],
+            r['buffers']]
+
+
+def stored(r):
+    return {'out': [result(t) for t in r['out']], 'in': [result(t) for t in r['in']],
+            'params': {k: result(t) for k, t in r['params'].items()},
+            'buffers': {k: result(t) for k, t in r['buffers'].items()}}
+
+
+def state(m, whole):
+    """Names, and what tells the values apart."""
+    return [[k, LETTERS[t.dtype], list(t.shape), tensor(t) if whole else hashlib.sha256(raw(t)).hexdigest()[:16]]
+            for k, t in m.state_dict().items() if not isinstance(t, torch.nn.parameter.UninitializedTensorMixin)]
+
+
+def made(info, sample, training):
+    torch.manual_seed(1)
+    bound = floats(info.module_cls, sample.constructor_input)
+    m = info.module_cls(*bound.args, **bound.kwargs)
+    m.train(training)
+    return m
+
+
+def row(info, sample, training):
+    m = made(info, sample, training)
+    given = sample.constructor_input
+    row = {'training': training, 'arguments': arguments(info.module_cls, given), 'text': repr(m)}
+    if sample.forward_input is None:
+        return row
+    row |= {'args': value(tuple(sample.forward_input.args)), 'kwargs': value(sample.forward_input.kwargs)}
+    if info.is_lazy:
+        # Materialised in f32, so that there is one draw of parameters.
+        torch.manual_seed(2)
+        m(*sample.forward_input.args, **sample.forward_input.kwargs)
+        row['lazy'] = row['text']
+        row['text'] = repr(m)
+    whole = any(isinstance(x, torch.nn.Module) for x in (*given.args, *given.kwargs.values()))
+    row['config'] = config(m)
+    row['state'] = state(m, whole)
+    single = run(m.float(), sample.forward_input, torch.float32)
+    m = made(info, sample, training)
+    if info.is_lazy:
+        torch.manual_seed(2)
+        m(*sample.forward_input.args, **sample.forward_input.kwargs)
+    double = run(m.double(), sample.forward_input, torch.float64)
+    row['f64'] = stored(double)
+    far = distance(nothing_missing(single), nothing_missing(double))
+    if far > 1000:
+        row['f32'] = stored(single)
+    elif far > 0.5:
+        row['slack'] = math.ceil(far)
+    return row
+
+
+modules = []
+for info in module_db:
+    samples = []
+    for training in (True, False) if info.train_and_eval_differ else (True,):
+        torch.manual_seed(0)
+        inputs = info.module_inputs_func(info, device='cpu', dtype=torch.float32, requires_grad=True, training=training)
+        samples += [row(info, sample, training) for sample in inputs]
+    cls = info.module_cls
+    modules.append({'name': info.name[3:], 'class': f'{cls.__module__}.{cls.__qualname__}', 'samples': samples})
+head = {'torch': torch.__version__.split('+')[0], 'keep': KEEP, 'modules': modules}
+head = json.dumps(head, separators=(',', ':')).encode()
+packed = zlib.compress(struct.pack('<Q', len(head)) + head + b''.join(blobs), 9)
+with open(f'{sys.argv[1]}/modules.bin', 'wb') as file:
+    file.write(packed)
