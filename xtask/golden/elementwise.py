@@ -3,6 +3,7 @@
 Usage: python elementwise.py OUTPUT_DIRECTORY
 """
 
+import functools
 import json
 import math
 import sys
@@ -13,9 +14,9 @@ import torch
 FLOATS = ["float64", "float32", "float16", "bfloat16"]
 DTYPES = FLOATS + ["int64", "int32", "int16", "int8", "uint8", "bool"]
 UNARY = """abs neg square sign floor ceil round trunc frac relu reciprocal sqrt rsqrt exp exp2 expm1 log log2 log10 log1p
-sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc sigmoid silu gelu logical_not isnan isinf isfinite
+deg2rad rad2deg sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc sigmoid silu gelu logical_not isnan isinf isfinite
 """.split()
-BINARY = """add sub mul div floor_divide remainder fmod maximum minimum atan2 pow eq ne lt le gt ge logical_and
+BINARY = """add sub mul div floor_divide div_floor div_trunc remainder fmod maximum minimum atan2 pow fmax fmin copysign heaviside eq ne lt le gt ge logical_and
 logical_or logical_xor""".split()
 X = [0.0, -0.0, 0.3, -0.7, 1.0, -1.0, 2.5, -3.5, 0.001, 9.0, -11.0, 1e-7, math.inf, -math.inf, math.nan, 100.0]
 Y = [1.0, 2.0, -0.5, 0.25, 3.0, -2.0, 2.5, 2.0, 5.0, -4.0, 3.0, 0.5, 2.0, 1.0, 1.0, -7.0]
@@ -65,7 +66,9 @@ def main(out):
             function = {"silu": F.silu, "gelu": F.gelu}.get(name) or getattr(torch, name)
             unary.setdefault(name, {})[dtype] = attempt(lambda: function(x))
         for name in BINARY:
-            binary.setdefault(name, {})[dtype] = attempt(lambda: getattr(torch, name)(x, y))
+            rounded = {"div_floor": "floor", "div_trunc": "trunc"}.get(name)
+            function = getattr(torch, name) if rounded is None else functools.partial(torch.div, rounding_mode=rounded)
+            binary.setdefault(name, {})[dtype] = attempt(lambda: function(x, y))
         for name in ["add", "mul", "div", "remainder", "pow", "maximum", "lt"]:
             for number in [2, 0.3, True]:
                 if name == "maximum":

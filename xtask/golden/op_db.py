@@ -280,7 +280,7 @@ def main():
     folder, names = sys.argv[1], set(sys.argv[2:])
     if not names:
         for path in glob.glob(ROWS):
-            names |= set(re.findall(r'^\s*\("([\w.]+)",', open(path).read(), re.M))
+            names |= set(re.findall(r'^\s*\(?"([\w.-]+)"', open(path).read(), re.M))
     for op in op_db:
         name = op.name + ('.' + op.variant_test_name if op.variant_test_name else '')
         if name in names or names == {'all'} and not SELDOM.match(name):

@@ -106,8 +106,22 @@ fn assert_same(what: &str, got: &Tensor, want: &[Tensor]) {
 }
 
 /// Functions that PyTorch refuses on booleans.
-const NO_BOOL: &[&str] =
-    &["abs", "neg", "floor", "ceil", "round", "trunc", "relu", "sub", "floor_divide", "remainder", "fmod", "pow"];
+const NO_BOOL: &[&str] = &[
+    "abs",
+    "neg",
+    "floor",
+    "ceil",
+    "round",
+    "trunc",
+    "relu",
+    "sub",
+    "floor_divide",
+    "div_floor",
+    "div_trunc",
+    "remainder",
+    "fmod",
+    "pow",
+];
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, rng_seed: proptest::test_runner::RngSeed::Fixed(1), ..ProptestConfig::default() })]
@@ -144,7 +158,7 @@ proptest! {
         let (a, b) = (side(&mut choices), side(&mut choices));
         let all: Vec<_> = BINARY.iter().chain(COMPARE).collect();
         let (name, function) = all[choices.next(all.len())];
-        let divides = matches!(*name, "floor_divide" | "remainder" | "fmod") && !dtype.is_float();
+        let divides = matches!(*name, "floor_divide" | "div_floor" | "div_trunc" | "remainder" | "fmod") && !dtype.is_float();
         if divides || (dtype == DType::Bool && NO_BOOL.contains(name)) {
             return Ok(());
         }

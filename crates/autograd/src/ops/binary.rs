@@ -5,6 +5,7 @@ use crate::catalog::{Entry, domain};
 use crate::op::Context;
 use crate::operand::{Arg, Operand};
 use crate::{Var, op};
+use std::f64::consts::LN_2;
 use wengert_tensor::{DType, Scalar, Tensor};
 
 /// Which operands a rule looks at.
@@ -99,6 +100,34 @@ binary! {
     maximum "MaximumBackward0" Both |g, x, y| extreme(g, var(x), y, |x, y| x.lt(y)), extreme(g, var(x), y, |x, y| x.gt(y)), -2.0..2.0;
     /// At ties both get half.
     minimum "MinimumBackward0" Both |g, x, y| extreme(g, var(x), y, |x, y| x.gt(y)), extreme(g, var(x), y, |x, y| x.lt(y)), -2.0..2.0;
+    /// At ties the left one gets all.
+    fmax "FmaxBackward0" Both |g, x, y| keep(g, wins(x, y, |x, y| x.ge(y))),
+        keep(g, wins(x, y, |x, y| x.ge(y)).logical_not()), -2.0..2.0;
+    /// At ties the left one gets all.
+    fmin "FminBackward0" Both |g, x, y| keep(g, wins(x, y, |x, y| x.le(y))),
+        keep(g, wins(x, y, |x, y| x.le(y)).logical_not()), -2.0..2.0;
+    copysign "CopysignBackward0" Both |g, x, y| {
+        let ratio = var(x).value.copysign(y).div(&var(x).value).masked_fill(&var(x).value.eq(0.0), 0.0);
+        g * ratio
+    }, none(g), 0.5..2.0;
+    hypot "HypotBackward0" Both |g, x, y| g * (var(x) / var(x).hypot(y)), g * (right(y) / var(x).hypot(y)), 0.5..2.0;
+    xlogy "XlogyBackward0" Both |g, x, y| {
+        let y = right(y);
+        (g * y.log()).masked_fill(&var(x).value.eq(0.0).logical_and(y.value.le(0.0)), 0.0)
+    }, g * (var(x) / y), 0.5..2.0;
+    xlog1py "SpecialXlog1PyBackward0" Both |g, x, y| {
+        let y = right(y);
+        (g * y.log1p()).masked_fill(&var(x).value.eq(0.0).logical_and(y.value.le(-1.0)), 0.0)
+    }, g * (var(x) / (right(y) + 1.0)), 0.5..2.0;
+    logaddexp "LogaddexpBackward0" Both |g, x, y| g * (var(x) - y).sigmoid(), g * (right(y) - var(x)).sigmoid(), -2.0..2.0;
+    logaddexp2 "Logaddexp2Backward0" Both |g, x, y| g * ((var(x) - y) * LN_2).sigmoid(),
+        g * ((right(y) - var(x)) * LN_2).sigmoid(), -2.0..2.0;
+    /// Where the operands are equal the gradient is 0.
+    nextafter "NextafterBackward0" Both |g, x, y| keep(g, var(x).value.ne(y)), none(g), -2.0..2.0;
+    /// The quotient rounded to negative infinity, of which the gradient is 0 (`torch.div(…, rounding_mode="floor")`).
+    div_floor "DivBackward1" Nothing |g, x, y| none(g), none(g), 1.1..1.9;
+    /// The quotient rounded towards 0, of which the gradient is 0 (`torch.div(…, rounding_mode="trunc")`).
+    div_trunc "DivBackward1" Nothing |g, x, y| none(g), none(g), 1.1..1.9;
     atan2 "Atan2Backward0" Both |g, x, y| g * y / squares(var(x), y), -g * x / squares(var(x), y), 0.5..2.0;
     fmod "FmodBackward1" Both |g, x, y| g.clone(), -g * (var(x) / y).trunc(), 1.1..1.9;
     remainder "RemainderBackward1" Both |g, x, y| g.clone(), -g * (var(x) / y).floor(), 1.1..1.9;
@@ -110,6 +139,28 @@ fn var(x: &Arg) -> &Var {
         Arg::Var(x) => x,
         Arg::Scalar(_) => unreachable!("the left operand is saved by rows that look at it"),
     }
+}
+
+/// The right operand; a number as a 0-d constant.
+fn right(y: &Arg) -> Var {
+    match y {
+        Arg::Var(y) => y.clone(),
+        Arg::Scalar(y) => Var::from(Tensor::full((), *y, y.default_dtype())),
+    }
+}
+
+fn none(grad: &Var) -> Var {
+    Var::from(grad.value.zeros_like())
+}
+
+/// `grad` where `mask`, 0 elsewhere.
+fn keep(grad: &Var, mask: Tensor) -> Var {
+    Var::where_(&mask, grad, 0.0)
+}
+
+/// Where the left operand of `fmax` and `fmin` is the result.
+fn wins(x: &Arg, y: &Arg, test: impl Fn(&Tensor, &Arg) -> Tensor) -> Tensor {
+    test(&var(x).value, y).logical_or(right(y).value.isnan())
 }
 
 /// `x² + y²`.

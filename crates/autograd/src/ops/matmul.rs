@@ -96,8 +96,11 @@ impl Var {
 /// All axes but the last as one.
 #[track_caller]
 fn rows(x: &Var) -> Var {
-    let columns = x.shape().last().copied().unwrap_or(1);
-    if x.rank() == 2 { x.clone() } else { x.reshape([x.numel() / columns.max(1), columns]) }
+    match x.shape() {
+        [_, _] => x.clone(),
+        [rows @ .., columns] => x.reshape([rows.iter().product(), *columns]),
+        [] => x.reshape([1, 1]),
+    }
 }
 
 #[track_caller]

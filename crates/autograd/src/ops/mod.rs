@@ -10,6 +10,7 @@ mod pool;
 mod reduce;
 mod select;
 mod softmax;
+mod ternary;
 mod unary;
 mod untracked;
 mod view;
@@ -21,6 +22,7 @@ pub(crate) fn catalog() -> Vec<Entry> {
     let files = [
         unary::catalog(),
         binary::catalog(),
+        ternary::catalog(),
         reduce::catalog(),
         matmul::catalog(),
         view::catalog(),

@@ -109,6 +109,32 @@ unary! {
     atanh "AtanhBackward0" x |g, x| g / (1.0 - x * x), -0.8..0.8;
     erf "ErfBackward0" x |g, x| g * (x * x).neg().exp() * (2.0 / PI.sqrt()), -2.0..2.0;
     erfc "ErfcBackward0" x |g, x| g * (x * x).neg().exp() * (-2.0 / PI.sqrt()), -2.0..2.0;
+    deg2rad "Deg2RadBackward0" - |g| g * (PI / 180.0), -2.0..2.0;
+    rad2deg "Rad2DegBackward0" - |g| g * (180.0 / PI), -2.0..2.0;
+    sinc "SincBackward0" x |g, x| {
+        let t = &(x * PI);
+        let flat = &x.value.eq(0.0);
+        (g * ((t * t.cos() - t.sin()) / (t * x).masked_fill(flat, 1.0))).masked_fill(flat, 0.0)
+    }, 0.2..1.8;
+    lgamma "LgammaBackward0" x |g, x| g * x.digamma(), 0.5..3.0;
+    digamma "DigammaBackward0" x |g, x| g * x.polygamma(1), 0.5..3.0;
+    erfinv "ErfinvBackward0" y |g, y| g * (y * y).exp() * (PI.sqrt() / 2.0), -0.8..0.8;
+    erfcx "SpecialErfcxBackward0" x |g, x| g * (x * x.erfcx() * 2.0 - 2.0 / PI.sqrt()), -1.0..2.0;
+    ndtr "SpecialNdtrBackward0" x |g, x| g * (x * x * -0.5).exp() * (1.0 / (2.0 * PI).sqrt()), -2.0..2.0;
+    log_ndtr "SpecialLogNdtrBackward0" x |g, x| g / (x * -FRAC_1_SQRT_2).erfcx() * (2.0 / PI).sqrt(), -2.0..2.0;
+    ndtri "SpecialNdtriBackward0" y |g, y| g * (y * y * 0.5).exp() * (2.0 * PI).sqrt(), 0.1..0.9;
+    entr "SpecialEntrBackward0" x |g, x| g * (-x.log() - 1.0), 0.5..2.0;
+    i0 "I0Backward0" x |g, x| g * x.i1(), -2.0..2.0;
+    i0e "SpecialI0EBackward0" x |g, x| g * (x.i1e() - x.sign() * x.i0e()), 0.2..2.0;
+    i1 "SpecialI1Backward0" x |g, x| {
+        let flat = &x.value.eq(0.0);
+        g * (x.i0() - Var::where_(flat, 0.5, x.i1() / x.masked_fill(flat, 1.0)))
+    }, 0.2..2.0;
+    i1e "SpecialI1EBackward0" x |g, x| {
+        let flat = &x.value.eq(0.0);
+        let ratio = Var::where_(flat, 0.5, x.i1e() / x.masked_fill(flat, 1.0));
+        g * (x.i0e() - x.i1e() * x.sign() - ratio)
+    }, 0.2..2.0;
     sigmoid "SigmoidBackward0" y |g, y| g * (y * (1.0 - y)), fused activation::sigmoid_backward, -2.0..2.0;
     silu "SiluBackward0" x |g, x| silu_rule(g, x), fused activation::silu_backward, -2.0..2.0;
     gelu "GeluBackward0" x |g, x| gelu_rule(g, x), fused activation::gelu_backward, -2.0..2.0;
@@ -132,6 +158,63 @@ fn gelu_rule(grad: &Var, x: &Var) -> Var {
 }
 
 impl Var {
+    /// [`Tensor::polygamma`](wengert_tensor::Tensor::polygamma).
+    #[track_caller]
+    pub fn polygamma(&self, n: u32) -> Var {
+        op::record("PolygammaBackward0", self.value.polygamma(n), [self], || {
+            let x = self.clone();
+            move |_: &Context<'_>, grad: &Var| [Some(grad * x.polygamma(n + 1))]
+        })
+    }
+
+    /// [`Tensor::logit`](wengert_tensor::Tensor::logit). Nothing flows back from outside `eps..=1-eps`.
+    #[track_caller]
+    pub fn logit(&self, eps: impl Into<Option<f64>>) -> Var {
+        let eps = eps.into();
+        op::record("LogitBackward0", self.value.logit(eps), [self], || {
+            let x = self.clone();
+            move |_: &Context<'_>, grad: &Var| {
+                let low = eps.unwrap_or(0.0);
+                let outside = x.value.lt(low).logical_or(x.value.gt(1.0 - low));
+                let fill = if eps.is_some() { 0.0 } else { f64::NAN };
+                [Some((grad / (&x * (1.0 - &x))).masked_fill(&outside, fill))]
+            }
+        })
+    }
+
+    /// `self` itself (`torch.positive`).
+    pub fn positive(&self) -> Var {
+        self.clone()
+    }
+
+    /// [`Var::sign`]; the name that PyTorch has for complex numbers too.
+    #[track_caller]
+    pub fn sgn(&self) -> Var {
+        self.sign()
+    }
+
+    /// Rounds to `decimals` places after the point, or before it if negative (`torch.round(x, decimals=d)`).
+    #[track_caller]
+    pub fn round_decimals(&self, decimals: i32) -> Var {
+        let ten = 10f64.powi(decimals.abs());
+        let value = match decimals {
+            0 => self.value.round(),
+            d if d > 0 => self.value.mul(ten).round().div(ten),
+            _ => self.value.div(ten).round().mul(ten),
+        };
+        op::record("RoundBackward1", value, [self], || move |_: &Context<'_>, grad: &Var| [Some(zeros(grad))])
+    }
+
+    /// NaN becomes `nan` (0 if `None`), the infinities the largest and smallest finite number unless given.
+    #[track_caller]
+    pub fn nan_to_num(&self, nan: Option<f64>, posinf: Option<f64>, neginf: Option<f64>) -> Var {
+        let value = self.value.nan_to_num(nan, posinf, neginf);
+        op::record("NanToNumBackward0", value, [self], || {
+            let finite = self.value.isfinite();
+            move |_: &Context<'_>, grad: &Var| [Some(grad.masked_fill(&finite.logical_not(), 0.0))]
+        })
+    }
+
     /// [`Tensor::clamp`](wengert_tensor::Tensor::clamp). The gradient passes where the element is within the bounds,
     /// bounds included.
     #[track_caller]
@@ -215,6 +298,10 @@ fn with_parameters() -> Vec<Entry> {
         ("rsub", "RsubBackward1", |x| 1.5 - x),
         ("division of a number", "MulBackward0", |x| 1.5 / (x + 3.0)),
         ("pow of a number", "PowBackward2", |x| Var::pow_of(2.5, x)),
+        ("polygamma", "PolygammaBackward0", |x| (x + 3.0).polygamma(2)),
+        ("logit", "LogitBackward0", |x| ((x + 3.0) / 6.0).logit(None)),
+        ("round_decimals", "RoundBackward1", |x| x.round_decimals(2)),
+        ("nan_to_num", "NanToNumBackward0", |x| x.nan_to_num(None, None, None)),
         ("masked_fill", "MaskedFillBackward0", |x| x.masked_fill(&x.value.gt(0.0), 0.5)),
     ];
     rows.iter().map(|&(name, grad_fn, f)| Entry::unary(name, grad_fn, domain(-2.0, 2.0), f)).collect()

@@ -27,6 +27,10 @@ untracked! {
     isnan();
     isinf();
     isfinite();
+    isposinf();
+    isneginf();
+    signbit();
+    bitwise_not();
     logical_not();
     nonzero();
 }
@@ -42,7 +46,10 @@ macro_rules! comparisons {
         )* }
     };
 }
-comparisons! { eq ne lt le gt ge floor_divide logical_and logical_or logical_xor }
+comparisons! {
+    eq ne lt le gt ge floor_divide logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_xor bitwise_left_shift
+    bitwise_right_shift gcd lcm heaviside
+}
 
 impl Var {
     /// [`Tensor::all`].

@@ -168,6 +168,8 @@ pub(crate) trait Int: Element + Ord {
     fn sign(self) -> Self;
     /// Division rounded to negative infinity. The divisor is not zero.
     fn div_floor(self, other: Self) -> Self;
+    /// Division rounded towards 0. The divisor is not zero.
+    fn div_trunc(self, other: Self) -> Self;
     /// The remainder with the divisor's sign. The divisor is not zero.
     fn modulo(self, other: Self) -> Self;
     /// The remainder with the dividend's sign. The divisor is not zero.
@@ -199,6 +201,8 @@ macro_rules! int {
                 let rest = self.wrapping_rem(other);
                 if rest != 0 && (rest ^ other) < Self::ZERO { quotient.wrapping_sub(1) } else { quotient }
             }
+            #[inline(always)]
+            fn div_trunc(self, other: Self) -> Self { self.wrapping_div(other) }
             #[inline(always)]
             fn modulo(self, other: Self) -> Self {
                 let rest = self.wrapping_rem(other);

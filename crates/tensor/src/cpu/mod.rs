@@ -21,6 +21,7 @@ pub(crate) mod simd;
 pub(crate) mod slope;
 pub(crate) mod softmax;
 pub(crate) mod sort;
+pub(crate) mod special;
 pub(crate) mod sums;
 pub(crate) mod tile;
 pub(crate) mod update;

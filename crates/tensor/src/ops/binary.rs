@@ -176,6 +176,10 @@ binary! {
     pub div as div Div 1 float |a, b| a / b;
     /// Division rounded to negative infinity.
     pub floor_divide as floor_divide FloorDivide 8 float |a, b| floor_divide::<T>(a, b), int |a, b| a.div_floor(b);
+    /// Division rounded to negative infinity (`torch.div(…, rounding_mode="floor")`).
+    pub div_floor as div_floor DivFloor 8 float |a, b| floor_divide::<T>(a, b), int |a, b| a.div_floor(b);
+    /// Division rounded towards 0 (`torch.div(…, rounding_mode="trunc")`).
+    pub div_trunc as div_trunc DivTrunc 2 float |a, b| (a / b).trunc(), int |a, b| a.div_trunc(b);
     /// The remainder with the divisor's sign, Python's `%`.
     pub remainder as remainder Remainder 8 float |a, b| remainder::<T>(a, b), int |a, b| a.modulo(b);
     /// The remainder with the dividend's sign, C's `fmod`.
@@ -186,6 +190,15 @@ binary! {
     pub minimum as minimum Minimum 1 float |a, b| a.smaller(b), int |a, b| a.min(b), bool |a, b| a & b;
     /// The angle of the point `(other, self)`, in `-π..=π`.
     pub atan2 as atan2 Atan2 20 float |a, b| a.atan2(b);
+    /// The larger of two elements; the other one where one is NaN.
+    pub fmax as fmax Fmax 2 float |a, b| if b > a || a.is_nan() { b } else { a }, int |a, b| a.max(b), bool |a, b| a | b;
+    /// The smaller of two elements; the other one where one is NaN.
+    pub fmin as fmin Fmin 2 float |a, b| if b < a || a.is_nan() { b } else { a }, int |a, b| a.min(b), bool |a, b| a & b;
+    /// The magnitude of `self` with the sign of `other`.
+    pub copysign as copysign Copysign 1 float |a, b| a.copysign(b);
+    /// 0 below 0, 1 above, and `other` at 0. NaN gives 0, as in PyTorch.
+    pub heaviside as heaviside Heaviside 2 float |a, b| if a == T::ZERO { b } else { T::of((a > T::ZERO) as u8 as f64) },
+        int |a, b| if a == I::ZERO { b } else { a.sign().max(I::ZERO) }, bool |a, b| a | b;
     pow as pow_tensor Pow 20 float |a, b| a.powf(b), int |a, b| a.pow(b);
 }
 
@@ -340,7 +353,7 @@ fn compute_dtype(op: &Binary, dtype: DType) -> DType {
 #[track_caller]
 pub(crate) fn binary(op: &Binary, a: OperandRef<'_>, b: OperandRef<'_>) -> Tensor {
     let dtype = compute_dtype(op, result_type(a, b));
-    if dtype.is_int() && matches!(op.name, "floor_divide" | "remainder" | "fmod") {
+    if dtype.is_int() && matches!(op.name, "floor_divide" | "div_floor" | "div_trunc" | "remainder" | "fmod") {
         check_divisor(b, dtype);
     }
     let out = paired(op.name, a, b, dtype, |pair| match (dtype, &op.ints) {
@@ -492,6 +505,40 @@ impl Tensor {
             -2.0 => x.square().reciprocal(),
             1.0 => x,
             _ => x.pow_tensor(other),
+        }
+    }
+
+    /// [`Tensor::clamp`] with bounds element by element, with broadcasting; the upper one wins where they cross.
+    ///
+    /// # Panics
+    /// If both bounds are `None`, or the shapes do not broadcast.
+    #[track_caller]
+    pub fn clamp_tensor(&self, min: Option<&Tensor>, max: Option<&Tensor>) -> Tensor {
+        match (min, max) {
+            (None, None) => bug!("clamp", "At least one of 'min' or 'max' must not be None"),
+            (Some(min), None) => self.maximum(min),
+            (None, Some(max)) => self.minimum(max),
+            (Some(min), Some(max)) => self.maximum(min).minimum(max),
+        }
+    }
+
+    /// `self + weight * (end - self)`, computed from the nearer end, with broadcasting.
+    ///
+    /// # Panics
+    /// If the dtypes differ or the shapes do not broadcast.
+    #[track_caller]
+    pub fn lerp(&self, end: &Tensor, weight: impl Operand) -> Tensor {
+        if self.dtype() != end.dtype() {
+            bug!("", "expected dtype {} for `end` but got dtype {}", self.dtype().name(), end.dtype().name());
+        }
+        let distance = end.sub(self);
+        match weight.operand() {
+            OperandRef::Scalar(w) if w.to_f64().abs() < 0.5 => self.add(distance.mul(w)),
+            OperandRef::Scalar(w) => end.sub(distance.mul(1.0 - w.to_f64())),
+            OperandRef::Tensor(w) => {
+                let rest = Tensor::full((), 1, w.dtype()).sub(w);
+                w.abs().lt(0.5).where_(self.add(distance.mul(w)), end.sub(distance.mul(rest)))
+            }
         }
     }
 

@@ -147,6 +147,10 @@ unary! {
     sinh Sinh 20 float |x| x.sinh();
     /// Hyperbolic cosine.
     cosh Cosh 20 float |x| x.cosh();
+    /// Degrees to radians.
+    deg2rad Deg2rad 1 float |x| x * T::of(std::f64::consts::PI / 180.0);
+    /// Radians to degrees.
+    rad2deg Rad2deg 1 float |x| x * T::of(180.0 / std::f64::consts::PI);
     /// Hyperbolic tangent.
     tanh Tanh 12 float |x| x.tanh::<FMA>();
     /// Inverse hyperbolic sine.
@@ -270,6 +274,38 @@ impl Tensor {
     /// `true` where an element is infinite, of either sign.
     pub fn isinf(&self) -> Tensor {
         test(self, |x| x.is_infinite(), |x| x.is_infinite())
+    }
+
+    /// NaN becomes `nan` (0 if `None`), the infinities `posinf` and `neginf` (the largest and smallest finite number of the
+    /// dtype if `None`).
+    pub fn nan_to_num(&self, nan: Option<f64>, posinf: Option<f64>, neginf: Option<f64>) -> Tensor {
+        if !self.dtype().is_float() {
+            return self.clone();
+        }
+        let largest = match self.dtype() {
+            DType::F64 => f64::MAX,
+            DType::F32 => f64::from(f32::MAX),
+            DType::F16 => crate::f16::MAX.to_f64(),
+            _ => crate::bf16::MAX.to_f64(),
+        };
+        let (high, low) = (posinf.unwrap_or(largest), neginf.unwrap_or(-largest));
+        let finite = self.masked_fill(&self.isnan(), nan.unwrap_or(0.0));
+        finite.masked_fill(&self.isposinf(), high).masked_fill(&self.isneginf(), low)
+    }
+
+    /// `true` where an element is positive infinity.
+    pub fn isposinf(&self) -> Tensor {
+        test(self, |x| x == f32::INFINITY, |x| x == f64::INFINITY)
+    }
+
+    /// `true` where an element is negative infinity.
+    pub fn isneginf(&self) -> Tensor {
+        test(self, |x| x == f32::NEG_INFINITY, |x| x == f64::NEG_INFINITY)
+    }
+
+    /// `true` where the sign bit is set: also for `-0.0`.
+    pub fn signbit(&self) -> Tensor {
+        test(self, |x| x.is_sign_negative(), |x| x.is_sign_negative())
     }
 
     /// `true` where an element is neither infinite nor NaN.
