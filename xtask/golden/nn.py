@@ -1,4 +1,4 @@
-"""Writes crates/nn/tests/golden/{layers,pools,losses,text,init}.json: what PyTorch's layers compute, print and draw.
+"""Writes crates/nn/tests/golden/{layers,pools,losses,text,init,orthogonal}.json: what PyTorch's layers compute, print and draw.
 
 Run: cargo xtask golden --only nn
 """
@@ -278,7 +278,23 @@ def functions():
     yield "kaiming_uniform_", [5, 7], lambda t: i.kaiming_uniform_(t)
     yield "kaiming_uniform_out", [4, 2, 3, 3], lambda t: i.kaiming_uniform_(t, mode="fan_out", nonlinearity="relu")
     yield "kaiming_normal_", [5, 7], lambda t: i.kaiming_normal_(t)
+    yield "kaiming_normal_out", [4, 2, 3, 3], lambda t: i.kaiming_normal_(t, a=0.2, mode="fan_out")
+    yield "trunc_normal_", [5, 7], lambda t: i.trunc_normal_(t, std=0.02, a=-0.03, b=0.03)
+    yield "trunc_normal_default", [3, 4], lambda t: i.trunc_normal_(t)
+    yield "trunc_normal_tail", [5, 7], lambda t: i.trunc_normal_(t, 0.5, 2.0, 4.0, 6.0)
+    yield "trunc_normal_narrow", [3, 3], lambda t: i.trunc_normal_(t, 0.0, 1.0, -0.1, 0.2)
+    yield "dirac_1d", [4, 2, 3], lambda t: i.dirac_(t)
+    yield "dirac_2d_groups", [4, 3, 3, 4], lambda t: i.dirac_(t, 2)
+    yield "dirac_3d", [2, 3, 3, 1, 2], lambda t: i.dirac_(t)
+    yield "sparse_", [10, 7], lambda t: i.sparse_(t, 0.25)
     yield "kaiming_normal_tanh", [5, 7], lambda t: i.kaiming_normal_(t, nonlinearity="tanh")
+
+
+# Equal to rounding only: the numbers themselves.
+def orthogonal():
+    for name, shape, gain in [("square", [4, 4], 1), ("tall", [7, 3], 2.5), ("wide", [3, 2, 4], 1), ("large", [40, 20], 1)]:
+        torch.manual_seed(3)
+        yield name, {"shape": shape, "gain": gain, "values": numbers(nn.init.orthogonal_(torch.empty(shape), gain))}
 
 
 def digest(t):
@@ -306,3 +322,4 @@ write_rows("pools.json", {name: layer(*case) for name, case in LAYERS.items() if
 write_rows("losses.json", {name: loss(*case) for name, case in LOSSES.items()})
 write_rows("text.json", {name: str(m) for name, m in TEXT.items()})
 write_rows("init.json", init())
+write_rows("orthogonal.json", dict(orthogonal()))

@@ -87,6 +87,165 @@ pub fn eye_(param: &Param) {
     param.set(Tensor::from_vec::<f64>(values, shape).to(param.dtype()));
 }
 
+/// Sets the kernels of a convolution so that it passes on its input, channel by channel and in each group as many as both
+/// sides have; PyTorch's default is one group.
+///
+/// # Panics
+/// If the parameter has not 3, 4 or 5 axes, or the groups do not divide the first.
+#[track_caller]
+pub fn dirac_(param: &Param, groups: usize) {
+    let shape = param.shape();
+    if !(3..=5).contains(&shape.len()) {
+        bug!("", "Only tensors with 3, 4, or 5 dimensions are supported");
+    }
+    if groups == 0 || !shape[0].is_multiple_of(groups) {
+        bug!("", "dim 0 must be divisible by groups");
+    }
+    let area: usize = shape[2..].iter().product();
+    let centre = shape[2..].iter().fold(0, |at, &size| at * size + size / 2);
+    let outputs = shape[0] / groups;
+    let mut values = vec![0.0; shape[0] * shape[1] * area];
+    for group in 0..groups {
+        for channel in 0..outputs.min(shape[1]) {
+            values[((group * outputs + channel) * shape[1] + channel) * area + centre] = 1.0;
+        }
+    }
+    param.set(Tensor::from_vec::<f64>(values, shape).to(param.dtype()));
+}
+
+/// Draws from N(`mean`, `std`²), again where a value is not between `low` and `high`. PyTorch's defaults are 0, 1, −2, 2.
+///
+/// Where the interval holds more than 0.3 of the distribution, the whole tensor is drawn until no value is outside, else by
+/// rejection from the uniform distribution, as PyTorch does.
+pub fn trunc_normal_(param: &Param, mean: f64, std: f64, low: f64, high: f64) {
+    let (shape, dtype) = (param.shape(), param.dtype());
+    let below = |x: f64| (1.0 + Tensor::scalar((x - mean) / std / 2f64.sqrt()).erf().item::<f64>()) / 2.0;
+    if below(high) - below(low) > 0.3 {
+        let normal = || with_generator(|g| g.normal(shape.clone(), mean, std, dtype));
+        let mut result = normal();
+        loop {
+            let outside = result.lt(low).logical_or(result.gt(high));
+            if !outside.any(()).item::<bool>() {
+                break param.set(result);
+            }
+            result = Tensor::where_(&outside, normal(), &result);
+        }
+    } else {
+        let uniform = |low, high| with_generator(|g| g.uniform(shape.clone(), low, high, dtype));
+        // The density is highest here within the interval: relative to it, a candidate is kept.
+        let peak = (mean.clamp(low, high) - mean) / std;
+        let rejected = |candidate: &Tensor| {
+            let scaled = (candidate - mean) / std;
+            let log_density = &scaled * &scaled * -0.5 - (-0.5 * peak * peak);
+            uniform(0.0, 1.0).log().gt(&log_density)
+        };
+        let mut result = uniform(low, high);
+        let mut pending = rejected(&result);
+        while pending.any(()).item::<bool>() {
+            let candidate = uniform(low, high);
+            result = Tensor::where_(&pending, &candidate, &result);
+            pending = pending.logical_and(rejected(&candidate));
+        }
+        param.set(result);
+    }
+}
+
+/// Draws from N(0, `std`²), then zeroes a share `sparsity` of each column, after Martens (2010). PyTorch's default
+/// deviation is 0.01.
+///
+/// # Panics
+/// If the parameter has not two axes.
+#[track_caller]
+pub fn sparse_(param: &Param, sparsity: f64, std: f64) {
+    let shape = param.shape();
+    if shape.len() != 2 {
+        bug!("", "Only tensors with 2 dimensions are supported");
+    }
+    let (rows, columns) = (shape[0], shape[1]);
+    let zeros = (sparsity * rows as f64).ceil() as usize;
+    normal_(param, 0.0, std);
+    let mut zero = vec![false; rows * columns];
+    for column in 0..columns {
+        let order = wengert_tensor::randperm(rows).to_vec::<i64>();
+        order.iter().take(zeros).for_each(|&row| zero[row as usize * columns + column] = true);
+    }
+    let drawn = param.value();
+    param.set(drawn.masked_fill(&Tensor::from_vec(zero, [rows, columns]), 0.0));
+}
+
+/// Draws a matrix with orthonormal rows or columns, whichever are fewer, times `gain`, after Saxe et al. (2013); the axes
+/// after the first count as one. PyTorch's default gain is 1.
+///
+/// The draws are PyTorch's, and the factor of their QR decomposition is unique; it is computed by Householder reflections in
+/// f64, so it equals PyTorch's to rounding.
+///
+/// # Panics
+/// If the parameter has fewer than two axes.
+#[track_caller]
+pub fn orthogonal_(param: &Param, gain: f64) {
+    let (shape, dtype) = (param.shape(), param.dtype());
+    if shape.len() < 2 {
+        bug!("", "Only tensors with 2 or more dimensions are supported");
+    }
+    let numel: usize = shape.iter().product();
+    if numel == 0 {
+        return;
+    }
+    let (rows, columns) = (shape[0], numel / shape[0]);
+    let drawn = with_generator(|g| g.normal([rows, columns], 0.0, 1.0, dtype)).to(DType::F64);
+    // Columns one after another: the tall matrix's, which the wide one has as rows.
+    let wide = rows < columns;
+    let mut matrix = if wide { drawn.to_vec::<f64>() } else { drawn.t().to_vec::<f64>() };
+    orthonormalise(&mut matrix, rows.max(columns), rows.min(columns));
+    let result = if wide {
+        Tensor::from_vec(matrix, [rows, columns])
+    } else {
+        Tensor::from_vec(matrix, [columns, rows]).t().contiguous()
+    };
+    let sizes: Vec<isize> = shape.iter().map(|&size| size as isize).collect();
+    param.set((result.to(dtype).reshape(sizes)) * gain);
+}
+
+/// Replaces `count` columns of `length`, one after another, by the factor Q of their decomposition QR in which the diagonal
+/// of R is positive; where it is 0, by 0.
+fn orthonormalise(columns: &mut [f64], length: usize, count: usize) {
+    fn reflect(vector: &[f64], column: &mut [f64]) {
+        let twice = 2.0 * vector.iter().zip(&*column).map(|(a, b)| a * b).sum::<f64>();
+        column.iter_mut().zip(vector).for_each(|(x, v)| *x -= twice * v);
+    }
+    // Column k becomes the unit vector of reflection k, from element k on.
+    let mut signs = vec![0.0; count];
+    for k in 0..count {
+        let (done, rest) = columns.split_at_mut((k + 1) * length);
+        let vector = &mut done[k * length + k..];
+        let norm = vector.iter().map(|x| x * x).sum::<f64>().sqrt();
+        if norm == 0.0 {
+            continue;
+        }
+        // The reflected column is −sign(x₀) · norm · e₀, so that nothing cancels.
+        signs[k] = -1f64.copysign(vector[0]);
+        vector[0] -= signs[k] * norm;
+        let scale = 1.0 / vector.iter().map(|x| x * x).sum::<f64>().sqrt();
+        vector.iter_mut().for_each(|x| *x *= scale);
+        rest.chunks_exact_mut(length).for_each(|column| reflect(vector, &mut column[k..]));
+    }
+    // Q is the product of all reflections, applied to the columns of the identity from the last one.
+    for k in (0..count).rev() {
+        let (done, rest) = columns.split_at_mut((k + 1) * length);
+        let column = &mut done[k * length..];
+        let vector = column[k..].to_vec();
+        column.fill(0.0);
+        column[k] = 1.0;
+        if signs[k] != 0.0 {
+            rest.chunks_exact_mut(length).for_each(|column| reflect(&vector, &mut column[k..]));
+            reflect(&vector, &mut column[k..]);
+        }
+    }
+    for (column, sign) in columns.chunks_exact_mut(length).zip(signs) {
+        column.iter_mut().for_each(|x| *x *= sign);
+    }
+}
+
 /// Draws from U(−b, b) with b = `gain` · √(6 / (fan in + fan out)), after Glorot and Bengio (2010). PyTorch's default
 /// gain is 1.
 ///
@@ -114,6 +273,9 @@ pub fn xavier_normal_(param: &Param, gain: f64) {
 /// If the parameter has fewer than two axes.
 #[track_caller]
 pub fn kaiming_uniform_(param: &Param, mode: FanMode, nonlinearity: Nonlinearity) {
+    if param.numel() == 0 {
+        return;
+    }
     let bound = 3f64.sqrt() * kaiming_std(&param.shape(), mode, nonlinearity);
     uniform_(param, -bound, bound);
 }
@@ -125,6 +287,9 @@ pub fn kaiming_uniform_(param: &Param, mode: FanMode, nonlinearity: Nonlinearity
 /// If the parameter has fewer than two axes.
 #[track_caller]
 pub fn kaiming_normal_(param: &Param, mode: FanMode, nonlinearity: Nonlinearity) {
+    if param.numel() == 0 {
+        return;
+    }
     normal_(param, 0.0, kaiming_std(&param.shape(), mode, nonlinearity));
 }
 
