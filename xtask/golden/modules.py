@@ -2,7 +2,7 @@
 
     python modules.py OUTPUT_DIR
 
-Writes OUTPUT_DIR/modules.bin, which zlib has packed: the length of the head as u64, the head as JSON, the tensors'
+Writes OUTPUT_DIR/modules.txt, the names of the classes, and modules.bin, which zlib has packed: the length of the head as u64, the head as JSON, the tensors'
 bytes. Inputs are the samples of `module_db` in f32; the module is made in f32 after manual_seed(1), and run after
 manual_seed(2), once as it is and once with everything in f64. What is stored is the result in f64. Where the result in
 f32 is farther from it than half the tolerance of f32, the sample says how far ("slack"); where it is another one,
@@ -29,7 +29,7 @@ from torch.testing._internal.common_modules import module_db  # noqa: E402
 
 warnings.filterwarnings('ignore')
 KEEP = 24
-OWN = set(torch.nn.Module().__dict__) | {'training'}
+BASE = set(torch.nn.Module().__dict__) | {'training'}
 LETTERS = {torch.float32: 'f32', torch.float64: 'f64', torch.int64: 'i64', torch.int32: 'i32', torch.bool: 'bool'}
 pool, blobs, size = {}, [], 0
 
@@ -73,7 +73,7 @@ def value(x):
 
 
 def config(m):
-    return {k: value(v) for k, v in m.__dict__.items() if k not in OWN}
+    return {k: value(v) for k, v in m.__dict__.items() if k not in BASE}
 
 
 def floats(cls, given):
@@ -217,6 +217,10 @@ def row(info, sample, training):
     return row
 
 
+def entry(cls, samples, **more):
+    return {'name': cls.__name__, 'class': f'{cls.__module__}.{cls.__qualname__}', 'samples': samples} | more
+
+
 modules = []
 for info in module_db:
     samples = []
@@ -224,8 +228,45 @@ for info in module_db:
         torch.manual_seed(0)
         inputs = info.module_inputs_func(info, device='cpu', dtype=torch.float32, requires_grad=True, training=training)
         samples += [row(info, sample, training) for sample in inputs]
-    cls = info.module_cls
-    modules.append({'name': info.name[3:], 'class': f'{cls.__module__}.{cls.__qualname__}', 'samples': samples})
+    modules.append(entry(info.module_cls, samples))
+
+
+# What module_db lacks: modules, and arguments.
+class Own(types.SimpleNamespace):
+    """A row of MORE in the form of those of module_db."""
+    is_lazy = property(lambda self: issubclass(self.module_cls, torch.nn.modules.lazy.LazyModuleMixin))
+
+
+def called(*args, **kwargs):
+    return types.SimpleNamespace(args=args, kwargs=kwargs)
+
+
+def x(*shape):
+    """Numbers on both sides of 0, none of them near it."""
+    t = torch.rand(shape) * 4 - 2
+    return (t + t.sign() * 0.05).requires_grad_()
+
+
+nn = torch.nn
+torch.manual_seed(0)
+MORE = [
+    (nn.RReLU, called(), [x(4, 5)]),
+    (nn.RReLU, called(0.2, 0.4), [x(3, 7, 2)]),
+    (nn.Hardsigmoid, called(), [(x(4, 5) * 3).detach().requires_grad_()]),
+    (nn.GELU, called('tanh'), [x(4, 5)]),
+    (nn.CELU, called(0.7), [x(4, 5)]),
+    (nn.Softplus, called(3.0, 2.0), [x(4, 5)]),
+    (nn.Hardtanh, called(-0.4, 1.3), [x(4, 5)]),
+    (nn.GLU, called(1), [x(3, 4, 2)]),
+]
+for cls, constructor, forward in MORE:
+    info = Own(module_cls=cls)
+    sample = types.SimpleNamespace(
+        constructor_input=constructor, forward_input=forward if hasattr(forward, 'kwargs') else called(*forward))
+    modules.append(entry(cls, [row(info, sample, training) for training in (True, False)], own=True))
+
+with open(f'{sys.argv[1]}/modules.txt', 'w') as file:
+    file.write(''.join(f'{c}\n' for c in dict.fromkeys(m['class'] for m in modules)))
 head = {'torch': torch.__version__.split('+')[0], 'keep': KEEP, 'modules': modules}
 head = json.dumps(head, separators=(',', ':')).encode()
 packed = zlib.compress(struct.pack('<Q', len(head)) + head + b''.join(blobs), 9)

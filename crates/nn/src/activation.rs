@@ -1,7 +1,7 @@
-//! Activations as layers.
+//! Activations without parameters or numbers, as layers; those with numbers are in `activation_with`.
 
 use crate::{Mode, Module, Parts, Rebuild, SpecError, Tree, Var};
-use wengert_tensor::{Dict, Value};
+use wengert_tensor::{Dict, Value, bug};
 
 /// max(x, 0); its gradient at 0 is 0 (`torch.nn.ReLU`).
 #[derive(Default, Tree)]
@@ -9,18 +9,10 @@ pub struct ReLU {
     mode: Mode,
 }
 
-impl ReLU {
-    /// The layer.
-    pub fn new() -> ReLU {
-        ReLU::default()
-    }
-}
-
-impl Module for ReLU {
-    #[track_caller]
-    fn forward(&self, input: &Var) -> Var {
-        input.relu()
-    }
+/// x between 0 and 6, else the nearer of them (`torch.nn.ReLU6`).
+#[derive(Default, Tree)]
+pub struct ReLU6 {
+    mode: Mode,
 }
 
 /// 1 / (1 + e⁻ˣ) (`torch.nn.Sigmoid`).
@@ -29,18 +21,16 @@ pub struct Sigmoid {
     mode: Mode,
 }
 
-impl Sigmoid {
-    /// The layer.
-    pub fn new() -> Sigmoid {
-        Sigmoid::default()
-    }
+/// The logarithm of the sigmoid, exact far out (`torch.nn.LogSigmoid`).
+#[derive(Default, Tree)]
+pub struct LogSigmoid {
+    mode: Mode,
 }
 
-impl Module for Sigmoid {
-    #[track_caller]
-    fn forward(&self, input: &Var) -> Var {
-        input.sigmoid()
-    }
+/// x / 6 + 1/2 between −3 and 3, else 0 or 1 (`torch.nn.Hardsigmoid`).
+#[derive(Default, Tree)]
+pub struct Hardsigmoid {
+    mode: Mode,
 }
 
 /// The hyperbolic tangent (`torch.nn.Tanh`).
@@ -49,18 +39,10 @@ pub struct Tanh {
     mode: Mode,
 }
 
-impl Tanh {
-    /// The layer.
-    pub fn new() -> Tanh {
-        Tanh::default()
-    }
-}
-
-impl Module for Tanh {
-    #[track_caller]
-    fn forward(&self, input: &Var) -> Var {
-        input.tanh()
-    }
+/// x − tanh x (`torch.nn.Tanhshrink`).
+#[derive(Default, Tree)]
+pub struct Tanhshrink {
+    mode: Mode,
 }
 
 /// x · sigmoid(x) (`torch.nn.SiLU`).
@@ -69,195 +51,95 @@ pub struct SiLU {
     mode: Mode,
 }
 
-impl SiLU {
-    /// The layer.
-    pub fn new() -> SiLU {
-        SiLU::default()
-    }
-}
-
-impl Module for SiLU {
-    #[track_caller]
-    fn forward(&self, input: &Var) -> Var {
-        input.silu()
-    }
-}
-
-/// x · Φ(x) with the normal distribution's Φ (`torch.nn.GELU`).
+/// x · tanh(softplus(x)) (`torch.nn.Mish`).
 #[derive(Default, Tree)]
-#[tree(extra_repr = Self::text)]
-pub struct GELU {
+pub struct Mish {
     mode: Mode,
 }
 
-impl GELU {
-    /// The exact form; PyTorch's `approximate='tanh'` is not here.
-    pub fn new() -> GELU {
-        GELU::default()
-    }
-
-    fn text(&self) -> String {
-        "approximate='none'".to_owned()
-    }
-}
-
-impl Module for GELU {
-    #[track_caller]
-    fn forward(&self, input: &Var) -> Var {
-        input.gelu()
-    }
-}
-
-/// x where positive, else `negative_slope` · x (`torch.nn.LeakyReLU`).
-#[derive(Tree)]
-#[tree(extra_repr = Self::text)]
-pub struct LeakyReLU {
-    negative_slope: f64,
+/// x · hardsigmoid(x) (`torch.nn.Hardswish`).
+#[derive(Default, Tree)]
+pub struct Hardswish {
     mode: Mode,
 }
 
-impl LeakyReLU {
-    /// With that slope; PyTorch's default is 0.01.
-    pub fn new(negative_slope: f64) -> LeakyReLU {
-        LeakyReLU { negative_slope, mode: Mode::default() }
-    }
-
-    fn text(&self) -> String {
-        format!("negative_slope={}", Value::from(self.negative_slope))
-    }
-}
-
-impl Default for LeakyReLU {
-    /// With slope 0.01.
-    fn default() -> LeakyReLU {
-        LeakyReLU::new(0.01)
-    }
-}
-
-impl Module for LeakyReLU {
-    #[track_caller]
-    fn forward(&self, input: &Var) -> Var {
-        input.leaky_relu(self.negative_slope)
-    }
-}
-
-/// x where positive, else `alpha` · (eˣ − 1) (`torch.nn.ELU`).
-#[derive(Tree)]
-#[tree(extra_repr = Self::text)]
-pub struct ELU {
-    alpha: f64,
+/// The self-normalising exponential unit: λ · x where positive, else λα · (eˣ − 1) (`torch.nn.SELU`).
+#[derive(Default, Tree)]
+pub struct SELU {
     mode: Mode,
 }
 
-impl ELU {
-    /// With that factor; PyTorch's default is 1.
-    pub fn new(alpha: f64) -> ELU {
-        ELU { alpha, mode: Mode::default() }
-    }
-
-    fn text(&self) -> String {
-        format!("alpha={}", Value::from(self.alpha))
-    }
-}
-
-impl Default for ELU {
-    /// With factor 1.
-    fn default() -> ELU {
-        ELU::new(1.0)
-    }
-}
-
-impl Module for ELU {
-    #[track_caller]
-    fn forward(&self, input: &Var) -> Var {
-        input.elu(self.alpha)
-    }
-}
-
-/// log(1 + e^(`beta` · x)) / `beta`, and x itself where `beta` · x exceeds `threshold` (`torch.nn.Softplus`).
-#[derive(Tree)]
-#[tree(extra_repr = Self::text)]
-pub struct Softplus {
-    beta: f64,
-    threshold: f64,
+/// x / (1 + |x|) (`torch.nn.Softsign`).
+#[derive(Default, Tree)]
+pub struct Softsign {
     mode: Mode,
 }
 
-impl Softplus {
-    /// With that steepness and threshold; PyTorch's defaults are 1 and 20.
-    pub fn new(beta: f64, threshold: f64) -> Softplus {
-        Softplus { beta, threshold, mode: Mode::default() }
-    }
-
-    fn text(&self) -> String {
-        format!("beta={}, threshold={}", Value::from(self.beta), Value::from(self.threshold))
-    }
-}
-
-impl Default for Softplus {
-    /// With steepness 1 and threshold 20.
-    fn default() -> Softplus {
-        Softplus::new(1.0, 20.0)
-    }
-}
-
-impl Module for Softplus {
-    #[track_caller]
-    fn forward(&self, input: &Var) -> Var {
-        input.softplus(self.beta, self.threshold)
-    }
-}
-
-/// eˣ over its sum along an axis (`torch.nn.Softmax`).
-#[derive(Tree)]
-#[tree(extra_repr = Self::text)]
-pub struct Softmax {
-    dim: isize,
+/// eˣ over its sum along the channels of (N, C, H, W) or (C, H, W) (`torch.nn.Softmax2d`).
+#[derive(Default, Tree)]
+pub struct Softmax2d {
     mode: Mode,
 }
 
-impl Softmax {
-    /// Along axis `dim`, negative from the end.
-    pub fn new(dim: isize) -> Softmax {
-        Softmax { dim, mode: Mode::default() }
-    }
+/// What these layers share: `new` and the forward pass.
+macro_rules! plain {
+    ($($Layer:ident, |$input:ident| $forward:expr;)*) => {$(
+        impl $Layer {
+            /// The layer.
+            pub fn new() -> $Layer {
+                $Layer::default()
+            }
+        }
 
-    fn text(&self) -> String {
-        format!("dim={}", self.dim)
-    }
+        impl Module for $Layer {
+            #[track_caller]
+            fn forward(&self, $input: &Var) -> Var {
+                $forward
+            }
+        }
+    )*};
+}
+plain! {
+    ReLU, |input| input.relu();
+    ReLU6, |input| hardtanh(input, 0.0, 6.0);
+    Sigmoid, |input| input.sigmoid();
+    LogSigmoid, |input| log_sigmoid(input);
+    Hardsigmoid, |input| hardtanh(&(input + 3.0), 0.0, 6.0) / 6.0;
+    Tanh, |input| input.tanh();
+    Tanhshrink, |input| input - input.tanh();
+    SiLU, |input| input.silu();
+    Mish, |input| input * input.softplus(1.0, 20.0).tanh();
+    Hardswish, |input| input * hardtanh(&(input + 3.0), 0.0, 6.0) / 6.0;
+    SELU, |input| selu(input);
+    Softsign, |input| input / (input.abs() + 1.0);
+    Softmax2d, |input| softmax2d(input);
 }
 
-impl Module for Softmax {
-    #[track_caller]
-    fn forward(&self, input: &Var) -> Var {
-        input.softmax(self.dim)
-    }
+/// x between two numbers, else the nearer of them; the gradient is 0 there and at the numbers.
+#[track_caller]
+pub(crate) fn hardtanh(input: &Var, low: f64, high: f64) -> Var {
+    let inside = input.gt(low).logical_and(input.lt(high));
+    Var::where_(&inside, input, input.detach().clamp(low, high))
 }
 
-/// The logarithm of the softmax along an axis (`torch.nn.LogSoftmax`).
-#[derive(Tree)]
-#[tree(extra_repr = Self::text)]
-pub struct LogSoftmax {
-    dim: isize,
-    mode: Mode,
+fn log_sigmoid(input: &Var) -> Var {
+    // Beyond 40 the smaller term is below the last digit of f64.
+    -(-input).softplus(1.0, 40.0)
 }
 
-impl LogSoftmax {
-    /// Along axis `dim`, negative from the end.
-    pub fn new(dim: isize) -> LogSoftmax {
-        LogSoftmax { dim, mode: Mode::default() }
-    }
-
-    fn text(&self) -> String {
-        format!("dim={}", self.dim)
-    }
+fn selu(input: &Var) -> Var {
+    // Klambauer et al. (2017), to all digits.
+    const ALPHA: f64 = 1.673_263_242_354_377_2;
+    const SCALE: f64 = 1.050_700_987_355_480_5;
+    input.elu(ALPHA) * SCALE
 }
 
-impl Module for LogSoftmax {
-    #[track_caller]
-    fn forward(&self, input: &Var) -> Var {
-        input.log_softmax(self.dim)
+#[track_caller]
+fn softmax2d(input: &Var) -> Var {
+    if !matches!(input.rank(), 3 | 4) {
+        bug!("", "Softmax2d: expected input to be 3D or 4D, got {}D instead", input.rank());
     }
+    input.softmax(-3)
 }
 
 /// The specs of layers that are made of numbers alone: `Softplus { beta, threshold }` has these two, and PyTorch's
@@ -277,25 +159,30 @@ macro_rules! rebuild {
         }
     )*};
 }
+pub(crate) use rebuild;
 rebuild! {
     ReLU {} also "inplace" = false;
     Sigmoid {};
+    LogSigmoid {};
+    Hardsigmoid {} also "inplace" = false;
     Tanh {};
+    Tanhshrink {};
     SiLU {} also "inplace" = false;
-    LeakyReLU { negative_slope } also "inplace" = false;
-    ELU { alpha } also "inplace" = false;
-    Softplus { beta, threshold };
-    Softmax { dim as i64 };
-    LogSoftmax { dim as i64 };
+    Mish {} also "inplace" = false;
+    Hardswish {} also "inplace" = false;
+    SELU {} also "inplace" = false;
+    Softsign {};
+    Softmax2d {};
 }
 
-impl Rebuild for GELU {
-    const CLASS: &'static str = "torch.nn.modules.activation.GELU";
+impl Rebuild for ReLU6 {
+    const CLASS: &'static str = "torch.nn.modules.activation.ReLU6";
     fn config(&self) -> Dict {
-        [("approximate", "none")].into_iter().collect()
+        [("min_val", Value::from(0.0)), ("max_val", Value::from(6.0)), ("inplace", Value::from(false))]
+            .into_iter()
+            .collect()
     }
-    fn rebuild(parts: &mut Parts<'_>) -> Result<GELU, SpecError> {
-        parts.only("approximate", "none".to_owned())?;
-        Ok(GELU { mode: parts.mode() })
+    fn rebuild(parts: &mut Parts<'_>) -> Result<ReLU6, SpecError> {
+        Ok(ReLU6 { mode: parts.mode() })
     }
 }

@@ -9,6 +9,7 @@
 extern crate self as wengert_nn;
 
 mod activation;
+mod activation_with;
 mod container;
 mod conv;
 mod display;
@@ -30,6 +31,7 @@ mod pair;
 mod parameters;
 mod parts;
 mod pooling;
+mod prelu;
 mod sequential;
 mod setting;
 mod spec;
@@ -37,7 +39,13 @@ mod state;
 mod tree;
 mod walk;
 
-pub use activation::{ELU, GELU, LeakyReLU, LogSoftmax, ReLU, SiLU, Sigmoid, Softmax, Softplus, Tanh};
+pub use activation::{
+    Hardsigmoid, Hardswish, LogSigmoid, Mish, ReLU, ReLU6, SELU, SiLU, Sigmoid, Softmax2d, Softsign, Tanh, Tanhshrink,
+};
+pub use activation_with::{
+    CELU, ELU, GELU, GLU, Hardshrink, Hardtanh, LeakyReLU, LogSoftmax, Softmax, Softmin, Softplus, Softshrink,
+    Threshold,
+};
 pub use container::Key;
 pub use conv::{Conv1d, Conv1dOptions, Conv2d, Conv2dOptions};
 pub use display::format_tree;
@@ -59,6 +67,7 @@ pub use pair::{Padding, PaddingMode, Pair};
 pub use parameters::{ParameterDict, ParameterList};
 pub use parts::{NamedModules, Parts};
 pub use pooling::{AdaptiveAvgPool2d, AvgPool2d, AvgPool2dOptions, GlobalAvgPool2d, MaxPool2d, MaxPool2dOptions};
+pub use prelu::{PReLU, RReLU};
 pub use sequential::Sequential;
 pub use setting::Setting;
 pub use spec::{Rebuild, Registry, Spec, SpecError};
@@ -97,15 +106,33 @@ layers! {
     AdaptiveAvgPool2d,
     GlobalAvgPool2d,
     ReLU,
+    ReLU6,
     Sigmoid,
+    LogSigmoid,
+    Hardsigmoid,
     Tanh,
+    Tanhshrink,
     SiLU,
-    GELU,
+    Mish,
+    Hardswish,
+    SELU,
+    Softsign,
+    Softmax2d,
     LeakyReLU,
     ELU,
+    CELU,
+    GELU,
     Softplus,
+    Hardtanh,
+    Threshold,
+    Hardshrink,
+    Softshrink,
+    GLU,
+    PReLU,
+    RReLU,
     Softmax,
     LogSoftmax,
+    Softmin,
     Sequential,
     ModuleList,
     ModuleDict,

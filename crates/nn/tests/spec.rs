@@ -171,7 +171,9 @@ fn every_registered_layer_is_described_and_rebuilt() {
         let second = Value::from(registry.describe(&*again).unwrap()).to_string();
         assert_eq!(second, Value::from(&spec).to_string(), "the configuration is kept whole");
     }
-    for class in registry.classes() {
+    // The classes of which module_db.rs checks the same with every sample.
+    let others: Vec<&str> = include_str!("golden/modules.txt").lines().collect();
+    for class in registry.classes().filter(|class| !others.contains(class)) {
         assert!(seen.iter().any(|s| s == class), "{class} has no sample here");
     }
 }

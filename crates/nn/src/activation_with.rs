@@ -1,0 +1,458 @@
+//! Activations that are made with numbers, as layers.
+
+use crate::activation::{hardtanh, rebuild};
+use crate::{Mode, Module, Parts, Rebuild, SpecError, Tree, Var};
+use wengert_tensor::{Dict, Value, bug};
+
+/// x where positive, else `negative_slope` · x (`torch.nn.LeakyReLU`).
+#[derive(Tree)]
+#[tree(extra_repr = Self::text)]
+pub struct LeakyReLU {
+    negative_slope: f64,
+    mode: Mode,
+}
+
+impl LeakyReLU {
+    /// With that slope; PyTorch's default is 0.01.
+    pub fn new(negative_slope: f64) -> LeakyReLU {
+        LeakyReLU { negative_slope, mode: Mode::default() }
+    }
+
+    fn text(&self) -> String {
+        format!("negative_slope={}", Value::from(self.negative_slope))
+    }
+}
+
+impl Default for LeakyReLU {
+    fn default() -> LeakyReLU {
+        LeakyReLU::new(0.01)
+    }
+}
+
+impl Module for LeakyReLU {
+    #[track_caller]
+    fn forward(&self, input: &Var) -> Var {
+        input.leaky_relu(self.negative_slope)
+    }
+}
+
+/// x where positive, else `alpha` · (eˣ − 1) (`torch.nn.ELU`).
+#[derive(Tree)]
+#[tree(extra_repr = Self::text)]
+pub struct ELU {
+    alpha: f64,
+    mode: Mode,
+}
+
+impl ELU {
+    /// With that factor; PyTorch's default is 1.
+    pub fn new(alpha: f64) -> ELU {
+        ELU { alpha, mode: Mode::default() }
+    }
+
+    fn text(&self) -> String {
+        format!("alpha={}", Value::from(self.alpha))
+    }
+}
+
+impl Default for ELU {
+    fn default() -> ELU {
+        ELU::new(1.0)
+    }
+}
+
+impl Module for ELU {
+    #[track_caller]
+    fn forward(&self, input: &Var) -> Var {
+        input.elu(self.alpha)
+    }
+}
+
+/// x where positive, else `alpha` · (e^(x / `alpha`) − 1) (`torch.nn.CELU`).
+#[derive(Tree)]
+#[tree(extra_repr = Self::text)]
+pub struct CELU {
+    alpha: f64,
+    mode: Mode,
+}
+
+impl CELU {
+    /// With that factor, which is not 0; PyTorch's default is 1.
+    pub fn new(alpha: f64) -> CELU {
+        CELU { alpha, mode: Mode::default() }
+    }
+
+    fn text(&self) -> String {
+        format!("alpha={}", Value::from(self.alpha))
+    }
+}
+
+impl Default for CELU {
+    fn default() -> CELU {
+        CELU::new(1.0)
+    }
+}
+
+impl Module for CELU {
+    #[track_caller]
+    fn forward(&self, input: &Var) -> Var {
+        (input / self.alpha).elu(1.0) * self.alpha
+    }
+}
+
+/// log(1 + e^(`beta` · x)) / `beta`, and x itself where `beta` · x exceeds `threshold` (`torch.nn.Softplus`).
+#[derive(Tree)]
+#[tree(extra_repr = Self::text)]
+pub struct Softplus {
+    beta: f64,
+    threshold: f64,
+    mode: Mode,
+}
+
+impl Softplus {
+    /// With that steepness and threshold; PyTorch's defaults are 1 and 20.
+    pub fn new(beta: f64, threshold: f64) -> Softplus {
+        Softplus { beta, threshold, mode: Mode::default() }
+    }
+
+    fn text(&self) -> String {
+        format!("beta={}, threshold={}", Value::from(self.beta), Value::from(self.threshold))
+    }
+}
+
+impl Default for Softplus {
+    fn default() -> Softplus {
+        Softplus::new(1.0, 20.0)
+    }
+}
+
+impl Module for Softplus {
+    #[track_caller]
+    fn forward(&self, input: &Var) -> Var {
+        input.softplus(self.beta, self.threshold)
+    }
+}
+
+/// x between two numbers, else the nearer of them (`torch.nn.Hardtanh`).
+#[derive(Tree)]
+#[tree(extra_repr = Self::text)]
+pub struct Hardtanh {
+    min_val: f64,
+    max_val: f64,
+    mode: Mode,
+}
+
+impl Hardtanh {
+    /// Between these; PyTorch's defaults are −1 and 1.
+    ///
+    /// # Panics
+    /// If the second is not greater than the first.
+    #[track_caller]
+    pub fn new(min_val: f64, max_val: f64) -> Hardtanh {
+        if max_val <= min_val {
+            bug!("", "max_val ({}) must be greater than min_val ({})", Value::from(max_val), Value::from(min_val));
+        }
+        Hardtanh { min_val, max_val, mode: Mode::default() }
+    }
+
+    fn text(&self) -> String {
+        format!("min_val={}, max_val={}", Value::from(self.min_val), Value::from(self.max_val))
+    }
+}
+
+impl Default for Hardtanh {
+    fn default() -> Hardtanh {
+        Hardtanh::new(-1.0, 1.0)
+    }
+}
+
+impl Module for Hardtanh {
+    #[track_caller]
+    fn forward(&self, input: &Var) -> Var {
+        hardtanh(input, self.min_val, self.max_val)
+    }
+}
+
+/// x where it exceeds `threshold`, else `value` (`torch.nn.Threshold`).
+#[derive(Tree)]
+#[tree(extra_repr = Self::text)]
+pub struct Threshold {
+    threshold: f64,
+    value: f64,
+    mode: Mode,
+}
+
+impl Threshold {
+    /// With these numbers.
+    pub fn new(threshold: f64, value: f64) -> Threshold {
+        Threshold { threshold, value, mode: Mode::default() }
+    }
+
+    fn text(&self) -> String {
+        format!("threshold={}, value={}", Value::from(self.threshold), Value::from(self.value))
+    }
+}
+
+impl Module for Threshold {
+    #[track_caller]
+    fn forward(&self, input: &Var) -> Var {
+        input.masked_fill(&input.le(self.threshold), self.value)
+    }
+}
+
+/// x where |x| > `lambd`, else 0 (`torch.nn.Hardshrink`).
+#[derive(Tree)]
+#[tree(extra_repr = Self::text)]
+pub struct Hardshrink {
+    lambd: f64,
+    mode: Mode,
+}
+
+impl Hardshrink {
+    /// With that half width; PyTorch's default is 0.5.
+    pub fn new(lambd: f64) -> Hardshrink {
+        Hardshrink { lambd, mode: Mode::default() }
+    }
+
+    fn text(&self) -> String {
+        Value::from(self.lambd).to_string()
+    }
+}
+
+impl Default for Hardshrink {
+    fn default() -> Hardshrink {
+        Hardshrink::new(0.5)
+    }
+}
+
+impl Module for Hardshrink {
+    #[track_caller]
+    fn forward(&self, input: &Var) -> Var {
+        input.masked_fill(&input.detach().abs().le(self.lambd), 0.0)
+    }
+}
+
+/// x nearer to 0 by `lambd`, and 0 where |x| ≤ `lambd` (`torch.nn.Softshrink`).
+#[derive(Tree)]
+#[tree(extra_repr = Self::text)]
+pub struct Softshrink {
+    lambd: f64,
+    mode: Mode,
+}
+
+impl Softshrink {
+    /// With that shift, which is not negative; PyTorch's default is 0.5.
+    ///
+    /// # Panics
+    /// If it is negative.
+    #[track_caller]
+    pub fn new(lambd: f64) -> Softshrink {
+        if lambd < 0.0 {
+            bug!("", "lambda must be greater or equal to 0, but found to be {lambd}.");
+        }
+        Softshrink { lambd, mode: Mode::default() }
+    }
+
+    fn text(&self) -> String {
+        Value::from(self.lambd).to_string()
+    }
+}
+
+impl Default for Softshrink {
+    fn default() -> Softshrink {
+        Softshrink::new(0.5)
+    }
+}
+
+impl Module for Softshrink {
+    #[track_caller]
+    fn forward(&self, input: &Var) -> Var {
+        let shift = input.value().sign() * self.lambd;
+        (input - shift).masked_fill(&input.detach().abs().le(self.lambd), 0.0)
+    }
+}
+
+/// x · Φ(x) with the normal distribution's Φ (`torch.nn.GELU`).
+#[derive(Default, Tree)]
+#[tree(extra_repr = Self::text)]
+pub struct GELU {
+    /// Whether Φ is approximated by a tanh.
+    tanh: bool,
+    mode: Mode,
+}
+
+impl GELU {
+    /// The exact form.
+    pub fn new() -> GELU {
+        GELU::default()
+    }
+
+    /// x · (1 + tanh(√(2/π) · (x + 0.044715 x³))) / 2, after Hendrycks and Gimpel (2016): `GELU(approximate='tanh')`.
+    pub fn tanh() -> GELU {
+        GELU { tanh: true, mode: Mode::default() }
+    }
+
+    fn name(&self) -> &'static str {
+        if self.tanh { "tanh" } else { "none" }
+    }
+
+    fn text(&self) -> String {
+        format!("approximate='{}'", self.name())
+    }
+}
+
+impl Module for GELU {
+    #[track_caller]
+    fn forward(&self, input: &Var) -> Var {
+        if !self.tanh {
+            return input.gelu();
+        }
+        let inner = (input + input.pow(3) * 0.044715) * (std::f64::consts::FRAC_2_PI.sqrt());
+        input * 0.5 * (inner.tanh() + 1.0)
+    }
+}
+
+/// eˣ over its sum along an axis (`torch.nn.Softmax`).
+#[derive(Tree)]
+#[tree(extra_repr = Self::text)]
+pub struct Softmax {
+    dim: isize,
+    mode: Mode,
+}
+
+impl Softmax {
+    /// Along axis `dim`, negative from the end.
+    pub fn new(dim: isize) -> Softmax {
+        Softmax { dim, mode: Mode::default() }
+    }
+
+    fn text(&self) -> String {
+        format!("dim={}", self.dim)
+    }
+}
+
+impl Module for Softmax {
+    #[track_caller]
+    fn forward(&self, input: &Var) -> Var {
+        input.softmax(self.dim)
+    }
+}
+
+/// The logarithm of the softmax along an axis (`torch.nn.LogSoftmax`).
+#[derive(Tree)]
+#[tree(extra_repr = Self::text)]
+pub struct LogSoftmax {
+    dim: isize,
+    mode: Mode,
+}
+
+impl LogSoftmax {
+    /// Along axis `dim`, negative from the end.
+    pub fn new(dim: isize) -> LogSoftmax {
+        LogSoftmax { dim, mode: Mode::default() }
+    }
+
+    fn text(&self) -> String {
+        format!("dim={}", self.dim)
+    }
+}
+
+impl Module for LogSoftmax {
+    #[track_caller]
+    fn forward(&self, input: &Var) -> Var {
+        input.log_softmax(self.dim)
+    }
+}
+
+/// e⁻ˣ over its sum along an axis (`torch.nn.Softmin`).
+#[derive(Tree)]
+#[tree(extra_repr = Self::text)]
+pub struct Softmin {
+    dim: isize,
+    mode: Mode,
+}
+
+impl Softmin {
+    /// Along axis `dim`, negative from the end.
+    pub fn new(dim: isize) -> Softmin {
+        Softmin { dim, mode: Mode::default() }
+    }
+
+    fn text(&self) -> String {
+        format!("dim={}", self.dim)
+    }
+}
+
+impl Module for Softmin {
+    #[track_caller]
+    fn forward(&self, input: &Var) -> Var {
+        (-input).softmax(self.dim)
+    }
+}
+
+/// The first half of an axis times the sigmoid of the second (`torch.nn.GLU`).
+#[derive(Tree)]
+#[tree(extra_repr = Self::text)]
+pub struct GLU {
+    dim: isize,
+    mode: Mode,
+}
+
+impl GLU {
+    /// Along axis `dim`, negative from the end; PyTorch's default is the last.
+    pub fn new(dim: isize) -> GLU {
+        GLU { dim, mode: Mode::default() }
+    }
+
+    fn text(&self) -> String {
+        format!("dim={}", self.dim)
+    }
+}
+
+impl Default for GLU {
+    fn default() -> GLU {
+        GLU::new(-1)
+    }
+}
+
+impl Module for GLU {
+    #[track_caller]
+    fn forward(&self, input: &Var) -> Var {
+        let size = input.size(self.dim);
+        if !size.is_multiple_of(2) {
+            let axis = wengert_tensor::shape::axis("glu", self.dim, input.rank());
+            bug!("", "Halving dimension must be even, but dimension {axis} is size {size}");
+        }
+        let halves = input.chunk(2, self.dim);
+        &halves[0] * halves[1].sigmoid()
+    }
+}
+
+rebuild! {
+    LeakyReLU { negative_slope } also "inplace" = false;
+    ELU { alpha } also "inplace" = false;
+    CELU { alpha } also "inplace" = false;
+    Softplus { beta, threshold };
+    Hardtanh { min_val, max_val } also "inplace" = false;
+    Threshold { threshold, value } also "inplace" = false;
+    Hardshrink { lambd };
+    Softshrink { lambd };
+    Softmax { dim as i64 };
+    LogSoftmax { dim as i64 };
+    Softmin { dim as i64 };
+    GLU { dim as i64 };
+}
+
+impl Rebuild for GELU {
+    const CLASS: &'static str = "torch.nn.modules.activation.GELU";
+    fn config(&self) -> Dict {
+        [("approximate", self.name())].into_iter().collect()
+    }
+    fn rebuild(parts: &mut Parts<'_>) -> Result<GELU, SpecError> {
+        let approximate: String = parts.get_or("approximate", "none".to_owned())?;
+        match approximate.as_str() {
+            "none" | "tanh" => Ok(GELU { tanh: approximate == "tanh", mode: parts.mode() }),
+            _ => parts.invalid(format!("approximate='{approximate}' is not supported")),
+        }
+    }
+}
