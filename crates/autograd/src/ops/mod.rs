@@ -6,10 +6,12 @@ mod index;
 pub(crate) mod loss;
 mod matmul;
 pub(crate) mod norm;
+pub(crate) mod norms;
 mod pool;
 mod reduce;
 mod select;
 mod softmax;
+pub(crate) mod stats;
 mod ternary;
 mod unary;
 mod untracked;
@@ -23,6 +25,8 @@ pub(crate) fn catalog() -> Vec<Entry> {
         unary::catalog(),
         binary::catalog(),
         ternary::catalog(),
+        stats::catalog(),
+        norms::catalog(),
         reduce::catalog(),
         matmul::catalog(),
         view::catalog(),

@@ -58,6 +58,12 @@ impl Var {
         self.value.all(dims)
     }
 
+    /// [`Tensor::count_nonzero`].
+    #[track_caller]
+    pub fn count_nonzero(&self, dims: impl wengert_tensor::IntoDims) -> Tensor {
+        self.value.count_nonzero(dims)
+    }
+
     /// [`Tensor::any`].
     #[track_caller]
     pub fn any(&self, dims: impl wengert_tensor::IntoDims) -> Tensor {

@@ -15,6 +15,7 @@ mod math;
 mod nn;
 mod sample;
 mod skipped;
+mod stats;
 
 use sample::Sample;
 use wengert_autograd::Var;
@@ -33,6 +34,11 @@ fn math() {
 }
 
 #[test]
+fn stats() {
+    check::rows(stats::ROWS);
+}
+
+#[test]
 fn index() {
     check::rows(index::ROWS);
 }
@@ -44,6 +50,6 @@ fn nn() {
 
 #[test]
 fn counts() {
-    let rows: Vec<Row> = [math::rows(), index::ROWS.to_vec(), nn::ROWS.to_vec()].concat();
+    let rows: Vec<Row> = [math::rows(), stats::ROWS.to_vec(), index::ROWS.to_vec(), nn::ROWS.to_vec()].concat();
     check::counts(&rows);
 }

@@ -20,5 +20,6 @@ pub(crate) mod reduce;
 pub mod softmax;
 pub(crate) mod sort;
 mod special;
+mod stats;
 pub(crate) mod unary;
 pub(crate) mod view;

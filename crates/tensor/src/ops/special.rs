@@ -40,7 +40,7 @@ fn zip(a: &Tensor, b: OperandRef<'_>, f: impl Fn(f64, f64) -> f64 + Sync) -> Ten
     let shape = broadcast("", a.shape(), b.shape());
     let (a, b) = (a.broadcast_to(shape.clone()).contiguous(), b.broadcast_to(shape.clone()).contiguous());
     let out = if wide == DType::F64 {
-        pairs::<f64>(&a, &b, shape, |a, b| f(a, b))
+        pairs::<f64>(&a, &b, shape, &f)
     } else {
         pairs::<f32>(&a, &b, shape, |a, b| f(f64::from(a), f64::from(b)) as f32)
     };
