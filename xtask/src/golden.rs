@@ -32,6 +32,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("optim", "crates/optim/tests/golden"),
     ("pool", "crates/tensor/tests/golden"),
     ("rng", "crates/tensor/tests/golden"),
+    ("schedulers", "crates/optim/tests/golden"),
     ("sums", "crates/tensor/tests/golden"),
     ("text", "crates/tensor/tests/golden"),
     ("training", "examples/tests/golden"),

@@ -24,6 +24,9 @@ pub enum Error {
     /// The value is not an optimizer's state.
     #[error("not an optimizer's state dict: {0}")]
     NotAState(String),
+    /// The value is not the state of such a scheduler.
+    #[error("not a scheduler's state dict: {0}")]
+    NotASchedule(String),
     /// A state tensor does not have its parameter's shape.
     #[error("state '{slot}' of parameter {index} has shape {found:?} instead of {expected:?}")]
     SlotShape {

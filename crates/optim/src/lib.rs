@@ -25,6 +25,7 @@ mod radam;
 mod rmsprop;
 mod rprop;
 mod rule;
+mod scheduler;
 mod sgd;
 
 pub use adadelta::{Adadelta, AdadeltaOptions};
@@ -40,5 +41,11 @@ pub use radam::{RAdam, RAdamOptions};
 pub use rmsprop::{RmsProp, RmsPropOptions};
 pub use rprop::{Rprop, RpropOptions};
 pub use rule::{Rule, Slots, Update};
+pub use scheduler::{
+    Anneal, ChainedScheduler, ConstantLR, CosineAnnealingLR, CosineAnnealingWarmRestarts, CyclicLR, CyclicLROptions,
+    CyclicMode, ExponentialLR, LambdaLR, LinearLR, LinearLROptions, MultiStepLR, MultiplicativeLR, Now, OneCycleLR,
+    OneCycleLROptions, PerGroup, PlateauMode, PolynomialLR, ReduceLROnPlateau, ReduceLROnPlateauOptions, SWALR,
+    SWALROptions, ScaleMode, Schedule, Scheduler, SequentialLR, Start, StepLR, ThresholdMode,
+};
 pub use sgd::{Sgd, SgdOptions};
 pub use wengert_autograd as autograd;

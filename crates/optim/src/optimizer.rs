@@ -122,6 +122,11 @@ impl Optimizer {
         self.groups.push(group);
     }
 
+    /// The options that groups get where they have none of their own.
+    pub fn defaults(&self) -> &Dict {
+        &self.defaults
+    }
+
     /// The groups.
     pub fn param_groups(&self) -> &[ParamGroup] {
         &self.groups
