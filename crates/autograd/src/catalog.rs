@@ -25,7 +25,7 @@ pub type Function = Arc<dyn Fn(&[Var]) -> Var + Send + Sync>;
 pub struct Entry {
     /// The method.
     pub name: &'static str,
-    /// The `grad_fn` that its result shows.
+    /// The `grad_fn` that its result shows; empty for compositions, whose last step is nobody's concern.
     pub grad_fn: &'static str,
     /// The operation on its differentiable operands.
     pub function: Function,

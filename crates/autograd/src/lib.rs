@@ -23,6 +23,7 @@ pub use catalog::{Domain, Entry, Function, catalog, sample};
 pub use gradcheck::{GradcheckError, GradcheckOptions, Mismatch, gradcheck, gradgradcheck};
 pub use mode::{GradMode, enable_grad, is_grad_enabled, no_grad};
 pub use operand::{Arg, Operand};
+pub use ops::linalg::{Replacement, TriangularOptions};
 pub use ops::norms::{MatrixNorm, Spacing};
 pub use ops::stats::Interpolation;
 pub use param::Param;

@@ -2,7 +2,9 @@
 
 mod binary;
 mod conv;
+mod einsum;
 mod index;
+pub(crate) mod linalg;
 pub(crate) mod loss;
 mod matmul;
 pub(crate) mod norm;
@@ -26,6 +28,8 @@ pub(crate) fn catalog() -> Vec<Entry> {
         binary::catalog(),
         ternary::catalog(),
         stats::catalog(),
+        einsum::catalog(),
+        linalg::catalog(),
         norms::catalog(),
         reduce::catalog(),
         matmul::catalog(),

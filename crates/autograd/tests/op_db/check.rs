@@ -157,7 +157,9 @@ fn compare(ours: &[Option<Var>], theirs: &[Option<Known>], float: DType, what: &
         match (ours, theirs) {
             (Some(ours), Some(theirs)) => near(ours.value(), theirs, float).map_err(context)?,
             // No gradient and a gradient of zeros are the same.
-            (Some(ours), None) if ours.value().to(DType::F64).to_vec::<f64>().iter().any(|&x| !(x.abs() <= 1e-7)) => {
+            (Some(ours), None)
+                if ours.value().to(DType::F64).to_vec::<f64>().iter().any(|&x| x.is_nan() || x.abs() > 1e-7) =>
+            {
                 return Err(context(format!("{ours}, PyTorch has none")));
             }
             (None, Some(theirs)) if !theirs.is_zero() => return Err(context("none, PyTorch has one".to_owned())),

@@ -11,6 +11,7 @@
 mod check;
 mod file;
 mod index;
+mod linalg;
 mod math;
 mod nn;
 mod sample;
@@ -39,6 +40,11 @@ fn stats() {
 }
 
 #[test]
+fn linalg() {
+    check::rows(linalg::ROWS);
+}
+
+#[test]
 fn index() {
     check::rows(index::ROWS);
 }
@@ -50,6 +56,7 @@ fn nn() {
 
 #[test]
 fn counts() {
-    let rows: Vec<Row> = [math::rows(), stats::ROWS.to_vec(), index::ROWS.to_vec(), nn::ROWS.to_vec()].concat();
+    let rows: Vec<Row> =
+        [math::rows(), stats::ROWS.to_vec(), linalg::ROWS.to_vec(), index::ROWS.to_vec(), nn::ROWS.to_vec()].concat();
     check::counts(&rows);
 }

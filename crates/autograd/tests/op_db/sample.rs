@@ -250,7 +250,7 @@ impl Value {
         }
     }
 
-    fn int(&self) -> isize {
+    pub(crate) fn int(&self) -> isize {
         match self {
             Value::Int(x) => *x as isize,
             Value::Bool(x) => *x as isize,

@@ -13,6 +13,7 @@ pub(crate) mod indexing;
 pub(crate) mod inplace;
 pub(crate) mod join;
 mod layer_norm;
+mod linalg;
 pub(crate) mod matmul;
 pub mod norm;
 pub mod pool;

@@ -1,0 +1,235 @@
+//! Linear systems, inverses, determinants and Cholesky factors of (batches of) small matrices: plain elimination with partial
+//! pivoting (Golub and Van Loan, *Matrix Computations*, 3.4 and 4.2), in `f64`.
+
+use crate::shape::Shape;
+use crate::{DType, Tensor, bug};
+use wengert_tensor_macros::profiled;
+
+/// A square matrix, factored: `P A = L U`, with both factors in one, and the row that each step took.
+struct Lu {
+    n: usize,
+    factors: Vec<f64>,
+    pivots: Vec<usize>,
+    /// The sign of the permutation.
+    sign: f64,
+}
+
+impl Lu {
+    fn new(a: &[f64], n: usize) -> Lu {
+        let mut lu = Lu { n, factors: a.to_vec(), pivots: (0..n).collect(), sign: 1.0 };
+        let m = &mut lu.factors;
+        for k in 0..n {
+            let pivot =
+                (k..n).max_by(|&i, &j| m[i * n + k].abs().total_cmp(&m[j * n + k].abs())).expect("k is below n");
+            lu.pivots[k] = pivot;
+            if pivot != k {
+                lu.sign = -lu.sign;
+                (0..n).for_each(|j| m.swap(k * n + j, pivot * n + j));
+            }
+            if m[k * n + k] == 0.0 {
+                continue;
+            }
+            for i in k + 1..n {
+                let factor = m[i * n + k] / m[k * n + k];
+                m[i * n + k] = factor;
+                for j in k + 1..n {
+                    m[i * n + j] -= factor * m[k * n + j];
+                }
+            }
+        }
+        lu
+    }
+
+    fn diagonal(&self) -> impl Iterator<Item = f64> {
+        (0..self.n).map(|k| self.factors[k * self.n + k])
+    }
+
+    /// Solves for `columns` right sides, which lie as an `[n, columns]` matrix, in place.
+    fn solve(&self, b: &mut [f64], columns: usize) {
+        let (n, m) = (self.n, &self.factors);
+        for k in 0..n {
+            let pivot = self.pivots[k];
+            if pivot != k {
+                (0..columns).for_each(|c| b.swap(k * columns + c, pivot * columns + c));
+            }
+        }
+        for i in 0..n {
+            for k in 0..i {
+                let factor = m[i * n + k];
+                (0..columns).for_each(|c| b[i * columns + c] -= factor * b[k * columns + c]);
+            }
+        }
+        for i in (0..n).rev() {
+            for k in i + 1..n {
+                let factor = m[i * n + k];
+                (0..columns).for_each(|c| b[i * columns + c] -= factor * b[k * columns + c]);
+            }
+            (0..columns).for_each(|c| b[i * columns + c] /= m[i * n + i]);
+        }
+    }
+}
+
+/// Panics unless the last two axes are square matrices of floats; their size.
+#[track_caller]
+fn square(op: &str, x: &Tensor) -> usize {
+    match x.shape() {
+        [.., n, m] if n == m => {}
+        [.., n, m] => bug!("", "{op}: A must be batches of square matrices, but they are {n} by {m} matrices"),
+        _ => bug!("", "{op}: The input tensor A must have at least 2 dimensions."),
+    }
+    if !x.dtype().is_float() {
+        bug!("", "{op}: Expected a floating point or complex tensor as input. Got {}", x.dtype().legacy_name());
+    }
+    x.shape()[x.rank() - 1]
+}
+
+/// The matrices of a batch in `f64`, row after row.
+fn elements(x: &Tensor) -> Vec<f64> {
+    x.to(DType::F64).to_vec::<f64>()
+}
+
+fn batch(x: &Tensor) -> &[usize] {
+    &x.shape()[..x.rank() - 2]
+}
+
+#[profiled]
+impl Tensor {
+    /// The determinants of (a batch of) square matrices.
+    ///
+    /// # Panics
+    /// If the last two axes are not square, or the dtype is not floating.
+    #[track_caller]
+    pub fn det(&self) -> Tensor {
+        let n = square("linalg.det", self);
+        let values: Vec<f64> = if n == 0 {
+            vec![1.0; batch(self).iter().product()]
+        } else {
+            elements(self)
+                .chunks_exact(n * n)
+                .map(|a| {
+                    let lu = Lu::new(a, n);
+                    lu.sign * lu.diagonal().product::<f64>()
+                })
+                .collect()
+        };
+        Tensor::from_vec(values, batch(self)).to(self.dtype())
+    }
+
+    /// The signs of the determinants and the logarithms of their magnitudes.
+    ///
+    /// # Panics
+    /// As [`Tensor::det`].
+    #[track_caller]
+    pub fn slogdet(&self) -> (Tensor, Tensor) {
+        let n = square("linalg.slogdet", self);
+        let count: usize = batch(self).iter().product();
+        let data = elements(self);
+        let (signs, logs): (Vec<f64>, Vec<f64>) = (0..count)
+            .map(|i| {
+                let lu = Lu::new(&data[i * n * n..][..n * n], n);
+                let sign = |x: f64| if x == 0.0 { 0.0 } else { x.signum() };
+                (lu.sign * lu.diagonal().map(sign).product::<f64>(), lu.diagonal().map(|x| x.abs().ln()).sum::<f64>())
+            })
+            .unzip();
+        let tensor = |values: Vec<f64>| Tensor::from_vec(values, batch(self)).to(self.dtype());
+        (tensor(signs), tensor(logs))
+    }
+
+    /// The solutions `X` of `self X = other` for (batches of) square matrices; the batches broadcast. A vector (an operand with
+    /// one axis less than `self`, of its batch) is one right side.
+    ///
+    /// # Panics
+    /// If the shapes do not fit, the dtype is not floating, or a matrix is singular.
+    #[track_caller]
+    pub fn solve(&self, other: &Tensor) -> Tensor {
+        let n = square("linalg.solve", self);
+        let vector =
+            other.rank() == 1 || (other.rank() + 1 == self.rank() && other.shape() == &self.shape()[..other.rank()]);
+        let b = if vector { other.unsqueeze(-1) } else { other.clone() };
+        if b.rank() < 2 || b.shape()[b.rank() - 2] != n {
+            bug!(
+                "",
+                "linalg.solve: Incompatible shapes of A and B for the equation AX = B ({}x{} and {})",
+                n,
+                n,
+                crate::shape::size_text(other.shape())
+            );
+        }
+        let columns = b.shape()[b.rank() - 1];
+        let lead = crate::shape::broadcast("linalg.solve", batch(self), batch(&b));
+        let full = |x: &Tensor, rows: usize, columns: usize| {
+            let shape: Shape = lead.iter().copied().chain([rows, columns]).collect();
+            elements(&x.expand(&shape[..]))
+        };
+        let (a, mut x) = (full(self, n, n), full(&b, n, columns));
+        let count: usize = lead.iter().product();
+        for i in 0..count {
+            let lu = Lu::new(&a[i * n * n..][..n * n], n);
+            if lu.diagonal().any(|x| x == 0.0) {
+                bug!("", "linalg.solve: The solver failed because the input matrix is singular.");
+            }
+            lu.solve(&mut x[i * n * columns..][..n * columns], columns);
+        }
+        let shape: Shape = lead.iter().copied().chain([n, columns]).collect();
+        let x = Tensor::from_vec(x, &shape[..]).to(self.dtype());
+        if vector { x.squeeze([-1]) } else { x }
+    }
+
+    /// The inverses of (a batch of) square matrices.
+    ///
+    /// # Panics
+    /// If the last two axes are not square, the dtype is not floating, or a matrix is singular.
+    #[track_caller]
+    pub fn inv(&self) -> Tensor {
+        let n = square("linalg.inv", self);
+        let one = Tensor::eye(n, self.dtype());
+        let mut data = Vec::with_capacity(self.numel());
+        let unit = elements(&one);
+        for a in elements(self).chunks_exact((n * n).max(1)) {
+            let lu = Lu::new(a, n);
+            if lu.diagonal().any(|x| x == 0.0) {
+                bug!(
+                    "",
+                    "linalg.inv: The diagonal element of a factor is zero, the inversion could not be completed because the input matrix is singular."
+                );
+            }
+            let mut x = unit.clone();
+            lu.solve(&mut x, n);
+            data.extend(x);
+        }
+        Tensor::from_vec(data, self.shape()).to(self.dtype())
+    }
+
+    /// The lower Cholesky factors `L`, `L Lᵀ = self`, of (a batch of) symmetric positive definite matrices.
+    ///
+    /// # Panics
+    /// If the last two axes are not square, the dtype is not floating, or a matrix is not positive definite.
+    #[track_caller]
+    pub fn cholesky(&self) -> Tensor {
+        let n = square("linalg.cholesky", self);
+        let mut data = elements(self);
+        for a in data.chunks_exact_mut((n * n).max(1)) {
+            for j in 0..n {
+                for i in j..n {
+                    let dot: f64 = (0..j).map(|k| a[i * n + k] * a[j * n + k]).sum();
+                    let rest = a[i * n + j] - dot;
+                    if i == j {
+                        if rest <= 0.0 || rest.is_nan() {
+                            bug!(
+                                "",
+                                "linalg.cholesky: The factorization could not be completed because the input is not positive-definite \
+                                 (the leading minor of order {} is not positive-definite).",
+                                j + 1
+                            );
+                        }
+                        a[j * n + j] = rest.sqrt();
+                    } else {
+                        a[i * n + j] = rest / a[j * n + j];
+                    }
+                }
+                (0..j).for_each(|i| a[i * n + j] = 0.0);
+            }
+        }
+        Tensor::from_vec(data, self.shape()).to(self.dtype())
+    }
+}
