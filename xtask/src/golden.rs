@@ -31,6 +31,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("op_db", "crates/autograd/tests/op_db/golden"),
     ("optim", "crates/optim/tests/golden"),
     ("pool", "crates/tensor/tests/golden"),
+    ("resume", "examples/tests/golden"),
     ("rng", "crates/tensor/tests/golden"),
     ("schedulers", "crates/optim/tests/golden"),
     ("sums", "crates/tensor/tests/golden"),
