@@ -11,6 +11,7 @@ of its elements.
 
 Of a tensor of more than KEEP elements, KEEP are stored, and the sum of all, weighed by cos(1 + i).
 """
+import dataclasses
 import hashlib
 import inspect
 import json
@@ -69,6 +70,10 @@ def value(x):
         return {'module': repr(x), 'config': config(x)}
     if x is None or isinstance(x, (bool, int, float, str)):
         return x
+    if dataclasses.is_dataclass(x):
+        cls = type(x)
+        fields = [value(getattr(x, field.name)) for field in dataclasses.fields(x)]
+        return {'object': [f'{cls.__module__}.{cls.__qualname__}', fields]}
     return {'other': str(getattr(x, '__name__', type(x).__name__))}
 
 
@@ -258,6 +263,19 @@ MORE = [
     (nn.Softplus, called(3.0, 2.0), [x(4, 5)]),
     (nn.Hardtanh, called(-0.4, 1.3), [x(4, 5)]),
     (nn.GLU, called(1), [x(3, 4, 2)]),
+    (nn.CosineSimilarity, called(), [x(4, 5), x(4, 5)]),
+    (nn.CosineSimilarity, called(dim=-1, eps=1e-3), [x(4, 5), x(5)]),
+    (nn.PairwiseDistance, called(), [x(4, 5), x(4, 5)]),
+    (nn.PairwiseDistance, called(1.0, keepdim=True), [x(4, 5), x(5)]),
+    (nn.PairwiseDistance, called(3.0, eps=0.1), [x(5), x(5)]),
+    (nn.TripletMarginLoss, called(), [x(4, 5), x(4, 5), x(4, 5)]),
+    (nn.TripletMarginLoss, called(0.3, p=3.0, swap=True, reduction='none'), [x(4, 5), x(4, 5), x(4, 5)]),
+    (nn.BCEWithLogitsLoss, called(weight=torch.rand(5), pos_weight=torch.rand(5), reduction='sum'), [x(4, 5), torch.rand(4, 5)]),
+    (nn.MultiMarginLoss, called(p=2, margin=0.7, reduction='sum'), [x(3, 5), torch.tensor([1, 4, 0])]),
+    (nn.MultiMarginLoss, called(), [x(5), torch.tensor(2)]),
+    (nn.CosineEmbeddingLoss, called(margin=0.2), [x(6), x(6), torch.tensor(-1.0)]),
+    (nn.GaussianNLLLoss, called(full=True, reduction='none'), [x(4, 3), x(4, 3), torch.rand(4).requires_grad_()]),
+    (nn.PoissonNLLLoss, called(full=True, reduction='sum'), [x(4, 3), torch.tensor([[0.0, 1, 2], [5, 9, 3], [1, 1, 7], [4, 0, 2]])]),
 ]
 for cls, constructor, forward in MORE:
     info = Own(module_cls=cls)

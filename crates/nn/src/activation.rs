@@ -122,7 +122,9 @@ pub(crate) fn hardtanh(input: &Var, low: f64, high: f64) -> Var {
     Var::where_(&inside, input, input.detach().clamp(low, high))
 }
 
-fn log_sigmoid(input: &Var) -> Var {
+/// The logarithm of the sigmoid.
+#[track_caller]
+pub(crate) fn log_sigmoid(input: &Var) -> Var {
     // Beyond 40 the smaller term is below the last digit of f64.
     -(-input).softplus(1.0, 40.0)
 }

@@ -13,6 +13,7 @@ mod activation_with;
 mod container;
 mod conv;
 mod display;
+mod distance;
 mod dropout;
 mod embedding;
 #[cfg(feature = "io")]
@@ -21,10 +22,12 @@ mod flatten;
 mod glob;
 pub mod init;
 mod layer_norm;
+mod likelihood;
 mod linear;
 mod list;
 mod load;
 mod loss;
+mod margin;
 mod module;
 mod norm;
 mod pair;
@@ -49,17 +52,29 @@ pub use activation_with::{
 pub use container::Key;
 pub use conv::{Conv1d, Conv1dOptions, Conv2d, Conv2dOptions};
 pub use display::format_tree;
+pub use distance::{
+    CosineEmbeddingLoss, CosineSimilarity, Distance, MarginRankingLoss, PairwiseDistance, PairwiseDistanceOptions,
+    TripletMarginLoss, TripletMarginOptions, TripletMarginWithDistanceLoss,
+};
 pub use dropout::Dropout;
 pub use embedding::{Embedding, EmbeddingOptions};
 #[cfg(feature = "io")]
 pub use file::{ModelError, load_model, save_model};
 pub use flatten::{Flatten, Unflatten};
 pub use layer_norm::{LayerNorm, LayerNormOptions};
+pub use likelihood::{
+    GaussianNLLLoss, GaussianNLLOptions, LinearCrossEntropyLoss, LinearCrossEntropyLossOptions,
+    LinearCrossEntropyOptions, PoissonNLLLoss, PoissonNLLOptions,
+};
 pub use linear::{Identity, Linear, LinearOptions};
 pub use list::{ModuleDict, ModuleList};
 pub use load::{IncompatibleKeys, LoadError, SizeMismatch};
 pub use loss::{
     BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, KLDivLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss,
+};
+pub use margin::{
+    HingeEmbeddingLoss, MultiLabelMarginLoss, MultiLabelSoftMarginLoss, MultiMarginLoss, MultiMarginOptions,
+    SoftMarginLoss,
 };
 pub use module::{AsModule, Module};
 pub use norm::{BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormOptions};
@@ -147,4 +162,17 @@ layers! {
     SmoothL1Loss,
     HuberLoss,
     KLDivLoss,
+    LinearCrossEntropyLoss,
+    PoissonNLLLoss,
+    GaussianNLLLoss,
+    HingeEmbeddingLoss,
+    SoftMarginLoss,
+    MultiMarginLoss,
+    MultiLabelMarginLoss,
+    MultiLabelSoftMarginLoss,
+    CosineEmbeddingLoss,
+    MarginRankingLoss,
+    TripletMarginLoss,
+    CosineSimilarity,
+    PairwiseDistance,
 }

@@ -3,7 +3,7 @@
 use crate::setting::reduction;
 use crate::{Buffer, Mode, Module, Parts, Rebuild, SpecError, Tree, Var};
 use wengert_autograd::functional::{self, CrossEntropyOptions, KlDivOptions, Reduction};
-use wengert_tensor::{Dict, Value, bug};
+use wengert_tensor::{Dict, Tensor, Value, bug};
 
 /// The negative logarithm of the probability that the softmax of the logits gives to the right class
 /// (`torch.nn.CrossEntropyLoss`).
@@ -113,6 +113,8 @@ pub struct L1Loss {
 /// Cross entropy of probabilities and probabilities (`torch.nn.BCELoss`).
 #[derive(Default, Tree)]
 pub struct BCELoss {
+    /// Weights that broadcast to the input's shape.
+    pub weight: Option<Buffer>,
     #[tree(skip)]
     reduction: Reduction,
     mode: Mode,
@@ -121,6 +123,10 @@ pub struct BCELoss {
 /// Cross entropy of probabilities and the sigmoid of the input (`torch.nn.BCEWithLogitsLoss`).
 #[derive(Default, Tree)]
 pub struct BCEWithLogitsLoss {
+    /// Weights that broadcast to the input's shape.
+    pub weight: Option<Buffer>,
+    /// Weights of the positive part, which broadcast to the input's shape.
+    pub pos_weight: Option<Buffer>,
     #[tree(skip)]
     reduction: Reduction,
     mode: Mode,
@@ -173,9 +179,14 @@ macro_rules! elements {
 elements! {
     MSELoss, |loss, input, target| functional::mse_loss_with(input, target, loss.reduction);
     L1Loss, |loss, input, target| functional::l1_loss_with(input, target, loss.reduction);
-    BCELoss, |loss, input, target| functional::binary_cross_entropy(input, target, None, loss.reduction);
-    BCEWithLogitsLoss, |loss, input, target|
-        functional::binary_cross_entropy_with_logits(input, target, None, None, loss.reduction);
+    BCELoss, |loss, input, target| {
+        let weight = loss.weight.as_ref().map(Buffer::value);
+        functional::binary_cross_entropy(input, target, weight.as_ref(), loss.reduction)
+    };
+    BCEWithLogitsLoss, |loss, input, target| {
+        let [weight, positive] = [&loss.weight, &loss.pos_weight].map(|w| w.as_ref().map(Buffer::value));
+        functional::binary_cross_entropy_with_logits(input, target, weight.as_ref(), positive.as_ref(), loss.reduction)
+    };
     SmoothL1Loss, |loss, input, target| functional::smooth_l1_loss(input, target, loss.beta, loss.reduction);
     HuberLoss, |loss, input, target| functional::huber_loss(input, target, loss.delta, loss.reduction);
     KLDivLoss, |loss, input, target| functional::kl_div(input, target, &loss.options);
@@ -192,12 +203,27 @@ macro_rules! plain {
 
             /// With another reduction.
             pub fn with(reduction: Reduction) -> $Loss {
-                $Loss { reduction, mode: Mode::default() }
+                $Loss { reduction, ..$Loss::default() }
             }
         }
     )*};
 }
 plain!(MSELoss, L1Loss, BCELoss, BCEWithLogitsLoss);
+
+impl BCELoss {
+    /// With weights that broadcast to the input's shape.
+    pub fn weighted(weight: Option<Tensor>, reduction: Reduction) -> BCELoss {
+        BCELoss { weight: weight.map(Buffer::new), ..BCELoss::with(reduction) }
+    }
+}
+
+impl BCEWithLogitsLoss {
+    /// With weights of all and of the positive part, which broadcast to the input's shape.
+    pub fn weighted(weight: Option<Tensor>, pos_weight: Option<Tensor>, reduction: Reduction) -> BCEWithLogitsLoss {
+        let [weight, pos_weight] = [weight, pos_weight].map(|w| w.map(Buffer::new));
+        BCEWithLogitsLoss { weight, pos_weight, ..BCEWithLogitsLoss::with(reduction) }
+    }
+}
 
 impl SmoothL1Loss {
     /// The mean over all elements, with β = 1.
@@ -247,6 +273,15 @@ impl KLDivLoss {
     }
 }
 
+/// The losses of all elements, made one.
+pub(crate) fn reduced(losses: Var, reduction: Reduction) -> Var {
+    match reduction {
+        Reduction::Mean => losses.mean(()),
+        Reduction::Sum => losses.sum(()),
+        Reduction::None => losses,
+    }
+}
+
 /// The specs of losses: the fields that PyTorch's have, in its order, and those that have one value here.
 macro_rules! rebuild {
     ($($Loss:ident [$($buffer:literal),*] |$loss:ident| [$($name:literal = $value:expr),*], |$parts:ident| $build:expr;)*)
@@ -264,6 +299,7 @@ macro_rules! rebuild {
         }
     )*};
 }
+pub(crate) use rebuild;
 rebuild! {
     CrossEntropyLoss ["weight"] |loss| [
         "reduction" = reduction(loss.options.reduction),
@@ -284,14 +320,11 @@ rebuild! {
         |parts| MSELoss { reduction: parts.get("reduction")?, mode: parts.mode() };
     L1Loss [] |loss| ["reduction" = reduction(loss.reduction)],
         |parts| L1Loss { reduction: parts.get("reduction")?, mode: parts.mode() };
-    BCELoss ["weight"] |loss| ["reduction" = reduction(loss.reduction)], |parts| {
-        parts.no_buffer("weight")?;
-        BCELoss { reduction: parts.get("reduction")?, mode: parts.mode() }
-    };
+    BCELoss ["weight"] |loss| ["reduction" = reduction(loss.reduction)], |parts|
+        BCELoss { weight: parts.any_buffer("weight")?, reduction: parts.get("reduction")?, mode: parts.mode() };
     BCEWithLogitsLoss ["weight", "pos_weight"] |loss| ["reduction" = reduction(loss.reduction)], |parts| {
-        parts.no_buffer("weight")?;
-        parts.no_buffer("pos_weight")?;
-        BCEWithLogitsLoss { reduction: parts.get("reduction")?, mode: parts.mode() }
+        let (weight, pos_weight) = (parts.any_buffer("weight")?, parts.any_buffer("pos_weight")?);
+        BCEWithLogitsLoss { weight, pos_weight, reduction: parts.get("reduction")?, mode: parts.mode() }
     };
     SmoothL1Loss [] |loss| ["reduction" = reduction(loss.reduction), "beta" = loss.beta],
         |parts| SmoothL1Loss { reduction: parts.get("reduction")?, beta: parts.get("beta")?, mode: parts.mode() };

@@ -3,7 +3,8 @@
 use flate2::read::ZlibDecoder;
 use serde_json::{Map, Value as Json};
 use std::io::Read;
-use wengert_nn::tensor::{DType, Tensor, Value};
+use std::sync::Arc;
+use wengert_nn::tensor::{DType, Object, Tensor, Value};
 
 /// The whole file.
 pub(crate) struct Golden {
@@ -68,6 +69,10 @@ impl Golden {
             "tuple" => Value::Tuple(list(json).iter().map(|x| self.value(x)).collect()),
             "dict" => Value::Dict(map(json).iter().map(|(k, v)| (k.as_str(), self.value(v))).collect()),
             "float" => json.as_str().expect("a text").parse::<f64>().expect("a float").into(),
+            "object" => {
+                let arguments = Some(list(&json[1]).iter().map(|x| self.value(x)).collect());
+                Value::Object(Arc::new(Object { class: text(&json[0]).to_owned(), arguments, ..Object::default() }))
+            }
             "module" => {
                 let config = map(&tagged["config"]).iter().map(|(k, v)| (k.as_str(), self.value(v))).collect();
                 Value::Tuple(vec![self.value(json), Value::Dict(config)])

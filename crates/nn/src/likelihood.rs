@@ -1,0 +1,399 @@
+//! Losses that are negative logarithms of likelihoods: [`PoissonNLLLoss`], [`GaussianNLLLoss`], and
+//! [`LinearCrossEntropyLoss`], which has the layer before it.
+
+use crate::loss::{rebuild, reduced};
+use crate::setting::{optional, reduction, tuple};
+use crate::{Buffer, Linear, LinearOptions, Mode, Module, Parts, Rebuild, Reduction, SpecError, Tree, Var};
+use std::f64::consts::PI;
+use std::sync::Arc;
+use wengert_autograd::functional::{self, CrossEntropyOptions};
+use wengert_tensor::{Dict, Object, Tensor, Value, bug};
+
+/// The loss of a rate, or of its logarithm, for a count that Poisson's distribution gave (`torch.nn.PoissonNLLLoss`).
+#[derive(Default, Tree)]
+pub struct PoissonNLLLoss {
+    #[tree(skip)]
+    options: PoissonNLLOptions,
+    mode: Mode,
+}
+
+/// What [`PoissonNLLLoss::with`] takes.
+#[derive(Clone, Copy, Debug)]
+pub struct PoissonNLLOptions {
+    /// Whether inputs are logarithms of rates: yes.
+    pub log_input: bool,
+    /// Whether to add Stirling's approximation of what does not depend on the input: no.
+    pub full: bool,
+    /// Added to rates before their logarithm is taken: 1e-8.
+    pub eps: f64,
+    /// How elements become one: by their mean.
+    pub reduction: Reduction,
+}
+
+impl Default for PoissonNLLOptions {
+    fn default() -> PoissonNLLOptions {
+        PoissonNLLOptions { log_input: true, full: false, eps: 1e-8, reduction: Reduction::Mean }
+    }
+}
+
+impl PoissonNLLLoss {
+    /// The mean, for logarithms of rates.
+    pub fn new() -> PoissonNLLLoss {
+        PoissonNLLLoss::default()
+    }
+
+    /// With options.
+    pub fn with(options: PoissonNLLOptions) -> PoissonNLLLoss {
+        PoissonNLLLoss { options, mode: Mode::default() }
+    }
+
+    /// The loss of an input for counts.
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
+    #[track_caller]
+    pub fn forward(&self, input: &Var, target: impl Into<Var>) -> Var {
+        let (target, options) = (target.into(), &self.options);
+        let mut losses = match options.log_input {
+            true => input.exp() - &target * input,
+            false => input - &target * (input + options.eps).log(),
+        };
+        if options.full {
+            let stirling = &target * target.log() - &target + (&target * (2.0 * PI)).log() * 0.5;
+            losses = losses + stirling.masked_fill(&target.le(1), 0.0);
+        }
+        reduced(losses, options.reduction)
+    }
+}
+
+impl Module for PoissonNLLLoss {}
+
+/// The loss of a mean and a variance for a value that the normal distribution gave (`torch.nn.GaussianNLLLoss`).
+#[derive(Default, Tree)]
+pub struct GaussianNLLLoss {
+    #[tree(skip)]
+    options: GaussianNLLOptions,
+    mode: Mode,
+}
+
+/// What [`GaussianNLLLoss::with`] takes.
+#[derive(Clone, Copy, Debug)]
+pub struct GaussianNLLOptions {
+    /// Whether to add the constant log(2π) / 2: no.
+    pub full: bool,
+    /// The least variance: 1e-6.
+    pub eps: f64,
+    /// How elements become one: by their mean.
+    pub reduction: Reduction,
+}
+
+impl Default for GaussianNLLOptions {
+    fn default() -> GaussianNLLOptions {
+        GaussianNLLOptions { full: false, eps: 1e-6, reduction: Reduction::Mean }
+    }
+}
+
+impl GaussianNLLLoss {
+    /// The mean.
+    pub fn new() -> GaussianNLLLoss {
+        GaussianNLLLoss::default()
+    }
+
+    /// With options.
+    pub fn with(options: GaussianNLLOptions) -> GaussianNLLLoss {
+        GaussianNLLLoss { options, mode: Mode::default() }
+    }
+
+    /// The loss of means for values and variances: these of the means' shape, or without the last axis, or with one axis of
+    /// size 1.
+    ///
+    /// # Panics
+    /// If the shapes do not fit or a variance is negative.
+    #[track_caller]
+    pub fn forward(&self, input: &Var, target: impl Into<Var>, variance: impl Into<Var>) -> Var {
+        let (target, mut variance) = (target.into(), variance.into());
+        if variance.lt(0).any(()).item::<bool>() {
+            bug!("", "var has negative entry/entries");
+        }
+        if variance.shape() != input.shape() {
+            let same = |(a, b): &(&usize, &usize)| a == b;
+            if input.shape().split_last().is_some_and(|(_, rest)| rest == variance.shape()) {
+                variance = variance.unsqueeze(-1);
+            } else if input.rank() != variance.rank()
+                || input.shape().iter().zip(variance.shape()).filter(|pair| !same(pair)).map(|(_, b)| b).sum::<usize>()
+                    != 1
+            {
+                bug!("", "var is of incorrect size");
+            }
+        }
+        // Raised to the least variance, with the gradient of what it was.
+        let lack = variance.value().mul(-1.0).add(self.options.eps).clamp(0.0, None);
+        let variance = variance + lack;
+        let mut losses = (variance.log() + (input - target).square() / variance) * 0.5;
+        if self.options.full {
+            losses = losses + (2.0 * PI).ln() * 0.5;
+        }
+        reduced(losses, self.options.reduction)
+    }
+}
+
+impl Module for GaussianNLLLoss {}
+
+/// Cross entropy of the classes that a linear layer gives (`torch.nn.LinearCrossEntropyLoss`): inputs are (N, in) or (in),
+/// targets as those of [`CrossEntropyLoss`](crate::CrossEntropyLoss) for logits (N, C, out…) or (C).
+#[derive(Tree)]
+#[tree(extra_repr = Self::text)]
+pub struct LinearCrossEntropyLoss {
+    /// A weight per class.
+    pub weight: Option<Buffer>,
+    /// From inputs to logits.
+    pub linear: Linear,
+    #[tree(skip)]
+    options: LinearCrossEntropyLossOptions,
+    mode: Mode,
+}
+
+/// What [`LinearCrossEntropyLoss::with`] takes.
+#[derive(Clone)]
+pub struct LinearCrossEntropyLossOptions {
+    /// Size of the input's last axis.
+    pub in_features: usize,
+    /// Number of classes.
+    pub num_classes: usize,
+    /// Sizes of the axes after the classes: none.
+    pub out_features: Vec<usize>,
+    /// Whether the layer adds a bias: no.
+    pub bias: bool,
+    /// A weight per class: none.
+    pub weight: Option<Tensor>,
+    /// How elements become one: by their mean.
+    pub reduction: Reduction,
+    /// The class number that does not count: none, which is −100.
+    pub ignore_index: Option<i64>,
+    /// Share of the target that goes to all classes alike: 0.
+    pub label_smoothing: f64,
+    /// How PyTorch divides the batch: not at all.
+    pub options: Option<LinearCrossEntropyOptions>,
+}
+
+/// How PyTorch divides a batch so that the logits take less memory. Here they are computed at once, with the same result;
+/// the options are kept in the text and in whole-model files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinearCrossEntropyOptions {
+    /// Whether a backward pass can be repeated: no. (Here it can.)
+    pub allow_retain_graph: bool,
+    /// Samples at a time: by the method.
+    pub batch_chunk_size: Option<usize>,
+    /// How that number is found: `auto`.
+    pub chunking_method: String,
+    /// Where sums are kept: `auto`.
+    pub acc_policy: String,
+}
+
+impl Default for LinearCrossEntropyOptions {
+    fn default() -> LinearCrossEntropyOptions {
+        LinearCrossEntropyOptions {
+            allow_retain_graph: false,
+            batch_chunk_size: None,
+            chunking_method: "auto".to_owned(),
+            acc_policy: "auto".to_owned(),
+        }
+    }
+}
+
+impl LinearCrossEntropyOptions {
+    const CLASS: &'static str = "torch.nn.modules.linear_cross_entropy_options.LinearCrossEntropyOptions";
+
+    /// Names and values, in the order of the constructor's arguments.
+    fn fields(&self) -> [(&'static str, Value); 5] {
+        [
+            ("allow_retain_graph", Value::from(self.allow_retain_graph)),
+            ("batch_chunk_size", optional(self.batch_chunk_size)),
+            ("chunking_method", Value::from(self.chunking_method.as_str())),
+            ("acc_policy", Value::from(self.acc_policy.as_str())),
+            ("acc_dtype", Value::None),
+        ]
+    }
+
+    fn text(&self) -> String {
+        let field = |(name, value): (&str, Value)| match value.as_str() {
+            Some(text) => format!("{name}='{text}'"),
+            None => format!("{name}={value}"),
+        };
+        format!("LinearCrossEntropyOptions({})", self.fields().map(field).join(", "))
+    }
+
+    fn value(&self) -> Value {
+        let arguments = Some(self.fields().map(|(_, value)| value).to_vec());
+        Value::Object(Arc::new(Object { class: Self::CLASS.to_owned(), arguments, ..Object::default() }))
+    }
+}
+
+impl LinearCrossEntropyLossOptions {
+    /// The defaults.
+    pub fn new(in_features: usize, num_classes: usize) -> LinearCrossEntropyLossOptions {
+        LinearCrossEntropyLossOptions {
+            in_features,
+            num_classes,
+            out_features: Vec::new(),
+            bias: false,
+            weight: None,
+            reduction: Reduction::Mean,
+            ignore_index: None,
+            label_smoothing: 0.0,
+            options: None,
+        }
+    }
+}
+
+impl LinearCrossEntropyLoss {
+    /// The mean, without a bias.
+    pub fn new(in_features: usize, num_classes: usize) -> LinearCrossEntropyLoss {
+        LinearCrossEntropyLoss::with(LinearCrossEntropyLossOptions::new(in_features, num_classes))
+    }
+
+    /// With options.
+    ///
+    /// # Panics
+    /// If the weights are not one per class or the label smoothing is not between 0 and 1.
+    #[track_caller]
+    pub fn with(mut options: LinearCrossEntropyLossOptions) -> LinearCrossEntropyLoss {
+        let classes = options.num_classes;
+        if let Some(weight) = options.weight.as_ref().filter(|weight| weight.shape() != [classes]) {
+            bug!("", "expected weight shape to be ({classes},), got {}", tuple(weight.shape().iter().copied()));
+        }
+        if !(0.0..=1.0).contains(&options.label_smoothing) {
+            bug!("", "expected label_smoothing to be in range [0, 1], got {}", Value::from(options.label_smoothing));
+        }
+        let out = options.out_features.iter().product::<usize>() * classes;
+        let linear = Linear::with(LinearOptions { bias: options.bias, ..LinearOptions::new(options.in_features, out) });
+        LinearCrossEntropyLoss {
+            weight: options.weight.take().map(Buffer::new),
+            linear,
+            options,
+            mode: Mode::default(),
+        }
+    }
+
+    /// The loss of an input for class numbers or probabilities.
+    ///
+    /// # Panics
+    /// If the shapes do not fit, or a class number to ignore is given for probabilities.
+    #[track_caller]
+    pub fn forward(&self, input: &Var, target: impl Into<Var>) -> Var {
+        let (target, options) = (target.into(), &self.options);
+        if !matches!(input.rank(), 1 | 2) {
+            bug!("", "expected input with dimensionality 1 or 2, got {}", input.rank());
+        }
+        let batch = &input.shape()[..input.rank() - 1];
+        if batch.is_empty() && !options.out_features.is_empty() {
+            bug!(
+                "",
+                "a loss of several axes requires batched input, got unbatched input with shape {:?}",
+                input.shape()
+            );
+        }
+        let shape = [batch, &[options.num_classes], &options.out_features].concat();
+        if target.shape() == shape && options.ignore_index.is_some() {
+            bug!("", "ignore_index cannot be specified when target contains probabilities");
+        }
+        let logits = self.linear.forward(input).reshape(shape.iter().map(|&n| n as isize).collect::<Vec<_>>());
+        let options = CrossEntropyOptions {
+            weight: self.weight.as_ref().map(Buffer::value),
+            ignore_index: options.ignore_index.unwrap_or(-100),
+            reduction: options.reduction,
+            label_smoothing: options.label_smoothing,
+        };
+        functional::cross_entropy_with(&logits, target, &options)
+    }
+
+    fn text(&self) -> String {
+        let o = &self.options;
+        format!(
+            "in_features={}, num_classes={}, out_features={}, bias={}, reduction={}, ignore_index={}, label_smoothing={}, \
+             options={}",
+            o.in_features,
+            o.num_classes,
+            tuple(o.out_features.iter().copied()),
+            Value::from(o.bias),
+            reduction(o.reduction).as_str().unwrap_or_default(),
+            optional(o.ignore_index),
+            Value::from(o.label_smoothing),
+            o.options.as_ref().map_or("None".to_owned(), LinearCrossEntropyOptions::text)
+        )
+    }
+}
+
+impl Module for LinearCrossEntropyLoss {}
+
+rebuild! {
+    PoissonNLLLoss [] |loss| [
+        "reduction" = reduction(loss.options.reduction),
+        "log_input" = loss.options.log_input,
+        "full" = loss.options.full,
+        "eps" = loss.options.eps
+    ], |parts| {
+        let options = PoissonNLLOptions {
+            log_input: parts.get("log_input")?,
+            full: parts.get("full")?,
+            eps: parts.get("eps")?,
+            reduction: parts.get("reduction")?,
+        };
+        PoissonNLLLoss { options, mode: parts.mode() }
+    };
+    GaussianNLLLoss [] |loss| [
+        "reduction" = reduction(loss.options.reduction),
+        "full" = loss.options.full,
+        "eps" = loss.options.eps
+    ], |parts| {
+        let (full, eps, reduction) = (parts.get("full")?, parts.get("eps")?, parts.get("reduction")?);
+        GaussianNLLLoss { options: GaussianNLLOptions { full, eps, reduction }, mode: parts.mode() }
+    };
+    LinearCrossEntropyLoss ["weight"] |loss| [
+        "reduction" = reduction(loss.options.reduction),
+        "num_classes" = loss.options.num_classes,
+        "out_features" = tuple(loss.options.out_features.iter().copied()),
+        "ignore_index" = optional(loss.options.ignore_index),
+        "label_smoothing" = loss.options.label_smoothing,
+        "options" = optional(loss.options.options.as_ref().map(LinearCrossEntropyOptions::value))
+    ], |parts| {
+        let linear: Linear = parts.child("linear")?;
+        let (num_classes, out_features): (usize, Vec<usize>) = (parts.get("num_classes")?, parts.get("out_features")?);
+        let sizes = linear.weight.shape();
+        if out_features.iter().try_fold(num_classes, |all, &n| all.checked_mul(n)) != Some(sizes[0]) {
+            return parts.invalid("num_classes and out_features do not agree with the layer");
+        }
+        let options = LinearCrossEntropyLossOptions {
+            in_features: sizes[1],
+            num_classes,
+            out_features,
+            bias: linear.bias.is_some(),
+            weight: None,
+            reduction: parts.get("reduction")?,
+            ignore_index: parts.get("ignore_index")?,
+            label_smoothing: parts.get("label_smoothing")?,
+            options: parts.get("options")?,
+        };
+        if !(0.0..=1.0).contains(&options.label_smoothing) {
+            return parts.invalid("expected label_smoothing to be in range [0, 1]");
+        }
+        LinearCrossEntropyLoss { weight: parts.optional_buffer("weight", &[num_classes])?, linear, options, mode: parts.mode() }
+    };
+}
+
+impl crate::Setting for LinearCrossEntropyOptions {
+    fn from_value(value: &Value) -> Option<LinearCrossEntropyOptions> {
+        let object = value.as_object().filter(|object| object.class == LinearCrossEntropyOptions::CLASS)?;
+        let [allow_retain_graph, batch_chunk_size, chunking_method, acc_policy, Value::None] =
+            object.arguments.as_deref()?
+        else {
+            return None;
+        };
+        Some(LinearCrossEntropyOptions {
+            allow_retain_graph: allow_retain_graph.as_bool()?,
+            batch_chunk_size: Option::from_value(batch_chunk_size)?,
+            chunking_method: chunking_method.as_str()?.to_owned(),
+            acc_policy: acc_policy.as_str()?.to_owned(),
+        })
+    }
+}
