@@ -25,6 +25,7 @@ pub use mode::{GradMode, enable_grad, is_grad_enabled, no_grad};
 pub use operand::{Arg, Operand};
 pub use ops::linalg::{Replacement, TriangularOptions};
 pub use ops::norms::{MatrixNorm, Spacing};
+pub use ops::shape::PadMode;
 pub use ops::stats::Interpolation;
 pub use param::Param;
 pub use var::Var;

@@ -343,7 +343,10 @@ fn a_scheduler_starts_after_an_epoch_if_the_groups_know_their_first_learning_rat
 /// The message of a panic.
 fn said(run: impl FnOnce()) -> String {
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).expect_err("should panic");
-    caught.downcast_ref::<String>().cloned().unwrap_or_else(|| caught.downcast_ref::<&str>().expect("a text").to_string())
+    caught
+        .downcast_ref::<String>()
+        .cloned()
+        .unwrap_or_else(|| caught.downcast_ref::<&str>().expect("a text").to_string())
 }
 
 #[test]

@@ -134,6 +134,7 @@ impl Tensor {
     pub fn linspace_of(start: f64, end: f64, steps: usize, dtype: DType) -> Tensor {
         // From both ends towards the middle in fused steps, bit for bit as PyTorch: the last number is `end` itself.
         let gaps = steps.max(2) - 1;
+        let (start, end) = if dtype.is_int() { (start.trunc(), end.trunc()) } else { (start, end) };
         let wide = |i: usize| {
             let step = (end - start) / gaps as f64;
             if i < steps / 2 || steps == 1 {

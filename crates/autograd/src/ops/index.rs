@@ -5,7 +5,7 @@ use crate::op::Context;
 use crate::{Var, op};
 use std::borrow::Borrow;
 use wengert_tensor::shape::axis;
-use wengert_tensor::{Scalar, Tensor};
+use wengert_tensor::{Scalar, ScatterReduce, ScatterReduceOptions, Tensor};
 
 impl Var {
     /// [`Tensor::cat`].
@@ -106,6 +106,59 @@ impl Var {
         })
     }
 
+    /// [`Tensor::scatter_reduce_with`]. Of equal extremes all share the gradient evenly.
+    #[track_caller]
+    pub fn scatter_reduce(&self, dim: isize, index: &Tensor, source: &Var, options: &ScatterReduceOptions) -> Var {
+        let value = self.value.scatter_reduce_with(dim, index, &source.value, options);
+        let saved = op::records(&[self, source]).then(|| value.clone());
+        op::record("ScatterReduceBackward0", value, [self, source], || {
+            let (x, source, index, options) = (self.clone(), source.clone(), index.clone(), *options);
+            let value = saved.expect("made under the same condition");
+            move |ctx: &Context<'_>, grad: &Var| {
+                let y = &ctx.output(&value);
+                let (of_x, of_source) = match options.reduce {
+                    ScatterReduce::Sum => (grad.clone(), grad.gather(dim, &index)),
+                    ScatterReduce::Mean => {
+                        let start = if options.include_self { x.value.ones_like() } else { x.value.zeros_like() };
+                        let ones = Tensor::ones(index.shape(), x.dtype());
+                        let count = start.scatter_add(dim, &index, &ones);
+                        let share = grad / count.masked_fill(&count.eq(0.0), 1.0);
+                        let of_source = share.gather(dim, &index);
+                        (share, of_source)
+                    }
+                    ScatterReduce::Amax | ScatterReduce::Amin => {
+                        let dtype = x.dtype();
+                        let same = x.value.eq(y.value()).to(dtype);
+                        let same = if options.include_self { same } else { same.scatter_value(dim, &index, 0.0) };
+                        let taken = shrunk(&source.value, index.shape()).eq(y.value().gather(dim, &index)).to(dtype);
+                        let count = same.scatter_add(dim, &index, &taken);
+                        let share = grad / count.masked_fill(&count.eq(0.0), 1.0);
+                        (&share * &same, share.gather(dim, &index) * &taken)
+                    }
+                    ScatterReduce::Prod => products(grad, &x, &source, y, dim, &index, &options),
+                };
+                let of_x = match options.include_self {
+                    true => of_x,
+                    false => of_x.scatter_value(dim, &index, 0.0),
+                };
+                [ctx.needs(0).then_some(of_x), ctx.needs(1).then(|| of_source.padded(ctx.shape(1)))]
+            }
+        })
+    }
+
+    /// Slices of `source` combined with those of an axis at the positions that `index` names (`torch.index_reduce`).
+    #[track_caller]
+    pub fn index_reduce(&self, dim: isize, index: &Tensor, source: &Var, options: &ScatterReduceOptions) -> Var {
+        if self.rank() == 0 {
+            return self.reshape([1]).index_reduce(0, index, &source.reshape([1]), options).reshape(());
+        }
+        let d = axis("index_reduce", dim, self.rank());
+        let mut shape = vec![1; self.rank()];
+        shape[d] = index.numel();
+        let full = index.reshape(&shape[..]).expand(source.shape());
+        self.scatter_reduce(dim, &full, source, options)
+    }
+
     /// Zeros behind each axis, up to `shape`: for sources larger than the index.
     #[track_caller]
     fn padded(&self, shape: &[usize]) -> Var {
@@ -154,6 +207,33 @@ impl Var {
         })
     }
 
+    /// [`Var::index_fill`] with a 0-d tensor, which gets the sum of the gradients of what it filled.
+    #[track_caller]
+    pub fn index_fill_tensor(&self, dim: isize, index: &Tensor, value: &Var) -> Var {
+        if value.rank() != 0 {
+            wengert_tensor::bug!(
+                "",
+                "index_fill_ only supports a 0-dimensional value tensor, but got tensor with {} dimension(s).",
+                value.rank()
+            );
+        }
+        let mask = Tensor::full(self.shape(), false, wengert_tensor::DType::Bool).index_fill(dim, index, true);
+        self.masked_fill_tensor(&mask, value)
+    }
+
+    /// [`Var::masked_fill`] with a 0-d tensor, which gets the sum of the gradients of what it filled.
+    #[track_caller]
+    pub fn masked_fill_tensor(&self, mask: &Tensor, value: &Var) -> Var {
+        if value.rank() != 0 {
+            wengert_tensor::bug!(
+                "",
+                "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {} dimension(s).",
+                value.rank()
+            );
+        }
+        Var::where_(mask, value.to(self.dtype()), self)
+    }
+
     /// [`Tensor::repeat`]: the gradient is summed over the copies.
     #[track_caller]
     pub fn repeat(&self, repeats: &[usize]) -> Var {
@@ -199,8 +279,48 @@ impl Var {
     }
 }
 
+/// The first elements along each axis, as many as the index has.
+fn shrunk(x: &Tensor, shape: &[usize]) -> Tensor {
+    shape
+        .iter()
+        .enumerate()
+        .fold(x.clone(), |x, (d, &len)| if x.rank() == 0 { x } else { x.narrow(d as isize, 0, len) })
+}
+
+/// The gradients of a product of what met, exact where there is one zero.
+fn products(
+    grad: &Var,
+    x: &Var,
+    source: &Var,
+    y: &Var,
+    dim: isize,
+    index: &Tensor,
+    options: &ScatterReduceOptions,
+) -> (Var, Var) {
+    let no_zero = x.masked_fill(&x.value.eq(0.0), 1.0);
+    let without = no_zero.scatter_reduce(dim, index, source, options);
+    let of_x = grad * without / no_zero;
+    let zero = shrunk(&source.value, index.shape()).eq(0.0);
+    let zeros = x.value.zeros_like().scatter_add(dim, index, &zero.to(x.dtype())).gather(dim, index);
+    let only = zero.logical_and(zeros.eq(1.0));
+    let part = |t: &Var| {
+        let sizes = index.shape().to_vec();
+        sizes
+            .iter()
+            .enumerate()
+            .fold(t.clone(), |t, (d, &len)| if t.rank() == 0 { t } else { t.narrow(d as isize, 0, len) })
+    };
+    let taken = part(source);
+    let others = x.scatter_reduce(dim, index, &taken.masked_fill(&only, 1.0), options).gather(dim, index);
+    let ratio = y.gather(dim, index) / taken.masked_fill(&zero, 1.0);
+    (of_x, grad.gather(dim, index) * Var::where_(&only, others, ratio))
+}
+
 pub(crate) fn catalog() -> Vec<Entry> {
     let index = |data: Vec<i64>, shape: &[usize]| Tensor::from_vec(data, shape);
+    fn reduced(x: &[Var], index: &Tensor, reduce: ScatterReduce) -> Var {
+        x[0].scatter_reduce(1, index, &x[1], &ScatterReduceOptions { reduce, include_self: true })
+    }
     let (two, grid) = (index(vec![2, 0, 2], &[3]), index(vec![0, 2, 1, 1, 0, 2], &[2, 3]));
     let (unique, cells) = (index(vec![2, 0], &[2]), index(vec![1, 2, 0, 0, 1, 2], &[2, 3]));
     let one: &'static [&'static [usize]] = &[&[2, 3]];
@@ -213,7 +333,7 @@ pub(crate) fn catalog() -> Vec<Entry> {
     ];
     type F = fn(&[Var], &Tensor) -> Var;
     type Row<'a> = (&'static str, &'static str, &'static [&'static [usize]], &'a Tensor, F);
-    let rows: [Row<'_>; 8] = [
+    let rows: [Row<'_>; 13] = [
         ("gather", "GatherBackward0", one, &grid, |x, i| x[0].gather(1, i)),
         ("index_select", "IndexSelectBackward0", one, &two, |x, i| x[0].index_select(1, i)),
         ("scatter", "ScatterBackward0", &[&[2, 3], &[3, 3]], &cells, |x, i| x[0].scatter(1, i, &x[1])),
@@ -221,6 +341,14 @@ pub(crate) fn catalog() -> Vec<Entry> {
         ("scatter_add", "ScatterAddBackward0", &[&[2, 3], &[2, 4]], &grid, |x, i| x[0].scatter_add(1, i, &x[1])),
         ("index_add", "IndexAddBackward0", &[&[2, 3], &[2, 3]], &two, |x, i| x[0].index_add(1, i, &x[1])),
         ("index_copy", "IndexCopyBackward0", &[&[2, 3], &[2, 2]], &unique, |x, i| x[0].index_copy(1, i, &x[1])),
+        ("scatter_reduce mean", "", &[&[2, 3], &[2, 4]], &grid, |x, i| reduced(x, i, ScatterReduce::Mean)),
+        ("scatter_reduce prod", "", &[&[2, 3], &[2, 4]], &grid, |x, i| reduced(x, i, ScatterReduce::Prod)),
+        ("scatter_reduce amax", "", &[&[2, 3], &[2, 4]], &grid, |x, i| reduced(x, i, ScatterReduce::Amax)),
+        ("scatter_reduce amin", "", &[&[2, 3], &[2, 3]], &cells, |x, i| reduced(x, i, ScatterReduce::Amin)),
+        ("index_reduce", "", &[&[2, 3], &[2, 3]], &two, |x, i| {
+            let options = ScatterReduceOptions { reduce: ScatterReduce::Mean, include_self: false };
+            x[0].index_reduce(1, i, &x[1], &options)
+        }),
         ("index_fill", "IndexFillBackward0", one, &two, |x, i| x[0].index_fill(1, i, 0.5)),
     ];
     for (name, grad_fn, shapes, index, f) in rows {

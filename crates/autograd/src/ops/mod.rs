@@ -12,6 +12,7 @@ pub(crate) mod norms;
 mod pool;
 mod reduce;
 mod select;
+pub(crate) mod shape;
 mod softmax;
 pub(crate) mod stats;
 mod ternary;
@@ -39,6 +40,7 @@ pub(crate) fn catalog() -> Vec<Entry> {
         pool::catalog(),
         norm::catalog(),
         select::catalog(),
+        shape::catalog(),
         softmax::catalog(),
         loss::catalog(),
     ];

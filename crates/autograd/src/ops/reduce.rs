@@ -268,6 +268,9 @@ impl Var {
                     return [Some(grad.reshape(()))];
                 }
                 let zeros = Var::from(Tensor::zeros(shape, grad.dtype()));
+                if indices.numel() == 0 {
+                    return [Some(zeros)];
+                }
                 let (index, grad) = match keep {
                     Keep::Yes => (indices.clone(), grad.clone()),
                     Keep::No => {

@@ -115,7 +115,7 @@ impl Var {
             shape[d] = size;
             shape
         };
-        let index = index.expand(with(index.shape()[d]));
+        let index = index.from_end(self.size(dim)).expand(with(index.shape()[d]));
         self.expand(with(self.shape()[d])).gather(dim, &index)
     }
 

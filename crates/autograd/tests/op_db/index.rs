@@ -1,10 +1,225 @@
-//! Indexing, sorting, shapes, joining, padding and creation.
+//! Indexing, sorting and sets.
 
+use crate::sample::{KEYWORD, Sample, Value};
 use crate::{Row, one};
+use wengert_autograd::tensor::{DType, ScatterReduce, ScatterReduceOptions, Tensor, Unique};
+use wengert_autograd::{Arg, Var};
 
-pub(crate) const ROWS: &[Row] = &[("roll", |s| {
-    one(match s.opt_ints(2, "dims") {
-        Some(dims) => s.x(0).roll(s.ints(1, "shifts"), dims),
-        None => s.x(0).flatten(0, -1).roll(s.ints(1, "shifts"), [0]).reshape(s.x(0).shape()),
-    })
-})];
+pub(crate) const ROWS: &[Row] = &[
+    ("argsort", |s| {
+        s.flag(KEYWORD, "stable", false);
+        let dim = s.int_or(1, "dim", -1);
+        one(match s.flag(2, "descending", false) {
+            true => s.x(0).sort_descending(dim).1,
+            false => s.x(0).argsort(dim),
+        })
+    }),
+    ("argwhere", |s| one(s.x(0).nonzero())),
+    ("bincount", |s| {
+        let count = s.int_or(KEYWORD, "minlength", 0) as usize;
+        one(match s.opt_var(KEYWORD, "weights") {
+            Some(weights) => s.x(0).value().bincount_weighted(weights.value(), count),
+            None => s.x(0).value().bincount(count),
+        })
+    }),
+    ("bucketize", |s| {
+        let (x, bounds) = (s.x(0), s.var(1, "boundaries"));
+        one(position(
+            s,
+            match s.flag(KEYWORD, "right", false) {
+                true => bounds.value().searchsorted_right(x.value()),
+                false => bounds.value().searchsorted(x.value()),
+            },
+        ))
+    }),
+    ("gather", |s| {
+        s.flag(KEYWORD, "sparse_grad", false);
+        one(s.x(0).gather(s.int(1, "dim"), s.var(2, "index").value()))
+    }),
+    ("index_add", |s| {
+        let source = s.x(3);
+        let source = s.opt_operand(KEYWORD, "alpha").map_or(source.clone(), |alpha| source * alpha);
+        one(s.x(0).index_add(s.int(1, "dim"), s.x(2).value(), &source))
+    }),
+    ("index_copy", |s| one(s.x(0).index_copy(s.int(1, "dim"), s.x(2).value(), &s.x(3)))),
+    ("index_fill", |s| {
+        one(match s.operand(3, "value") {
+            Arg::Scalar(value) => s.x(0).index_fill(s.int(1, "dim"), s.x(2).value(), value),
+            Arg::Var(value) => s.x(0).index_fill_tensor(s.int(1, "dim"), s.x(2).value(), &value),
+        })
+    }),
+    ("index_put", |s| {
+        let indices = s.vars(1, "");
+        let indices: Vec<Option<&Tensor>> = indices.iter().map(|i| Some(i.value())).collect();
+        one(match s.flag(KEYWORD, "accumulate", false) {
+            true => s.x(0).index_put_accumulate(&indices, &s.x(2)),
+            false => s.x(0).index_put(&indices, &s.x(2)),
+        })
+    }),
+    ("index_reduce.amax", |s| one(index_reduce(s))),
+    ("index_reduce.amin", |s| one(index_reduce(s))),
+    ("index_reduce.mean", |s| one(index_reduce(s))),
+    ("index_reduce.prod", |s| one(index_reduce(s))),
+    ("index_select", |s| one(s.x(0).index_select(s.int(1, "dim"), s.x(2).value()))),
+    ("isin", |s| one(s.x(0).value().isin(s.x(1).value()))),
+    ("masked_fill", |s| {
+        one(match s.operand(2, "value") {
+            Arg::Scalar(value) => s.x(0).masked_fill(s.x(1).value(), value),
+            Arg::Var(value) => s.x(0).masked_fill_tensor(s.x(1).value(), &value),
+        })
+    }),
+    ("masked_scatter", |s| one(s.x(0).masked_scatter(s.x(1).value(), &s.x(2)))),
+    ("masked_select", |s| one(s.x(0).masked_select(s.x(1).value()))),
+    ("msort", |s| one(s.x(0).msort())),
+    ("nn.functional.one_hot", |s| {
+        let classes = s.int_or(1, "num_classes", -1);
+        let x = s.x(0).into_value();
+        let found = || x.amax(()).item::<i64>() as usize + 1;
+        one(x.one_hot(if classes < 0 { found() } else { classes as usize }))
+    }),
+    ("nonzero", |s| match s.flag(KEYWORD, "as_tuple", false) {
+        true => s.x(0).atleast_1d().nonzero().unbind(1).into_iter().map(Var::from).collect(),
+        false => one(s.x(0).nonzero()),
+    }),
+    ("put", |s| {
+        one(match s.flag(3, "accumulate", false) {
+            true => s.x(0).put_accumulate(s.x(1).value(), &s.x(2)),
+            false => s.x(0).put(s.x(1).value(), &s.x(2)),
+        })
+    }),
+    ("scatter", |s| one(scatter(s))),
+    ("scatter_add", |s| one(s.x(0).scatter_add(s.int(1, "dim"), s.x(2).value(), &s.x(3)))),
+    ("scatter_reduce.amax", |s| one(scatter_reduce(s))),
+    ("scatter_reduce.amin", |s| one(scatter_reduce(s))),
+    ("scatter_reduce.mean", |s| one(scatter_reduce(s))),
+    ("scatter_reduce.prod", |s| one(scatter_reduce(s))),
+    ("scatter_reduce.sum", |s| one(scatter_reduce(s))),
+    ("searchsorted", |s| {
+        let bounds = s.x(0).into_value();
+        let bounds = match s.opt_var(KEYWORD, "sorter") {
+            Some(order) => bounds.gather(-1, order.value()),
+            None => bounds,
+        };
+        let right = s.flag(KEYWORD, "right", false) || s.text(KEYWORD, "side", "left") == "right";
+        let values = s.var(1, "input");
+        one(position(
+            s,
+            match right {
+                true => bounds.searchsorted_right(values.value()),
+                false => bounds.searchsorted(values.value()),
+            },
+        ))
+    }),
+    ("select_scatter", |s| one(s.x(0).select_scatter(&s.x(1), s.int(2, "dim"), s.int(3, "index")))),
+    ("slice_scatter", |s| {
+        let step = s.int_or(5, "step", 1) as usize;
+        one(s.x(0).slice_scatter(&s.x(1), s.int_or(2, "dim", 0), s.opt_int(3, "start"), s.opt_int(4, "end"), step))
+    }),
+    ("diagonal_scatter", |s| {
+        one(s.x(0).diagonal_scatter(&s.x(1), s.int_or(2, "offset", 0), s.int_or(3, "dim1", 0), s.int_or(4, "dim2", 1)))
+    }),
+    ("sort", |s| {
+        s.flag(KEYWORD, "stable", false);
+        let dim = s.int_or(1, "dim", -1);
+        let (values, indices) = match s.flag(2, "descending", false) {
+            true => s.x(0).sort_descending(dim),
+            false => s.x(0).sort(dim),
+        };
+        vec![values, indices.into()]
+    }),
+    ("take", |s| one(s.x(0).take(s.x(1).value()))),
+    ("take_along_dim", |s| {
+        one(match s.opt_int(2, "dim") {
+            Some(dim) => s.x(0).take_along_dim(s.x(1).value(), dim),
+            None => s.x(0).ravel().take_along_dim(&s.x(1).value().reshape([-1isize]), 0),
+        })
+    }),
+    ("topk", |s| {
+        s.flag(4, "sorted", true);
+        let (k, dim) = (s.int(1, "k") as usize, s.int_or(2, "dim", -1));
+        let (values, indices) = match s.flag(3, "largest", true) {
+            true => s.x(0).topk(k, dim),
+            false => s.x(0).topk_smallest(k, dim),
+        };
+        vec![values, indices.into()]
+    }),
+    ("unique", |s| {
+        s.flag(KEYWORD, "sorted", true);
+        let x = s.x(0).into_value();
+        unique(
+            s,
+            match s.opt_int(KEYWORD, "dim") {
+                Some(dim) => x.unique_dim(dim),
+                None => x.unique(),
+            },
+        )
+    }),
+    ("unique_consecutive", |s| {
+        let x = s.x(0).into_value();
+        unique(
+            s,
+            match s.opt_int(KEYWORD, "dim") {
+                Some(dim) => x.unique_consecutive_dim(dim),
+                None => x.unique_consecutive(),
+            },
+        )
+    }),
+    ("unravel_index", |s| s.x(0).value().unravel_index(&s.sizes(1, "shape")).into_iter().map(Var::from).collect()),
+    ("where", |s| one(Var::where_(s.x(1).value(), s.operand(0, ""), s.operand(2, "")))),
+];
+
+/// Positions as `i64`, or as the sample asks.
+fn position(s: &Sample, at: Tensor) -> Tensor {
+    if s.flag(KEYWORD, "out_int32", false) { at.to(DType::I32) } else { at }
+}
+
+fn unique(s: &Sample, found: Unique) -> Vec<Var> {
+    let inverse = s.flag(KEYWORD, "return_inverse", false).then_some(found.inverse);
+    let counts = s.flag(KEYWORD, "return_counts", false).then_some(found.counts);
+    [Some(found.values), inverse, counts].into_iter().flatten().map(Var::from).collect()
+}
+
+fn reduce(name: &str) -> ScatterReduce {
+    match name {
+        "sum" | "add" => ScatterReduce::Sum,
+        "prod" | "multiply" => ScatterReduce::Prod,
+        "mean" => ScatterReduce::Mean,
+        "amax" => ScatterReduce::Amax,
+        "amin" => ScatterReduce::Amin,
+        other => panic!("reduce {other}"),
+    }
+}
+
+fn scatter(s: &Sample) -> Var {
+    let (x, dim, index) = (s.x(0), s.int(1, "dim"), s.x(2).into_value());
+    let mode = s.text(KEYWORD, "reduce", "");
+    match (s.get(3, "src"), mode.as_str()) {
+        (Some(Value::Var(source)), "") => x.scatter(dim, &index, source),
+        (_, "") => match s.operand(3, "value") {
+            Arg::Scalar(value) => x.scatter_value(dim, &index, value),
+            Arg::Var(_) => unreachable!("the source is no tensor"),
+        },
+        (_, mode) => {
+            let source = match s.operand(3, "value") {
+                Arg::Var(source) => source,
+                Arg::Scalar(value) => Var::from(Tensor::full(index.shape(), value, x.dtype())),
+            };
+            x.scatter_reduce(dim, &index, &source, &ScatterReduceOptions { reduce: reduce(mode), include_self: true })
+        }
+    }
+}
+
+fn options(s: &Sample) -> ScatterReduceOptions {
+    ScatterReduceOptions {
+        reduce: reduce(&s.text(4, "reduce", "")),
+        include_self: s.flag(KEYWORD, "include_self", true),
+    }
+}
+
+fn scatter_reduce(s: &Sample) -> Var {
+    s.x(0).scatter_reduce(s.int(1, "dim"), s.x(2).value(), &s.x(3), &options(s))
+}
+
+fn index_reduce(s: &Sample) -> Var {
+    s.x(0).index_reduce(s.int(1, "dim"), s.x(2).value(), &s.x(3), &options(s))
+}

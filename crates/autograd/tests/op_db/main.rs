@@ -15,6 +15,7 @@ mod linalg;
 mod math;
 mod nn;
 mod sample;
+mod shape;
 mod skipped;
 mod stats;
 
@@ -50,13 +51,25 @@ fn index() {
 }
 
 #[test]
+fn shape() {
+    check::rows(shape::ROWS);
+}
+
+#[test]
 fn nn() {
     check::rows(nn::ROWS);
 }
 
 #[test]
 fn counts() {
-    let rows: Vec<Row> =
-        [math::rows(), stats::ROWS.to_vec(), linalg::ROWS.to_vec(), index::ROWS.to_vec(), nn::ROWS.to_vec()].concat();
+    let rows: Vec<Row> = [
+        math::rows(),
+        stats::ROWS.to_vec(),
+        linalg::ROWS.to_vec(),
+        index::ROWS.to_vec(),
+        shape::ROWS.to_vec(),
+        nn::ROWS.to_vec(),
+    ]
+    .concat();
     check::counts(&rows);
 }

@@ -6,6 +6,15 @@ use crate::shape::{Axes, Shape, axis, broadcast, numel};
 use crate::{DType, Tensor, bug, match_dtype};
 use wengert_tensor_macros::profiled;
 
+impl Tensor {
+    /// This index with negative entries counted from the end of an axis of `size`.
+    #[doc(hidden)]
+    pub fn from_end(&self, size: usize) -> Tensor {
+        let negative = self.lt(0);
+        if negative.any(()).item::<bool>() { negative.where_(self.add(size as i64), self) } else { self.clone() }
+    }
+}
+
 #[profiled]
 impl Tensor {
     /// Elements at the positions that index tensors name, `None` for a whole axis: `x[i, :, j]` in PyTorch.
@@ -199,6 +208,7 @@ impl Tensor {
         if self.rank() == 0 {
             return self.gather(0, index);
         }
+        let index = &index.from_end(self.shape()[d]);
         let with = |shape: &[usize], size: usize| {
             let mut out = Shape::from_slice(shape);
             out[d] = size;

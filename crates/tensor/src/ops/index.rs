@@ -118,11 +118,12 @@ impl Tensor {
     pub fn gather(&self, dim: isize, index: &Tensor) -> Tensor {
         const OP: &str = "gather";
         let d = axis(OP, dim, self.rank());
-        if !is_index(index.dtype()) {
-            bug!("", "gather(): Expected dtype int32/int64 for index");
-        }
+        // PyTorch looks at the dtype of an index only if it names something.
         if index.numel() == 0 {
             return Tensor::zeros(index.shape(), self.dtype());
+        }
+        if !is_index(index.dtype()) {
+            bug!("", "gather(): Expected dtype int32/int64 for index");
         }
         let (x, at) = (at_least_1d(self), at_least_1d(index));
         if x.rank() != at.rank() {

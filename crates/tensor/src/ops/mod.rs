@@ -18,6 +18,7 @@ pub(crate) mod matmul;
 pub mod norm;
 pub mod pool;
 pub(crate) mod reduce;
+mod sets;
 pub mod softmax;
 pub(crate) mod sort;
 mod special;
