@@ -3,6 +3,7 @@
 use crate::Var;
 use wengert_tensor::{Conv2dOptions, bug, with_generator};
 
+pub use crate::ops::conv_nd::{ConvOptions, ConvTransposeOptions};
 pub use crate::ops::loss::{
     CrossEntropyOptions, KlDivOptions, Reduction, binary_cross_entropy, binary_cross_entropy_with_logits,
     cross_entropy, cross_entropy_with, huber_loss, kl_div, l1_loss, l1_loss_with, mse_loss, mse_loss_with, nll_loss,

@@ -296,12 +296,17 @@ pub fn kaiming_normal_(param: &Param, mode: FanMode, nonlinearity: Nonlinearity)
 /// Weight and bias of a linear layer or convolution as PyTorch draws them: the weight first, by `kaiming_uniform_`
 /// with a = √5, which is U(−1/√fan, 1/√fan) computed the long way round; then the bias from the same range.
 pub(crate) fn affine(shape: &[usize], bias: bool) -> (Param, Option<Param>) {
+    affine_with(shape, bias.then(|| shape[0]))
+}
+
+/// As [`affine`], with a bias of so many numbers.
+pub(crate) fn affine_with(shape: &[usize], bias: Option<usize>) -> (Param, Option<Param>) {
     let weight = Param::new(Tensor::zeros(shape, DType::F32));
     kaiming_uniform_(&weight, FanMode::FanIn, Nonlinearity::LeakyReLU(5f64.sqrt()));
-    let bias = bias.then(|| {
+    let bias = bias.map(|count| {
         let [fan_in, _] = fans(shape);
         let bound = if fan_in > 0 { 1.0 / (fan_in as f64).sqrt() } else { 0.0 };
-        Param::new(wengert_tensor::uniform(&shape[..1], -bound, bound))
+        Param::new(wengert_tensor::uniform([count], -bound, bound))
     });
     (weight, bias)
 }

@@ -12,6 +12,7 @@ mod activation;
 mod activation_with;
 mod container;
 mod conv;
+mod conv_transpose;
 mod display;
 mod distance;
 mod dropout;
@@ -30,13 +31,14 @@ mod loss;
 mod margin;
 mod module;
 mod norm;
-mod pair;
+mod padding;
 mod parameters;
 mod parts;
 mod pooling;
 mod prelu;
 mod sequential;
 mod setting;
+mod size;
 mod spec;
 mod state;
 mod tree;
@@ -50,7 +52,8 @@ pub use activation_with::{
     Threshold,
 };
 pub use container::Key;
-pub use conv::{Conv1d, Conv1dOptions, Conv2d, Conv2dOptions};
+pub use conv::{Conv, Conv1d, Conv1dOptions, Conv2d, Conv2dOptions, Conv3d, Conv3dOptions, ConvOptions};
+pub use conv_transpose::{ConvTranspose, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, ConvTransposeOptions};
 pub use display::format_tree;
 pub use distance::{
     CosineEmbeddingLoss, CosineSimilarity, Distance, MarginRankingLoss, PairwiseDistance, PairwiseDistanceOptions,
@@ -78,13 +81,18 @@ pub use margin::{
 };
 pub use module::{AsModule, Module};
 pub use norm::{BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormOptions};
-pub use pair::{Padding, PaddingMode, Pair};
+pub use padding::{
+    CircularPad, CircularPad1d, CircularPad2d, CircularPad3d, ConstantPad, ConstantPad1d, ConstantPad2d, ConstantPad3d,
+    Pads, ReflectionPad, ReflectionPad1d, ReflectionPad2d, ReflectionPad3d, ReplicationPad, ReplicationPad1d,
+    ReplicationPad2d, ReplicationPad3d, ZeroPad, ZeroPad1d, ZeroPad2d, ZeroPad3d,
+};
 pub use parameters::{ParameterDict, ParameterList};
 pub use parts::{NamedModules, Parts};
 pub use pooling::{AdaptiveAvgPool2d, AvgPool2d, AvgPool2dOptions, GlobalAvgPool2d, MaxPool2d, MaxPool2dOptions};
 pub use prelu::{PReLU, RReLU};
 pub use sequential::Sequential;
 pub use setting::Setting;
+pub use size::{Padding, PaddingMode, Pair, Single, Size, Triple};
 pub use spec::{Rebuild, Registry, Spec, SpecError};
 pub use state::{Buffer, Mode};
 pub use tree::{Field, Tree, Visitor};
@@ -108,6 +116,25 @@ layers! {
     Linear,
     Conv1d,
     Conv2d,
+    Conv3d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    ConvTranspose3d,
+    ZeroPad1d,
+    ZeroPad2d,
+    ZeroPad3d,
+    ConstantPad1d,
+    ConstantPad2d,
+    ConstantPad3d,
+    ReflectionPad1d,
+    ReflectionPad2d,
+    ReflectionPad3d,
+    ReplicationPad1d,
+    ReplicationPad2d,
+    ReplicationPad3d,
+    CircularPad1d,
+    CircularPad2d,
+    CircularPad3d,
     BatchNorm1d,
     BatchNorm2d,
     BatchNorm3d,

@@ -44,8 +44,8 @@ impl MaxPool2dOptions {
         MaxPool2dOptions {
             kernel_size: kernel_size.into(),
             stride: None,
-            padding: Pair::Both(0),
-            dilation: Pair::Both(1),
+            padding: Pair::all(0),
+            dilation: Pair::all(1),
             ceil_mode: false,
         }
     }
@@ -132,7 +132,7 @@ impl AvgPool2dOptions {
         AvgPool2dOptions {
             kernel_size: kernel_size.into(),
             stride: None,
-            padding: Pair::Both(0),
+            padding: Pair::all(0),
             ceil_mode: false,
             count_include_pad: true,
             divisor_override: None,
@@ -201,7 +201,7 @@ impl AdaptiveAvgPool2d {
     /// So many rows and columns of windows.
     pub fn new(output_size: impl Into<Pair>) -> AdaptiveAvgPool2d {
         let size = output_size.into();
-        let one = matches!(size, Pair::Both(_));
+        let one = size.one().is_some();
         AdaptiveAvgPool2d { output_size: size.to_array().map(Some), one, mode: Mode::default() }
     }
 

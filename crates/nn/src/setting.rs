@@ -1,6 +1,6 @@
 //! [`Setting`]: configuration values as they stand in files.
 
-use crate::{Pair, Reduction};
+use crate::{Reduction, Size};
 use wengert_tensor::Value;
 
 /// A type that a configured value of a module may have.
@@ -28,23 +28,27 @@ settings! {
     String, |x| x.as_str().map(str::to_owned);
     Vec<usize>, |x| sizes(x);
     Vec<isize>, |x| sizes(x);
-    Pair, |x| match x {
-        Value::Int(_) => usize::from_value(x).map(Pair::Both),
-        _ => match sizes(x)?[..] {
-            [height, width] => Some(Pair::Each(height, width)),
-            _ => None,
-        },
-    };
-    [Option<usize>; 2], |x| match x.as_slice()? {
-        [a, b] => Some([Setting::from_value(a)?, Setting::from_value(b)?]),
-        _ => None,
-    };
     Reduction, |x| match x.as_str()? {
         "mean" => Some(Reduction::Mean),
         "sum" => Some(Reduction::Sum),
         "none" => Some(Reduction::None),
         _ => None,
     };
+}
+
+impl<const N: usize> Setting for Size<N> {
+    fn from_value(value: &Value) -> Option<Size<N>> {
+        match usize::from_value(value) {
+            Some(size) => Some(Size::all(size)),
+            None => Setting::from_value(value).map(Size::each),
+        }
+    }
+}
+
+impl<T: Setting, const N: usize> Setting for [T; N] {
+    fn from_value(value: &Value) -> Option<[T; N]> {
+        sizes(value)?.try_into().ok()
+    }
 }
 
 impl<T: Setting> Setting for Option<T> {
@@ -61,13 +65,10 @@ fn sizes<T: Setting>(value: &Value) -> Option<Vec<T>> {
     }
 }
 
-/// A pair as PyTorch keeps it: a number if it was given as one.
-impl From<Pair> for Value {
-    fn from(pair: Pair) -> Value {
-        match pair {
-            Pair::Both(n) => n.into(),
-            Pair::Each(..) => tuple(pair.to_array()),
-        }
+/// A size as PyTorch keeps it: a number if it was given as one.
+impl<const N: usize> From<Size<N>> for Value {
+    fn from(size: Size<N>) -> Value {
+        size.one().map_or_else(|| tuple(size.to_array()), Value::from)
     }
 }
 

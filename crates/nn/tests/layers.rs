@@ -16,9 +16,10 @@ fn layer(name: &str) -> (Box<dyn Module>, Vec<usize>) {
         "linear_3d" => on(&[2, 2, 4], Linear::new(4, 3)),
         "linear_1d" => on(&[4], Linear::new(4, 3)),
         "identity" => on(&[2, 3], Identity::new()),
-        "conv1d" => {
-            on(&[2, 2, 7], Conv1d::with(Conv1dOptions { stride: 2, padding: 1, ..Conv1dOptions::new(2, 3, 3) }))
-        }
+        "conv1d" => on(
+            &[2, 2, 7],
+            Conv1d::with(Conv1dOptions { stride: 2.into(), padding: 1.into(), ..Conv1dOptions::new(2, 3, 3) }),
+        ),
         "conv2d" => on(&[2, 2, 5, 6], Conv2d::new(2, 3, 3)),
         "conv2d_unbatched" => {
             on(&[2, 4, 4], Conv2d::with(Conv2dOptions { padding: 1.into(), ..Conv2dOptions::new(2, 3, 3) }))
@@ -115,7 +116,7 @@ fn layer(name: &str) -> (Box<dyn Module>, Vec<usize>) {
     }
 }
 
-fn padded(shape: &[usize], padding: Padding, padding_mode: PaddingMode) -> (Box<dyn Module>, Vec<usize>) {
+fn padded(shape: &[usize], padding: Padding<2>, padding_mode: PaddingMode) -> (Box<dyn Module>, Vec<usize>) {
     let options = Conv2dOptions { padding, padding_mode, ..Conv2dOptions::new(1, 2, 3) };
     (Box::new(Conv2d::with(options)), shape.to_vec())
 }

@@ -20,6 +20,8 @@ mod file;
 mod layer;
 #[path = "module_db/loss.rs"]
 mod loss;
+#[path = "module_db/spatial.rs"]
+mod spatial;
 
 use case::{Arguments, Case};
 
@@ -28,5 +30,5 @@ pub(crate) type Row = (&'static str, fn(&Arguments) -> Case);
 
 #[test]
 fn modules_compute_what_pytorch_computes() {
-    check::all(&[activation::ROWS, layer::ROWS, loss::ROWS].concat());
+    check::all(&[activation::ROWS, layer::ROWS, loss::ROWS, spatial::ROWS].concat());
 }

@@ -28,9 +28,9 @@ fn samples() -> Vec<(Box<dyn Module>, Option<Tensor>)> {
         (Box::new(Conv1d::new(4, 6, 3)), Some(normal(&[2, 4, 9]))),
         (
             Box::new(Conv1d::with(Conv1dOptions {
-                stride: 2,
-                padding: 1,
-                dilation: 2,
+                stride: 2.into(),
+                padding: 1.into(),
+                dilation: 2.into(),
                 groups: 2,
                 bias: false,
                 ..Conv1dOptions::new(4, 6, 3)

@@ -34,9 +34,12 @@ fn net(name: &str) -> Box<dyn Module> {
         "linear" => boxed(Linear::new(3, 2)),
         "linear_no_bias" => boxed(Linear::with(LinearOptions { bias: false, ..LinearOptions::new(3, 2) })),
         "identity" => boxed(Identity::new()),
-        "conv1d" => {
-            boxed(Conv1d::with(Conv1dOptions { stride: 2, padding: 1, bias: false, ..Conv1dOptions::new(2, 3, 3) }))
-        }
+        "conv1d" => boxed(Conv1d::with(Conv1dOptions {
+            stride: 2.into(),
+            padding: 1.into(),
+            bias: false,
+            ..Conv1dOptions::new(2, 3, 3)
+        })),
         "conv2d" => boxed(Conv2d::with(Conv2dOptions { padding: 1.into(), ..Conv2dOptions::new(3, 4, 3) })),
         "conv2d_options" => boxed(Conv2d::with(Conv2dOptions {
             stride: (2, 1).into(),

@@ -26,8 +26,9 @@ impl Var {
     }
 }
 
+/// The gradient of a convolution with respect to its input: the transposed convolution.
 #[track_caller]
-fn input_grad(shape: &[usize], weight: &Var, grad: &Var, options: &Conv2dOptions) -> Var {
+pub(super) fn input_grad(shape: &[usize], weight: &Var, grad: &Var, options: &Conv2dOptions) -> Var {
     let options = *options;
     let value = conv::conv2d_input_grad(shape, &weight.value, &grad.value, &options);
     op::record("ConvolutionBackwardBackward0", value, [weight, grad], || {

@@ -2,6 +2,7 @@
 
 mod binary;
 mod conv;
+pub(crate) mod conv_nd;
 mod einsum;
 mod index;
 pub(crate) mod linalg;
@@ -37,6 +38,7 @@ pub(crate) fn catalog() -> Vec<Entry> {
         view::catalog(),
         index::catalog(),
         conv::catalog(),
+        conv_nd::catalog(),
         pool::catalog(),
         norm::catalog(),
         select::catalog(),

@@ -1,0 +1,325 @@
+//! Convolutions of sequences and volumes, and transposed ones, made of the two-dimensional kernel.
+
+use super::conv::input_grad;
+use crate::Var;
+use crate::catalog::Entry;
+use wengert_tensor::{Conv2dOptions, Tensor, bug};
+
+/// How a kernel moves over an image of `N` axes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConvOptions<const N: usize> {
+    /// Steps between neighbouring outputs.
+    pub stride: [usize; N],
+    /// Zeros added on each side.
+    pub padding: [usize; N],
+    /// Steps between the taps of the kernel.
+    pub dilation: [usize; N],
+    /// Parts that channels are divided into; each output channel sees the inputs of its part only.
+    pub groups: usize,
+}
+
+impl<const N: usize> Default for ConvOptions<N> {
+    /// Stride 1, no padding, dilation 1, one group.
+    fn default() -> ConvOptions<N> {
+        ConvOptions { stride: [1; N], padding: [0; N], dilation: [1; N], groups: 1 }
+    }
+}
+
+/// How a transposed convolution moves its kernel over its output, an image of `N` axes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConvTransposeOptions<const N: usize> {
+    /// Steps of the kernel between neighbouring inputs.
+    pub stride: [usize; N],
+    /// Values cut off on each side of the output.
+    pub padding: [usize; N],
+    /// Values more at the end of each axis of the output: which of the sizes that the stride leaves open.
+    pub output_padding: [usize; N],
+    /// Steps between the taps of the kernel.
+    pub dilation: [usize; N],
+    /// Parts that channels are divided into.
+    pub groups: usize,
+}
+
+impl<const N: usize> Default for ConvTransposeOptions<N> {
+    /// Stride 1, no padding, dilation 1, one group.
+    fn default() -> ConvTransposeOptions<N> {
+        ConvTransposeOptions { stride: [1; N], padding: [0; N], output_padding: [0; N], dilation: [1; N], groups: 1 }
+    }
+}
+
+impl Var {
+    /// `torch.nn.functional.conv1d`: input `[n, c, l]` or `[c, l]`, weight `[out, c/groups, k]`, bias `[out]`.
+    ///
+    /// # Panics
+    /// In PyTorch's words if ranks or channels do not agree or the kernel is larger than the padded input.
+    #[track_caller]
+    pub fn conv1d(&self, weight: &Var, bias: Option<&Var>, options: &ConvOptions<1>) -> Var {
+        check_rank(self, 1, "conv1d");
+        let settings = Conv2dOptions {
+            stride: [1, options.stride[0]],
+            padding: [0, options.padding[0]],
+            dilation: [1, options.dilation[0]],
+            groups: options.groups,
+        };
+        // An image of height 1 under a kernel of height 1.
+        self.unsqueeze(-2).conv2d(&weight.unsqueeze(-2), bias, &settings).squeeze([-2])
+    }
+
+    /// `torch.nn.functional.conv3d`: input `[n, c, d, h, w]` or `[c, d, h, w]`, weight `[out, c/groups, kd, kh, kw]`, bias
+    /// `[out]`.
+    ///
+    /// # Panics
+    /// In PyTorch's words if ranks or channels do not agree or the kernel is larger than the padded input.
+    #[track_caller]
+    pub fn conv3d(&self, weight: &Var, bias: Option<&Var>, options: &ConvOptions<3>) -> Var {
+        check_rank(self, 3, "conv3d");
+        if self.rank() == 4 {
+            return self.unsqueeze(0).conv3d(weight, bias, options).squeeze([0]);
+        }
+        let [stride, padding, dilation] = [options.stride[0], options.padding[0], options.dilation[0]];
+        let (plane, [batch, channels, depth]) = (plane(options), sizes(self));
+        let [out, part, kernel] = sizes(weight);
+        if channels != part * options.groups {
+            bug!(
+                "",
+                "Given groups={}, weight of size {:?}, expected input{:?} to have {} channels, but got {channels} channels \
+                 instead",
+                options.groups,
+                weight.shape(),
+                self.shape(),
+                part * options.groups
+            );
+        }
+        let reach = dilation * kernel.saturating_sub(1) + 1;
+        if reach > depth + 2 * padding || kernel == 0 || stride == 0 {
+            let [_, _, _, height, width] = sizes(self);
+            let [_, _, _, kh, kw] = sizes(weight);
+            bug!(
+                "",
+                "Calculated padded input size per channel: ({} x {} x {}). Kernel size: ({reach} x {kh} x {kw}). Kernel size \
+                 can't be greater than actual input size",
+                depth + 2 * padding,
+                height + 2 * options.padding[1],
+                width + 2 * options.padding[2]
+            );
+        }
+        // One convolution of planes for each tap along the depth.
+        let frames = self.transpose(1, 2);
+        let frames = if padding == 0 { frames } else { pad_depth(&frames, padding) };
+        let count = (depth + 2 * padding - reach) / stride + 1;
+        let taps = (0..kernel).map(|tap| {
+            let first = tap * dilation;
+            let seen = frames.slice(1, Some(first as isize), Some((first + (count - 1) * stride + 1) as isize), stride);
+            let bias = bias.filter(|_| tap == 0);
+            flat(&seen).conv2d(&weight.select(2, tap as isize), bias, &plane)
+        });
+        let sum = taps.reduce(|a, b| a + b).expect("a kernel has a tap");
+        let [_, _, height, width] = sizes(&sum);
+        volume(&sum, [batch, count, out, height, width])
+    }
+
+    /// `torch.nn.functional.conv_transpose1d`: input `[n, c, l]` or `[c, l]`, weight `[c, out/groups, k]`, bias `[out]`.
+    ///
+    /// # Panics
+    /// In PyTorch's words if ranks or channels do not agree.
+    #[track_caller]
+    pub fn conv_transpose1d(&self, weight: &Var, bias: Option<&Var>, options: &ConvTransposeOptions<1>) -> Var {
+        check_rank(self, 1, "conv_transpose1d");
+        let settings = ConvTransposeOptions {
+            stride: [1, options.stride[0]],
+            padding: [0, options.padding[0]],
+            output_padding: [0, options.output_padding[0]],
+            dilation: [1, options.dilation[0]],
+            groups: options.groups,
+        };
+        self.unsqueeze(-2).conv_transpose2d(&weight.unsqueeze(-2), bias, &settings).squeeze([-2])
+    }
+
+    /// `torch.nn.functional.conv_transpose2d`: input `[n, c, h, w]` or `[c, h, w]`, weight `[c, out/groups, kh, kw]`, bias
+    /// `[out]`. It is the gradient of a convolution with respect to its input.
+    ///
+    /// # Panics
+    /// In PyTorch's words if ranks or channels do not agree.
+    #[track_caller]
+    pub fn conv_transpose2d(&self, weight: &Var, bias: Option<&Var>, options: &ConvTransposeOptions<2>) -> Var {
+        check_rank(self, 2, "conv_transpose2d");
+        if self.rank() == 3 {
+            return self.unsqueeze(0).conv_transpose2d(weight, bias, options).squeeze([0]);
+        }
+        let [batch, channels, height, width] = sizes(self);
+        let [_, part, kh, kw] = sizes(weight);
+        check_transposed(self, weight, channels, options);
+        let size = |axis: usize, size: usize, kernel: usize| transposed_size(options, axis, size, kernel);
+        let shape = [batch, part * options.groups, size(0, height, kh), size(1, width, kw)];
+        let settings = Conv2dOptions {
+            stride: options.stride,
+            padding: options.padding,
+            dilation: options.dilation,
+            groups: options.groups,
+        };
+        let output = match self.numel() {
+            0 => Var::from(Tensor::zeros(shape, self.dtype())) + self.sum(()) * weight.sum(()),
+            _ => input_grad(&shape, weight, self, &settings),
+        };
+        bias.map_or(output.clone(), |bias| output + bias.reshape([-1, 1, 1]))
+    }
+
+    /// `torch.nn.functional.conv_transpose3d`: input `[n, c, d, h, w]` or `[c, d, h, w]`, weight
+    /// `[c, out/groups, kd, kh, kw]`, bias `[out]`.
+    ///
+    /// # Panics
+    /// In PyTorch's words if ranks or channels do not agree.
+    #[track_caller]
+    pub fn conv_transpose3d(&self, weight: &Var, bias: Option<&Var>, options: &ConvTransposeOptions<3>) -> Var {
+        check_rank(self, 3, "conv_transpose3d");
+        if self.rank() == 4 {
+            return self.unsqueeze(0).conv_transpose3d(weight, bias, options).squeeze([0]);
+        }
+        let [batch, channels, depth] = sizes(self);
+        let [_, part, kernel] = sizes(weight);
+        check_transposed(self, weight, channels, options);
+        let plane = ConvTransposeOptions {
+            stride: behind(options.stride),
+            padding: behind(options.padding),
+            output_padding: behind(options.output_padding),
+            dilation: behind(options.dilation),
+            groups: options.groups,
+        };
+        let size = transposed_size(options, 0, depth, kernel);
+        let [stride, padding, dilation] = [options.stride[0], options.padding[0], options.dilation[0]];
+        let frames = flat(&self.transpose(1, 2));
+        let mut sum: Option<Var> = None;
+        for tap in 0..kernel {
+            let images = frames.conv_transpose2d(&weight.select(2, tap as isize), None, &plane);
+            let [_, out, height, width] = sizes(&images);
+            let images = images.reshape([batch, depth, out, height, width].map(|n| n as isize));
+            // Frame d of the input reaches frame d · stride + tap · dilation of the output before it is cut.
+            let places: Vec<i64> = (0..depth).map(|d| (d * stride + tap * dilation) as i64).collect();
+            let before = sum.unwrap_or_else(|| {
+                Var::from(Tensor::zeros([batch, size + 2 * padding, out, height, width], self.dtype()))
+            });
+            sum = Some(before.index_add(1, &Tensor::from_vec(places, [depth]), &images));
+        }
+        let sum = sum.unwrap_or_else(|| bug!("conv_transpose3d", "kernel size should be greater than zero"));
+        let output = sum.narrow(1, padding as isize, size).transpose(1, 2);
+        debug_assert_eq!(output.size(1), part * options.groups);
+        bias.map_or(output.clone(), |bias| output + bias.reshape([-1, 1, 1, 1]))
+    }
+}
+
+/// The first sizes of a `Var`, which has so many axes.
+fn sizes<const N: usize>(x: &Var) -> [usize; N] {
+    std::array::from_fn(|axis| x.shape()[axis])
+}
+
+fn behind(sizes: [usize; 3]) -> [usize; 2] {
+    [sizes[1], sizes[2]]
+}
+
+fn plane(options: &ConvOptions<3>) -> Conv2dOptions {
+    Conv2dOptions {
+        stride: behind(options.stride),
+        padding: behind(options.padding),
+        dilation: behind(options.dilation),
+        groups: options.groups,
+    }
+}
+
+/// Frames (n, d, c, h, w) as images (n d, c, h, w).
+fn flat(frames: &Var) -> Var {
+    let [batch, depth, channels, height, width] = sizes(frames);
+    frames.reshape([batch * depth, channels, height, width].map(|n| n as isize))
+}
+
+/// Images (n d, c, h, w) as a volume (n, c, d, h, w).
+fn volume(images: &Var, shape: [usize; 5]) -> Var {
+    images.reshape(shape.map(|n| n as isize)).transpose(1, 2)
+}
+
+/// Frames (n, d, c, h, w) with so many of zeros before and behind.
+fn pad_depth(frames: &Var, padding: usize) -> Var {
+    let [batch, _, channels, height, width] = sizes(frames);
+    let zeros = Var::from(Tensor::zeros([batch, padding, channels, height, width], frames.dtype()));
+    Var::cat(&[&zeros, frames, &zeros], 1)
+}
+
+#[track_caller]
+fn check_rank(input: &Var, axes: usize, name: &str) {
+    if input.rank() != axes + 1 && input.rank() != axes + 2 {
+        bug!(
+            "",
+            "Expected {}D (unbatched) or {}D (batched) input to {name}, but got input of size: {:?}",
+            axes + 1,
+            axes + 2,
+            input.shape()
+        );
+    }
+}
+
+#[track_caller]
+fn check_transposed<const N: usize>(input: &Var, weight: &Var, channels: usize, options: &ConvTransposeOptions<N>) {
+    let expected = weight.shape()[0];
+    if channels != expected {
+        bug!(
+            "",
+            "Given transposed=1, weight of size {:?}, expected input{:?} to have {expected} channels, but got {channels} \
+             channels instead",
+            weight.shape(),
+            input.shape()
+        );
+    }
+    for axis in 0..N {
+        let (more, stride, dilation) = (options.output_padding[axis], options.stride[axis], options.dilation[axis]);
+        if more >= stride.max(dilation) && more > 0 {
+            bug!(
+                "",
+                "output padding must be smaller than either stride or dilation, but got output_padding {:?}, stride {:?}, \
+                 dilation {:?}",
+                options.output_padding,
+                options.stride,
+                options.dilation
+            );
+        }
+    }
+}
+
+/// The size of an axis of the output.
+#[track_caller]
+fn transposed_size<const N: usize>(
+    options: &ConvTransposeOptions<N>,
+    axis: usize,
+    size: usize,
+    kernel: usize,
+) -> usize {
+    let [stride, padding] = [options.stride[axis], options.padding[axis]];
+    let reach = options.dilation[axis] * kernel.saturating_sub(1) + options.output_padding[axis] + 1;
+    let full = size.saturating_sub(1) * stride + reach;
+    if full <= 2 * padding {
+        bug!("conv_transpose", "padding {padding} leaves nothing of an axis of size {full}");
+    }
+    full - 2 * padding
+}
+
+pub(crate) fn catalog() -> Vec<Entry> {
+    let volume = ConvOptions { stride: [2, 1, 1], padding: [1, 0, 1], dilation: [1, 2, 1], groups: 1 };
+    let one = ConvTransposeOptions { stride: [2], padding: [1], output_padding: [1], ..Default::default() };
+    let two = ConvTransposeOptions { stride: [2, 1], dilation: [1, 2], groups: 2, ..Default::default() };
+    let three = ConvTransposeOptions { stride: [2, 1, 1], padding: [1, 0, 0], ..Default::default() };
+    vec![
+        Entry::shaped("conv1d", "SqueezeBackward1", &[&[2, 2, 4], &[3, 2, 2], &[3]], |x| {
+            x[0].conv1d(&x[1], x.get(2), &ConvOptions::default())
+        }),
+        Entry::shaped("conv3d", "TransposeBackward0", &[&[1, 2, 3, 3, 2], &[2, 2, 2, 2, 1], &[2]], move |x| {
+            x[0].conv3d(&x[1], x.get(2), &volume)
+        }),
+        Entry::shaped("conv_transpose1d", "SqueezeBackward1", &[&[2, 2, 3], &[2, 1, 3], &[1]], move |x| {
+            x[0].conv_transpose1d(&x[1], x.get(2), &one)
+        }),
+        Entry::shaped("conv_transpose2d", "AddBackward0", &[&[1, 4, 2, 2], &[4, 1, 2, 2], &[2]], move |x| {
+            x[0].conv_transpose2d(&x[1], x.get(2), &two)
+        }),
+        Entry::shaped("conv_transpose3d", "AddBackward0", &[&[1, 2, 2, 2, 1], &[2, 1, 2, 1, 2], &[1]], move |x| {
+            x[0].conv_transpose3d(&x[1], x.get(2), &three)
+        }),
+    ]
+}
