@@ -102,7 +102,7 @@ impl Run {
             let x: Vec<f64> = (first * 4..first * 4 + 32).map(|i| (i as f64).sin()).collect();
             let y: Vec<i64> = (first..first + 8).map(|i| (i * 7 % 3) as i64).collect();
             let x = Var::from(Tensor::from_vec(x, [8, 4]).to(self.dtype));
-            let loss = cross_entropy(&self.net.forward(&x), &Tensor::from_vec(y, [8]));
+            let loss = cross_entropy(&self.net.forward(&x), Tensor::from_vec(y, [8]));
             self.optimizer.zero_grad();
             loss.backward();
             self.optimizer.step();

@@ -1,9 +1,11 @@
-"""Trajectories of PyTorch's optimizers: parameters along ten steps with given gradients, and the final state.
+"""Trajectories of PyTorch's optimizers: parameters along ten steps with given gradients, the final state, and where the run
+ends whose state was loaded into a new optimizer after five steps.
 
     python optim.py OUTPUT_DIR
 
-The configurations are those of PyTorch's own tests (`optim_db`) and some more. Writes OUTPUT_DIR/optim.json. Gradients are g[i] = sin(step * 1.7 + i) + 0.1 * param[i], so that the test can make them.
+The configurations are those of PyTorch's own tests (`optim_db`) and some more. Writes OUTPUT_DIR/optim.json. Gradients are g[i] = sin(step * 1.7 + i) + 0.1 * param[i], so that the test can make them; LBFGS has a loss instead.
 """
+import copy
 import json
 import math
 import sys
@@ -17,6 +19,7 @@ from torch.testing._internal.common_optimizers import optim_db  # noqa: E402
 
 OUT = sys.argv[1]
 START = [0.5, -1.25, 2.0, 0.0, 3.5]
+SHAPES = {'Adafactor': [(5,), (2, 3), (3, 2, 2)], 'Muon': [(2, 3), (3, 2), (4, 4)]}
 
 CASES = [
     ('SGD', dict(lr=0.1)),
@@ -41,14 +44,20 @@ CASES = [
     ('Adamax', dict(betas=(0.4, 0.7), eps=1e-3)),
     ('Rprop', dict(lr=0.3, etas=(0.3, 2.5), step_sizes=(0.05, 0.4))),
     ('ASGD', dict(lr=0.1, lambd=0.2, alpha=0.5, t0=3.0, weight_decay=0.1)),
+    ('Adafactor', dict(lr=0.1, eps=(1e-3, 0.1), d=1.2, maximize=True)),
+    ('Muon', dict(lr=0.1, nesterov=False, momentum=0.5, ns_steps=3)),
+    ('LBFGS', dict(lr=0.2, history_size=2, max_iter=4)),
+    ('LBFGS', dict(line_search_fn='strong_wolfe', history_size=3, max_iter=3)),
+    ('LBFGS', dict(line_search_fn='strong_wolfe', max_eval=4, tolerance_change=1e-5)),
+    ('LBFGS', dict(line_search_fn='strong_wolfe', tolerance_grad=1.0)),
 ]
 OWN = len(CASES)
 for info in optim_db:
     for case in info.optim_inputs_func(device='cpu'):
         CASES.append((info.optim_cls.__name__, case.kwargs))
 
-# What takes closures, sparse gradients or matrices only: counted, not run.
-NOT_RUN = {'LBFGS', 'SparseAdam', 'Muon', 'Adafactor'}
+# Sparse gradients there are not: counted, not run.
+NOT_RUN = {'SparseAdam'}
 KEEP = (0, 1, 4, 9)
 
 
@@ -58,27 +67,65 @@ def plain(value):
     return list(value) if isinstance(value, tuple) else value
 
 
+def slot(value):
+    """A state's entry: its dtype and numbers, or a number, or the length of a list and its first entry."""
+    if isinstance(value, torch.Tensor):
+        return [str(value.dtype)[6:], value.double().flatten().tolist()]
+    return {'length': len(value), 'first': slot(value[0]) if value else None} if isinstance(value, list) else value
+
+
+def start(shape, dtype):
+    count = math.prod(shape)
+    return torch.tensor([START[i % 5] + 0.1 * (i // 5) for i in range(count)], dtype=dtype).reshape(shape)
+
+
+def move(opt, p, step, sign, own):
+    """A step with the gradients of the test, or with the loss: a bowl, or Rosenbrock's valley."""
+    if isinstance(opt, torch.optim.LBFGS):
+        def closure():
+            opt.zero_grad()
+            if own:
+                loss = (100 * (p[1:] - p[:-1] ** 2) ** 2 + (1 - p[:-1]) ** 2).sum()
+            else:
+                weights = torch.arange(1, p.numel() + 1, dtype=p.dtype)
+                loss = (weights * (p - 1) ** 2 + 0.1 * p ** 4).sum()
+            loss = sign * loss
+            loss.backward()
+            return loss
+        return opt.step(closure)
+    base = torch.tensor([math.sin(step * 1.7 + i) for i in range(p.numel())], dtype=torch.float64).reshape(p.shape)
+    p.grad = (base + 0.1 * p.detach().double()).to(p.dtype)
+    opt.step()
+
+
 rows = []
 for number, (name, options) in enumerate(CASES):
     shown = {'optimizer': name, 'db': number >= OWN, 'options': {k: plain(v) for k, v in options.items()}}
     if name in NOT_RUN:
         rows.append(shown)
         continue
-    for dtype in (torch.float64, torch.float32):
-        p = torch.nn.Parameter(torch.tensor(START, dtype=dtype))
-        opt = getattr(torch.optim, name)([p], **options)
-        track = []
-        for step in range(10):
-            base = torch.tensor([math.sin(step * 1.7 + i) for i in range(len(START))], dtype=torch.float64)
-            p.grad = (base + 0.1 * p.detach().double()).to(dtype)
-            opt.step()
-            if step in KEEP:
-                track.append(p.detach().double().tolist())
-        saved = opt.state_dict()['state'].get(0, {})
-        rows.append(shown | {
-            'dtype': str(dtype)[6:], 'track': track,
-            'state': [[k, str(v.dtype)[6:], v.double().flatten().tolist()] for k, v in saved.items()],
-            'group_keys': list(opt.state_dict()['param_groups'][0]), 'text': repr(opt)})
+    sign = -1 if options.get('maximize') else 1
+    for shape in SHAPES.get(name, [(5,)]):
+        for dtype in (torch.float64, torch.float32):
+            p = torch.nn.Parameter(start(shape, dtype))
+            opt = getattr(torch.optim, name)([p], **options)
+            text = repr(opt)
+            track, resumed = [], None
+            for step in range(10):
+                if step == 5:
+                    q = torch.nn.Parameter(p.detach().clone())
+                    resumed = getattr(torch.optim, name)([q], **options)
+                    resumed.load_state_dict(copy.deepcopy(opt.state_dict()))
+                move(opt, p, step, sign, number < OWN)
+                if step in KEEP:
+                    track.append(p.detach().double().flatten().tolist())
+                if resumed:
+                    move(resumed, q, step, sign, number < OWN)
+            saved = opt.state_dict()['state'].get(0, {})
+            rows.append(shown | {
+                'shape': shape, 'dtype': str(dtype)[6:], 'track': track, 'resumed': q.detach().double().flatten().tolist(),
+                'state': [[k, slot(v)] for k, v in saved.items()],
+                'group_keys': list(opt.state_dict()['param_groups'][0]), 'text': text})
 with open(f'{OUT}/optim.json', 'w') as file:
     head = {'torch': torch.__version__.split('+')[0], 'start': START, 'steps': KEEP}
     lines = ',\n'.join(json.dumps(row, separators=(',', ':')) for row in rows)

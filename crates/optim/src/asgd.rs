@@ -68,8 +68,8 @@ impl Rule for Asgd {
         AsgdOptions::default().into()
     }
 
-    fn scalar_slots(&self) -> &'static [&'static str] {
-        &["step", "eta", "mu"]
+    fn slot_shape(&self, slot: &str, param: &[usize]) -> Vec<usize> {
+        if ["step", "eta", "mu"].contains(&slot) { Vec::new() } else { param.to_vec() }
     }
 
     fn prepare(&self, group: &Dict) -> Result<Update, Error> {
@@ -81,11 +81,11 @@ impl Rule for Asgd {
         let sign = if group.flag("maximize")? { -1.0 } else { 1.0 };
         Ok(Box::new(move |param: &mut Tensor, grad: &Tensor, slots: &mut Slots| {
             let step = slots.count_step();
-            // The rate and the weight of this step were computed at the end of the one before, and kept as f32.
+            // The rate and the weight of this step were computed at the end of the one before, and rounded to f32.
             let eta = slots.number("eta").unwrap_or(f64::from(lr as f32));
             let mu = slots.number("mu").unwrap_or(1.0);
-            slots.set_number("eta", lr / (1.0 + lambd * lr * step).powf(alpha));
-            slots.set_number("mu", 1.0 / (step - t0).max(1.0));
+            slots.set_number("eta", f64::from((lr / (1.0 + lambd * lr * step).powf(alpha)) as f32));
+            slots.set_number("mu", f64::from((1.0 / (step - t0).max(1.0)) as f32));
             let shrink = 1.0 - lambd * eta;
             macro_rules! formula {
                 ($t:ty) => {

@@ -13,12 +13,15 @@
 #![forbid(unsafe_code)]
 
 mod adadelta;
+mod adafactor;
 mod adagrad;
 mod adam;
 mod adamax;
 mod asgd;
 mod clip;
 mod error;
+mod lbfgs;
+mod muon;
 mod nadam;
 mod optimizer;
 mod radam;
@@ -27,20 +30,24 @@ mod rprop;
 mod rule;
 mod scheduler;
 mod sgd;
+mod wolfe;
 
 pub use adadelta::{Adadelta, AdadeltaOptions};
+pub use adafactor::{Adafactor, AdafactorOptions};
 pub use adagrad::{Adagrad, AdagradOptions};
 pub use adam::{Adam, AdamOptions, AdamW, AdamWOptions};
 pub use adamax::{Adamax, AdamaxOptions};
 pub use asgd::{Asgd, AsgdOptions};
 pub use clip::{clip_grad_norm_, clip_grad_value_};
 pub use error::Error;
+pub use lbfgs::{Lbfgs, LbfgsOptions, LineSearch};
+pub use muon::{AdjustLr, Muon, MuonOptions};
 pub use nadam::{NAdam, NAdamOptions};
 pub use optimizer::{Optimizer, ParamGroup};
 pub use radam::{RAdam, RAdamOptions};
 pub use rmsprop::{RmsProp, RmsPropOptions};
 pub use rprop::{Rprop, RpropOptions};
-pub use rule::{Rule, Slots, Update};
+pub use rule::{Joint, Rule, Slots, Update};
 pub use scheduler::{
     Anneal, ChainedScheduler, ConstantLR, CosineAnnealingLR, CosineAnnealingWarmRestarts, CyclicLR, CyclicLROptions,
     CyclicMode, ExponentialLR, LambdaLR, LinearLR, LinearLROptions, MultiStepLR, MultiplicativeLR, Now, OneCycleLR,

@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::optimizer::{IntoParams, Optimizer};
 use crate::rule::{Options, Rule, Slots, Update, apply, at_least_zero, betas, int_if_zero, lerp};
-use wengert_tensor::{Dict, Tensor, Value};
+use wengert_tensor::{DType, Dict, Tensor, Value};
 
 /// Options of [`NAdam`], with PyTorch's defaults.
 #[derive(Clone, Debug)]
@@ -79,8 +79,8 @@ impl Rule for NAdam {
         NAdamOptions::default().into()
     }
 
-    fn scalar_slots(&self) -> &'static [&'static str] {
-        &["step", "mu_product"]
+    fn slot_shape(&self, slot: &str, param: &[usize]) -> Vec<usize> {
+        if ["step", "mu_product"].contains(&slot) { Vec::new() } else { param.to_vec() }
     }
 
     fn prepare(&self, group: &Dict) -> Result<Update, Error> {
@@ -98,9 +98,11 @@ impl Rule for NAdam {
             let correction = 1.0 - beta2.powf(step);
             let mu = beta1 * (1.0 - 0.5 * 0.96f64.powf(step * momentum_decay));
             let mu_next = beta1 * (1.0 - 0.5 * 0.96f64.powf((step + 1.0) * momentum_decay));
-            // PyTorch keeps the product as f32.
-            let product = f64::from(slots.number("mu_product").unwrap_or(1.0) as f32 * mu as f32);
-            slots.set_number("mu_product", product);
+            // PyTorch keeps the product as f32 until it is loaded.
+            let before = slots.number("mu_product").unwrap_or(1.0);
+            let wide = slots.get("mu_product").is_some_and(|t| t.dtype() == DType::F64);
+            slots.set_number("mu_product", if wide { before * mu } else { f64::from(before as f32 * mu as f32) });
+            let product = slots.number("mu_product").expect("just set");
             let by_grad = -lr * (1.0 - mu) / (1.0 - product);
             let by_mean = -lr * mu_next / (1.0 - product * mu_next);
             macro_rules! formula {

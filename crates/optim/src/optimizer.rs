@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::rule::{Options, Rule, Slots};
 use std::collections::{HashMap, HashSet};
-use wengert_autograd::Param;
+use wengert_autograd::{Param, Var, enable_grad};
 use wengert_tensor::{DType, Dict, Tensor, Value, bug, profile};
 
 /// Parameters with options of their own.
@@ -72,6 +72,8 @@ pub struct Optimizer {
     defaults: Dict,
     groups: Vec<ParamGroup>,
     state: HashMap<u64, Slots>,
+    /// What a rule keeps that moves all parameters at once.
+    joint: Dict,
 }
 
 impl Optimizer {
@@ -85,8 +87,13 @@ impl Optimizer {
         if groups.is_empty() || groups.len() == 1 && groups[0].params.is_empty() {
             bug!("", "optimizer got an empty parameter list");
         }
-        let mut optimizer =
-            Optimizer { rule: Box::new(rule), defaults: options, groups: Vec::new(), state: HashMap::new() };
+        let mut optimizer = Optimizer {
+            rule: Box::new(rule),
+            defaults: options,
+            groups: Vec::new(),
+            state: HashMap::new(),
+            joint: Dict::new(),
+        };
         for group in groups {
             optimizer.add_param_group(group);
         }
@@ -109,11 +116,17 @@ impl Optimizer {
         if let Err(error) = self.rule.prepare(&group.options) {
             bug!("", "{error}");
         }
+        if self.rule.joint().is_some() && !self.groups.is_empty() {
+            bug!("", "{} doesn't support per-parameter options (parameter groups)", self.rule.name());
+        }
         let taken: HashSet<u64> = self.groups.iter().flat_map(|g| &g.params).map(Param::id).collect();
         if group.params.iter().any(|p| taken.contains(&p.id())) {
             bug!("", "some parameters appear in more than one parameter group");
         }
         for param in &group.params {
+            if let Err(error) = self.rule.accepts(&param.value()) {
+                bug!("", "{error}");
+            }
             let slots = self.rule.initial_state(&group.options, &param.value());
             if !slots.is_empty() {
                 self.state.insert(param.id(), slots);
@@ -150,6 +163,9 @@ impl Optimizer {
     /// If an option was changed to something out of range.
     #[track_caller]
     pub fn step(&mut self) {
+        if self.rule.joint().is_some() {
+            bug!("", "{}.step() missing 1 required positional argument: 'closure'", self.rule.name());
+        }
         let _span = profile::span_with(|| format!("Optimizer.step#{0}.step", self.rule.name()));
         for group in &self.groups {
             let update = match self.rule.prepare(&group.options) {
@@ -165,6 +181,27 @@ impl Optimizer {
         }
     }
 
+    /// Steps with a closure that sets the gradients to none, computes the loss, its gradients, and gives the loss:
+    /// PyTorch's `step(closure)`. [`Lbfgs`](crate::Lbfgs) calls it several times, others once. Gives the first loss.
+    ///
+    /// # Panics
+    /// As [`step`](Optimizer::step).
+    #[track_caller]
+    pub fn step_with(&mut self, mut closure: impl FnMut() -> Var) -> Var {
+        let mut closure = || enable_grad(&mut closure);
+        let Some(joint) = self.rule.joint() else {
+            let loss = closure();
+            self.step();
+            return loss;
+        };
+        let _span = profile::span_with(|| format!("Optimizer.step#{0}.step", self.rule.name()));
+        let group = &self.groups[0];
+        match joint.step(&group.options, &group.params, &mut self.joint, &mut closure) {
+            Ok(loss) => loss,
+            Err(error) => bug!(self.rule.name(), "{error}"),
+        }
+    }
+
     /// Sets all gradients to none.
     pub fn zero_grad(&self) {
         let _span = profile::span_with(|| format!("Optimizer.zero_grad#{0}.zero_grad", self.rule.name()));
@@ -175,6 +212,9 @@ impl Optimizer {
     /// memory with the optimizer and yet are a snapshot.
     pub fn state_dict(&self) -> Value {
         let mut state = Dict::new();
+        if !self.joint.is_empty() {
+            state.insert(0i64, self.joint.clone());
+        }
         let mut groups = Vec::new();
         let mut index = 0i64;
         for group in &self.groups {
@@ -232,11 +272,23 @@ impl Optimizer {
             drop(self.rule.prepare(&options)?);
             groups.push(ParamGroup { params: own.params.clone(), options });
         }
+        if let Some(rule) = self.rule.joint() {
+            let mut joint = Dict::new();
+            let params = &self.groups[0].params;
+            let first = by_index.iter().find(|(_, param)| param.id() == params[0].id()).map(|(index, _)| *index);
+            if let Some(entry) = first.and_then(|index| saved_state.get_int(index)).and_then(Value::as_dict) {
+                joint = entry.clone();
+                joint.entries.iter_mut().for_each(|(_, value)| cast(value, params[0].dtype()));
+                rule.check(&joint, params)?;
+            }
+            (self.groups, self.joint) = (groups, joint);
+            return Ok(());
+        }
         let mut state = HashMap::new();
         for (key, entry) in saved_state.iter() {
             // State of parameters that no group names is kept by PyTorch and never used.
             let Some((index, param)) = key.as_int().and_then(|i| Some((i, *by_index.get(&i)?))) else { continue };
-            state.insert(param.id(), load_slots(index as usize, entry, &param.value(), self.rule.scalar_slots())?);
+            state.insert(param.id(), load_slots(index as usize, entry, &param.value(), self.rule.as_ref())?);
         }
         self.groups = groups;
         self.state = state;
@@ -244,8 +296,17 @@ impl Optimizer {
     }
 }
 
+/// Casts the tensors of a value, as PyTorch does with what it loads.
+fn cast(value: &mut Value, dtype: DType) {
+    match value {
+        Value::Tensor(tensor) => *tensor = tensor.to(dtype),
+        Value::List(list) | Value::Tuple(list) => list.iter_mut().for_each(|value| cast(value, dtype)),
+        _ => {}
+    }
+}
+
 /// One parameter's saved slots, checked against its shape and cast to its dtype.
-fn load_slots(index: usize, entry: &Value, param: &Tensor, scalars: &[&str]) -> Result<Slots, Error> {
+fn load_slots(index: usize, entry: &Value, param: &Tensor, rule: &dyn Rule) -> Result<Slots, Error> {
     let entry =
         entry.as_dict().ok_or_else(|| Error::NotAState(format!("the state of parameter {index} is no dict")))?;
     let mut slots = Slots::default();
@@ -260,18 +321,12 @@ fn load_slots(index: usize, entry: &Value, param: &Tensor, scalars: &[&str]) -> 
                 None => return Err(Error::NotAState(format!("state '{name}' of parameter {index} is no tensor"))),
             },
         };
-        let scalar = scalars.contains(&name);
-        let fits = if scalar { tensor.numel() == 1 } else { tensor.shape() == param.shape() };
+        let expected = rule.slot_shape(name, param.shape());
+        let fits = if expected.is_empty() { tensor.numel() == 1 } else { tensor.shape() == &expected[..] };
         if !fits {
-            return Err(Error::SlotShape {
-                index,
-                slot: name.to_owned(),
-                found: tensor.shape().to_vec(),
-                expected: if scalar { Vec::new() } else { param.shape().to_vec() },
-            });
+            return Err(Error::SlotShape { index, slot: name.to_owned(), found: tensor.shape().to_vec(), expected });
         }
-        let dtype = if scalar { DType::F32 } else { param.dtype() };
-        slots.insert(name, tensor.to(dtype));
+        slots.insert(name, tensor.to(if name == "step" { DType::F32 } else { param.dtype() }));
     }
     Ok(slots)
 }
@@ -286,10 +341,11 @@ impl std::fmt::Display for Optimizer {
                 group.options.iter().filter_map(|(k, v)| Some((k.as_str()?, v))).collect();
             lines.sort_by_key(|(key, _)| *key);
             for (key, value) in lines {
-                match value.as_tensor().filter(|t| t.shape().is_empty()) {
-                    // Python formats a 0-d tensor as its number.
-                    Some(tensor) => writeln!(f, "    {key}: {}", Value::Float(tensor.item::<f64>()))?,
-                    None => writeln!(f, "    {key}: {value}")?,
+                // Python formats a 0-d tensor as its number, and a text as it is.
+                match (value, value.as_tensor().filter(|t| t.shape().is_empty())) {
+                    (_, Some(tensor)) => writeln!(f, "    {key}: {}", Value::Float(tensor.item::<f64>()))?,
+                    (Value::Str(text), _) => writeln!(f, "    {key}: {text}")?,
+                    _ => writeln!(f, "    {key}: {value}")?,
                 }
             }
         }

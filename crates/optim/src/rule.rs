@@ -1,6 +1,7 @@
 //! What an optimizer is made of: a [`Rule`] that turns a group's options into an update of one parameter.
 
 use crate::Error;
+use wengert_autograd::{Param, Var};
 use wengert_tensor::{DType, Dict, Tensor, Value};
 
 /// The per-parameter update with the new values of its slots.
@@ -23,15 +24,49 @@ pub trait Rule: Send + Sync {
     /// If an option is missing, of the wrong kind or out of range, in PyTorch's words.
     fn prepare(&self, group: &Dict) -> Result<Update, Error>;
 
-    /// The slots that are one number instead of one per element of the parameter; they stay f32.
-    fn scalar_slots(&self) -> &'static [&'static str] {
-        &["step"]
+    /// The shape of a slot: the parameter's, but for the number of steps and what the rule says.
+    fn slot_shape(&self, slot: &str, param: &[usize]) -> Vec<usize> {
+        if slot == "step" { Vec::new() } else { param.to_vec() }
     }
 
     /// The state that a parameter has before its first step; most have none.
     fn initial_state(&self, _group: &Dict, _param: &Tensor) -> Slots {
         Slots::default()
     }
+
+    /// Why the rule does not take a parameter, in PyTorch's words; most take all.
+    ///
+    /// # Errors
+    /// If it does not.
+    fn accepts(&self, _param: &Tensor) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// The step over all parameters at once, of an algorithm that has no update of one parameter.
+    fn joint(&self) -> Option<&dyn Joint> {
+        None
+    }
+}
+
+/// The step of an algorithm that moves all parameters at once and evaluates the loss as often as it needs to.
+pub trait Joint {
+    /// Takes a step of the only group and gives the loss before it. The closure sets the gradients.
+    ///
+    /// # Errors
+    /// If an option is missing, of the wrong kind or out of range, in PyTorch's words.
+    fn step(
+        &self,
+        group: &Dict,
+        params: &[Param],
+        state: &mut Dict,
+        closure: &mut dyn FnMut() -> Var,
+    ) -> Result<Var, Error>;
+
+    /// Whether a saved state, with tensors in the parameters' dtype, can be gone on from.
+    ///
+    /// # Errors
+    /// If not.
+    fn check(&self, state: &Dict, params: &[Param]) -> Result<(), Error>;
 }
 
 /// The named tensors that a rule keeps for one parameter, in PyTorch's order.
@@ -76,9 +111,10 @@ impl Slots {
         self.get(name).map(Tensor::item::<f64>)
     }
 
-    /// Sets a scalar slot to a 0-d f32 tensor.
+    /// Sets a scalar slot: a 0-d f32 tensor, unless a loaded one has the parameter's dtype.
     pub fn set_number(&mut self, name: &str, value: f64) {
-        self.insert(name, Tensor::from_vec(vec![value as f32], ()));
+        let dtype = self.get(name).map_or(DType::F32, Tensor::dtype);
+        self.insert(name, Tensor::from_vec(vec![value], ()).to(dtype));
     }
 
     /// The tensors of those names for writing; zeros of `like`'s shape and dtype where there are none yet.
@@ -173,6 +209,11 @@ impl Options for Dict {
 pub(crate) fn at_least_zero(value: f64, what: &str) -> Result<f64, Error> {
     // NaN is refused too.
     if value >= 0.0 { Ok(value) } else { Err(Error::InvalidOption(format!("Invalid {what}: {}", python(value)))) }
+}
+
+/// An option within a range, or PyTorch's text for one that is not: `{what} but is: {value}`.
+pub(crate) fn should(holds: bool, what: &str, value: f64) -> Result<f64, Error> {
+    if holds { Ok(value) } else { Err(Error::InvalidOption(format!("{what} but is: {}", python(value)))) }
 }
 
 /// A number as Python's `str` shows it where the caller wrote an integer, without `.0`.
