@@ -126,7 +126,59 @@ for number, (name, options) in enumerate(CASES):
                 'shape': shape, 'dtype': str(dtype)[6:], 'track': track, 'resumed': q.detach().double().flatten().tolist(),
                 'state': [[k, slot(v)] for k, v in saved.items()],
                 'group_keys': list(opt.state_dict()['param_groups'][0]), 'text': text})
+
+def said(make):
+    try:
+        make()
+    except (ValueError, TypeError, RuntimeError) as error:
+        return str(error)
+
+
+# Options out of range: those of PyTorch's own tests that are not about kinds of tensors that there are not, and more.
+MORE = [
+    ('SGD', dict(lr=-1.0)), ('SGD', dict(momentum=-0.5)), ('SGD', dict(weight_decay=-0.1)), ('SGD', dict(nesterov=True)),
+    ('Adam', dict(eps=-1e-8)), ('AdamW', dict(betas=(0.9, 1.5))), ('NAdam', dict(lr=-0.1)), ('NAdam', dict(eps=-1.0)),
+    ('NAdam', dict(weight_decay=-2.0)), ('RAdam', dict(lr=-0.1)), ('RAdam', dict(betas=(0.5, -0.5))),
+    ('Adamax', dict(lr=-0.1)), ('Adamax', dict(weight_decay=-0.5)), ('RMSprop', dict(alpha=-1.0)),
+    ('Adagrad', dict(initial_accumulator_value=-1.0)), ('Adadelta', dict(eps=-1.0)), ('Rprop', dict(lr=-0.5)),
+    ('ASGD', dict(lr=-0.5)), ('Adafactor', dict(lr=-0.5)), ('Adafactor', dict(eps=(None, -1.0))),
+    ('Adafactor', dict(weight_decay=-0.5)), ('Muon', dict(lr=-0.5)), ('Muon', dict(momentum=-0.5)),
+    ('Muon', dict(weight_decay=-0.5)), ('LBFGS', dict(lr=-0.5)),
+]
+errors = []
+for info in optim_db:
+    for case in info.optim_error_inputs_func('cpu', torch.float64):
+        kwargs = {k: float(v) if type(v) is int else v for k, v in case.optimizer_error_input.kwargs.items()}
+        if kwargs.get('eps') == (-1e-30, 1e-3):
+            kwargs['eps'] = (-0.5, 1e-3)  # the test's reader of JSON rounds
+        pairs = [v for v in kwargs.values() if isinstance(v, tuple)]
+        if kwargs and not any(isinstance(x, torch.Tensor) for x in [*kwargs.values(), *(x for p in pairs for x in p)]):
+            MORE.append((info.optim_cls.__name__, kwargs))
+for name, options in MORE:
+    if name not in NOT_RUN:
+        p = torch.nn.Parameter(torch.zeros(2, 2))
+        text = said(lambda: getattr(torch.optim, name)([p], **options))
+        if text:
+            errors.append({'optimizer': name, 'options': {k: plain(v) for k, v in options.items()}, 'text': text})
+
+# Two groups, a third after three steps, and a gradient that is missing at every other step.
+grouped = []
+for info in optim_db:
+    name = info.optim_cls.__name__
+    if name in NOT_RUN or name == 'LBFGS':
+        continue
+    params = [torch.nn.Parameter(start((2, 3), torch.float64)) for _ in range(4)]
+    opt = info.optim_cls([{'params': params[:1]}, {'params': params[1:3], 'lr': 0.05}], lr=0.01)
+    for step in range(6):
+        if step == 3:
+            opt.add_param_group({'params': params[3:], 'lr': 0.1})
+        for i, p in enumerate(params):
+            base = torch.tensor([math.sin(step * 1.7 + j + i) for j in range(6)], dtype=torch.float64).reshape(2, 3)
+            p.grad = base + 0.1 * p.detach() if i != 2 or step % 2 else None
+        opt.step()
+    grouped.append({'optimizer': name, 'end': [p.detach().flatten().tolist() for p in params],
+                    'steps': [v.get('step', torch.tensor(0.0)).item() for v in opt.state.values()]})
 with open(f'{OUT}/optim.json', 'w') as file:
-    head = {'torch': torch.__version__.split('+')[0], 'start': START, 'steps': KEEP}
+    head = {'torch': torch.__version__.split('+')[0], 'start': START, 'steps': KEEP, 'errors': errors, 'grouped': grouped}
     lines = ',\n'.join(json.dumps(row, separators=(',', ':')) for row in rows)
     file.write(json.dumps(head)[:-1] + ', "rows": [\n' + lines + '\n]}\n')

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::optimizer::{IntoParams, Optimizer};
-use crate::rule::{Options, Rule, Slots, Update, apply, at_least_zero, int_if_zero, python};
+use crate::rule::{Options, Rule, Slots, Update, apply, int_if_zero, shown};
 use wengert_tensor::{Dict, Tensor, Value};
 
 /// Options of [`Adadelta`], with PyTorch's defaults.
@@ -66,13 +66,13 @@ impl Rule for Adadelta {
     }
 
     fn prepare(&self, group: &Dict) -> Result<Update, Error> {
-        let lr = at_least_zero(group.number("lr")?, "learning rate")?;
+        let lr = group.at_least_zero("lr", "learning rate")?;
         let rho = group.number("rho")?;
         if !(0.0..=1.0).contains(&rho) {
-            return Err(Error::InvalidOption(format!("Invalid rho value: {}", python(rho))));
+            return Err(Error::InvalidOption(format!("Invalid rho value: {}", shown(group, "rho"))));
         }
-        let eps = at_least_zero(group.number("eps")?, "epsilon value")?;
-        let weight_decay = at_least_zero(group.number("weight_decay")?, "weight_decay value")?;
+        let eps = group.at_least_zero("eps", "epsilon value")?;
+        let weight_decay = group.at_least_zero("weight_decay", "weight_decay value")?;
         let sign = if group.flag("maximize")? { -1.0 } else { 1.0 };
         macro_rules! formula {
             ($t:ty) => {

@@ -90,24 +90,19 @@ impl Rule for Adafactor {
     }
 
     fn prepare(&self, group: &Dict) -> Result<Update, Error> {
-        let number = |key: &str| group.number(key);
-        let lr = number("lr")?;
-        should(lr >= 0.0, "Learning rate should be >= 0", lr)?;
-        let beta2_decay = number("beta2_decay")?;
-        should(beta2_decay <= 0.0, "beta2_decay should be <= 0", beta2_decay)?;
-        let (eps1, eps2) = match group.get("eps").and_then(Value::as_slice) {
-            Some([eps1, eps2]) => (eps1.as_float(), eps2.as_float()),
-            _ => (None, None),
+        let lr = should(group, "lr", "Learning rate should be >= 0", |lr| lr >= 0.0)?;
+        let beta2_decay = should(group, "beta2_decay", "beta2_decay should be <= 0", |power| power <= 0.0)?;
+        let (first, second) = match group.get("eps").and_then(Value::as_slice) {
+            Some([first, second]) => (first, second),
+            _ => return Err(Error::BadOption { key: "eps".to_owned(), expected: "a pair of numbers" }),
         };
-        let eps2 = eps2.ok_or_else(|| Error::BadOption { key: "eps".to_owned(), expected: "a pair of numbers" })?;
-        if let Some(eps1) = eps1 {
-            should(eps1 >= 0.0, "epsilon1 should be >= 0", eps1)?;
-        }
-        should(eps2 >= 0.0, "epsilon2 should be >= 0", eps2)?;
-        let d = number("d")?;
-        should(d >= 1.0, "Clipping threshold d should be >= 1", d)?;
-        let weight_decay = number("weight_decay")?;
-        should(weight_decay >= 0.0, "weight_decay should be >= 0", weight_decay)?;
+        let check = |value: &Value, name: &str| match value.as_float() {
+            Some(eps) if eps < 0.0 => Err(Error::InvalidOption(format!("{name} should be >= 0 but is: {value}"))),
+            eps => Ok(eps),
+        };
+        let (eps1, eps2) = (check(first, "epsilon1")?, check(second, "epsilon2")?.unwrap_or(0.0));
+        let d = should(group, "d", "Clipping threshold d should be >= 1", |d| d >= 1.0)?;
+        let weight_decay = should(group, "weight_decay", "weight_decay should be >= 0", |decay| decay >= 0.0)?;
         let maximize = group.flag("maximize")?;
         Ok(Box::new(move |param: &mut Tensor, grad: &Tensor, slots: &mut Slots| {
             let grad = if maximize { grad.neg() } else { grad.clone() };

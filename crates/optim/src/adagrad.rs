@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::optimizer::{IntoParams, Optimizer};
-use crate::rule::{Options, Rule, Slots, Update, apply, at_least_zero, int_if_zero};
+use crate::rule::{Options, Rule, Slots, Update, apply, int_if_zero};
 use wengert_tensor::{Dict, Tensor, Value};
 
 /// Options of [`Adagrad`], with PyTorch's defaults.
@@ -84,11 +84,11 @@ impl Rule for Adagrad {
     }
 
     fn prepare(&self, group: &Dict) -> Result<Update, Error> {
-        let lr = at_least_zero(group.number("lr")?, "learning rate")?;
-        let lr_decay = at_least_zero(group.number("lr_decay")?, "lr_decay value")?;
-        let weight_decay = at_least_zero(group.number("weight_decay")?, "weight_decay value")?;
-        at_least_zero(group.number("initial_accumulator_value")?, "initial_accumulator_value value")?;
-        let eps = at_least_zero(group.number("eps")?, "epsilon value")?;
+        let lr = group.at_least_zero("lr", "learning rate")?;
+        let lr_decay = group.at_least_zero("lr_decay", "lr_decay value")?;
+        let weight_decay = group.at_least_zero("weight_decay", "weight_decay value")?;
+        group.at_least_zero("initial_accumulator_value", "initial_accumulator_value value")?;
+        let eps = group.at_least_zero("eps", "epsilon value")?;
         let sign = if group.flag("maximize")? { -1.0 } else { 1.0 };
         Ok(Box::new(move |param: &mut Tensor, grad: &Tensor, slots: &mut Slots| {
             let step = slots.count_step();

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::optimizer::{IntoParams, Optimizer};
-use crate::rule::{Options, Rule, Slots, Update, apply, at_least_zero, betas, int_if_zero, lerp};
+use crate::rule::{Moments, Options, Rule, Slots, Update, apply, int_if_zero, lerp};
 use wengert_tensor::{Dict, Tensor, Value};
 
 /// Options of [`Adam`], with PyTorch's defaults.
@@ -68,7 +68,7 @@ impl Adam {
     #[expect(clippy::new_ret_no_self, reason = "one type runs every rule")]
     #[track_caller]
     pub fn new(params: impl IntoParams, options: AdamOptions) -> Optimizer {
-        Optimizer::with_rule(Moments { decoupled: false }, params, options.into())
+        Optimizer::with_rule(AdamRule { decoupled: false }, params, options.into())
     }
 }
 
@@ -108,17 +108,17 @@ impl AdamW {
     pub fn new(params: impl IntoParams, options: AdamWOptions) -> Optimizer {
         let AdamWOptions { lr, betas, eps, weight_decay, amsgrad, maximize } = options;
         let options = AdamOptions { lr, betas, eps, weight_decay, amsgrad, maximize, decoupled_weight_decay: true };
-        Optimizer::with_rule(Moments { decoupled: true }, params, options.into())
+        Optimizer::with_rule(AdamRule { decoupled: true }, params, options.into())
     }
 }
 
 /// The rule of both.
-struct Moments {
+struct AdamRule {
     /// Whether this is AdamW, which differs in name and defaults only.
     decoupled: bool,
 }
 
-impl Rule for Moments {
+impl Rule for AdamRule {
     fn name(&self) -> &'static str {
         if self.decoupled { "AdamW" } else { "Adam" }
     }
@@ -129,20 +129,13 @@ impl Rule for Moments {
     }
 
     fn prepare(&self, group: &Dict) -> Result<Update, Error> {
-        let lr = at_least_zero(group.number("lr")?, "learning rate")?;
-        let eps = at_least_zero(group.number("eps")?, "epsilon value")?;
-        let (beta1, beta2) = betas(group)?;
-        let weight_decay = at_least_zero(group.number("weight_decay")?, "weight_decay value")?;
+        let Moments { lr, beta1, beta2, eps, sign, shrink, penalty } = Moments::new(group)?;
         let amsgrad = group.flag("amsgrad")?;
-        let sign = if group.flag("maximize")? { -1.0 } else { 1.0 };
-        let decoupled = group.flag("decoupled_weight_decay")?;
         Ok(Box::new(move |param: &mut Tensor, grad: &Tensor, slots: &mut Slots| {
             let step = slots.count_step();
             // As PyTorch: the corrections are Python floats, the tensors are the parameter's dtype.
             let step_size = lr / (1.0 - beta1.powf(step));
             let root = (1.0 - beta2.powf(step)).sqrt();
-            let shrink = if decoupled { 1.0 - lr * weight_decay } else { 1.0 };
-            let penalty = if decoupled { 0.0 } else { weight_decay };
             macro_rules! moments {
                 ($t:ty, $p:ident, $m:ident, $v:ident, $g:ident) => {{
                     let g = sign as $t * $g;

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::optimizer::{IntoParams, Optimizer};
-use crate::rule::{Options, Rule, Slots, Update, apply, at_least_zero, betas, int_if_zero, lerp};
+use crate::rule::{Moments, Rule, Slots, Update, apply, int_if_zero, lerp};
 use wengert_tensor::{Dict, Tensor, Value};
 
 /// Options of [`Adamax`], with PyTorch's defaults.
@@ -66,18 +66,14 @@ impl Rule for Adamax {
     }
 
     fn prepare(&self, group: &Dict) -> Result<Update, Error> {
-        let lr = at_least_zero(group.number("lr")?, "learning rate")?;
-        let eps = at_least_zero(group.number("eps")?, "epsilon value")?;
-        let (beta1, beta2) = betas(group)?;
-        let weight_decay = at_least_zero(group.number("weight_decay")?, "weight_decay value")?;
-        let sign = if group.flag("maximize")? { -1.0 } else { 1.0 };
+        let Moments { lr, beta1, beta2, eps, sign, penalty, .. } = Moments::new(group)?;
         Ok(Box::new(move |param: &mut Tensor, grad: &Tensor, slots: &mut Slots| {
             let rate = lr / (1.0 - beta1.powf(slots.count_step()));
             macro_rules! formula {
                 ($t:ty) => {
                     move |[p, m, u]: [$t; 3], g: $t| {
                         let g = sign as $t * g;
-                        let g = if weight_decay != 0.0 { g + weight_decay as $t * p } else { g };
+                        let g = if penalty != 0.0 { g + penalty as $t * p } else { g };
                         let m = lerp!($t, m, g, 1.0 - beta1);
                         let (old, new) = (beta2 as $t * u, g.abs() + eps as $t);
                         let u = if new > old || new.is_nan() { new } else { old };

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::optimizer::{IntoParams, Optimizer};
-use crate::rule::{Options, Rule, Slots, Update, apply, at_least_zero, int_if_zero};
+use crate::rule::{Options, Rule, Slots, Update, apply, int_if_zero};
 use wengert_tensor::{Dict, Tensor, Value};
 
 /// Options of [`Asgd`], with PyTorch's defaults.
@@ -73,11 +73,11 @@ impl Rule for Asgd {
     }
 
     fn prepare(&self, group: &Dict) -> Result<Update, Error> {
-        let lr = at_least_zero(group.number("lr")?, "learning rate")?;
-        let lambd = at_least_zero(group.number("lambd")?, "lambd value")?;
-        let alpha = at_least_zero(group.number("alpha")?, "alpha value")?;
+        let lr = group.at_least_zero("lr", "learning rate")?;
+        let lambd = group.at_least_zero("lambd", "lambd value")?;
+        let alpha = group.at_least_zero("alpha", "alpha value")?;
         let t0 = group.number("t0")?;
-        let weight_decay = at_least_zero(group.number("weight_decay")?, "weight_decay value")?;
+        let weight_decay = group.at_least_zero("weight_decay", "weight_decay value")?;
         let sign = if group.flag("maximize")? { -1.0 } else { 1.0 };
         Ok(Box::new(move |param: &mut Tensor, grad: &Tensor, slots: &mut Slots| {
             let step = slots.count_step();

@@ -24,6 +24,12 @@ pub enum Error {
     /// The value is not an optimizer's state.
     #[error("not an optimizer's state dict: {0}")]
     NotAState(String),
+    /// The norm of all gradients is infinite or not a number; the order of the norm as Python shows it.
+    #[error(
+        "The total norm of order {0} for gradients from `parameters` is non-finite, so it cannot be clipped. To disable this \
+         error and scale the gradients by the non-finite norm anyway, set `error_if_nonfinite=False`"
+    )]
+    NonFiniteNorm(String),
     /// The value is not the state of such a scheduler.
     #[error("not a scheduler's state dict: {0}")]
     NotASchedule(String),

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::optimizer::{IntoParams, Optimizer};
-use crate::rule::{Joint, Options, Rule, Slots, Update, at_least_zero, int_if_whole};
+use crate::rule::{Joint, Options, Rule, Slots, Update, int_if_whole};
 use crate::wolfe::{Point, strong_wolfe};
 use wengert_autograd::{Param, Var};
 use wengert_tensor::{DType, Dict, Tensor, Value};
@@ -130,7 +130,7 @@ struct Settings {
 impl Settings {
     fn new(group: &Dict) -> Result<Settings, Error> {
         Ok(Settings {
-            lr: at_least_zero(group.number("lr")?, "learning rate")?,
+            lr: group.at_least_zero("lr", "learning rate")?,
             max_iter: group.number("max_iter")? as usize,
             max_eval: group.number("max_eval")? as usize,
             tolerance_grad: group.number("tolerance_grad")?,

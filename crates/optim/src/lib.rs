@@ -38,7 +38,7 @@ pub use adagrad::{Adagrad, AdagradOptions};
 pub use adam::{Adam, AdamOptions, AdamW, AdamWOptions};
 pub use adamax::{Adamax, AdamaxOptions};
 pub use asgd::{Asgd, AsgdOptions};
-pub use clip::{clip_grad_norm_, clip_grad_value_};
+pub use clip::{clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm, try_clip_grad_norm_};
 pub use error::Error;
 pub use lbfgs::{Lbfgs, LbfgsOptions, LineSearch};
 pub use muon::{AdjustLr, Muon, MuonOptions};

@@ -101,7 +101,7 @@ fn orthogonal(matrix: &Tensor, (a, b, c): (f64, f64, f64), steps: usize, eps: f6
     // `beta * base + alpha * left @ right`: f32, where the last sum is fused with its product, then bf16.
     let product = |base: &Tensor, beta: f64, left: &Tensor, right: &Tensor, alpha: f64| {
         let product = left.to(DType::F32).matmul(&right.to(DType::F32)).mul(alpha as f32);
-        let sum = base.to(DType::F64).mul(f64::from(beta as f32)).add(&product.to(DType::F64));
+        let sum = base.to(DType::F64).mul(f64::from(beta as f32)).add(product.to(DType::F64));
         sum.to(DType::F32).to(DType::BF16)
     };
     for _ in 0..steps {
@@ -131,11 +131,9 @@ impl Rule for Muon {
     }
 
     fn prepare(&self, group: &Dict) -> Result<Update, Error> {
-        let lr = should(group.number("lr")? >= 0.0, "Learning rate should be >= 0", group.number("lr")?)?;
-        let momentum = group.number("momentum")?;
-        should(momentum >= 0.0, "momentum should be >= 0", momentum)?;
-        let weight_decay = group.number("weight_decay")?;
-        should(weight_decay >= 0.0, "weight decay should be >= 0", weight_decay)?;
+        let lr = should(group, "lr", "Learning rate should be >= 0", |lr| lr >= 0.0)?;
+        let momentum = should(group, "momentum", "momentum should be >= 0", |momentum| momentum >= 0.0)?;
+        let weight_decay = should(group, "weight_decay", "weight decay should be >= 0", |decay| decay >= 0.0)?;
         let nesterov = group.flag("nesterov")?;
         // Arithmetic with a learning rate that is a tensor rounds to its dtype.
         let single = group.get("lr").and_then(Value::as_tensor).is_some_and(|lr| lr.dtype() == DType::F32);

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::optimizer::{IntoParams, Optimizer};
-use crate::rule::{Options, Rule, Slots, Update, apply, at_least_zero, betas, int_if_zero, lerp};
+use crate::rule::{Moments, Options, Rule, Slots, Update, apply, int_if_zero, lerp};
 use wengert_tensor::{DType, Dict, Tensor, Value};
 
 /// Options of [`NAdam`], with PyTorch's defaults.
@@ -84,15 +84,8 @@ impl Rule for NAdam {
     }
 
     fn prepare(&self, group: &Dict) -> Result<Update, Error> {
-        let lr = at_least_zero(group.number("lr")?, "learning rate")?;
-        let eps = at_least_zero(group.number("eps")?, "epsilon value")?;
-        let (beta1, beta2) = betas(group)?;
-        let weight_decay = at_least_zero(group.number("weight_decay")?, "weight_decay value")?;
-        let momentum_decay = at_least_zero(group.number("momentum_decay")?, "momentum_decay value")?;
-        let sign = if group.flag("maximize")? { -1.0 } else { 1.0 };
-        let decoupled = group.flag("decoupled_weight_decay")?;
-        let shrink = if decoupled { 1.0 - lr * weight_decay } else { 1.0 };
-        let penalty = if decoupled { 0.0 } else { weight_decay };
+        let Moments { lr, beta1, beta2, eps, sign, shrink, penalty } = Moments::new(group)?;
+        let momentum_decay = group.at_least_zero("momentum_decay", "momentum_decay value")?;
         Ok(Box::new(move |param: &mut Tensor, grad: &Tensor, slots: &mut Slots| {
             let step = slots.count_step();
             let correction = 1.0 - beta2.powf(step);

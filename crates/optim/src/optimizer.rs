@@ -21,6 +21,13 @@ impl ParamGroup {
         ParamGroup { params: params.into_iter().collect(), options: Dict::new() }
     }
 
+    /// A group whose state has the names too, as `param_names`; all groups of an optimizer have them, or none.
+    pub fn named(params: impl IntoIterator<Item = (String, Param)>) -> ParamGroup {
+        let (names, params): (Vec<Value>, Vec<Param>) =
+            params.into_iter().map(|(name, param)| (Value::Str(name), param)).unzip();
+        ParamGroup { params, options: Dict::from_iter([("param_names", names)]) }
+    }
+
     /// The group with an option of its own, such as `.with("lr", 0.1)`.
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> ParamGroup {
         self.options.insert(key, value);
@@ -48,6 +55,12 @@ pub trait IntoParams {
 impl IntoParams for Vec<Param> {
     fn into_groups(self) -> Vec<ParamGroup> {
         vec![ParamGroup::new(self)]
+    }
+}
+impl IntoParams for Vec<(String, Param)> {
+    /// One group that knows its parameters' names, as from `net.named_parameters()`.
+    fn into_groups(self) -> Vec<ParamGroup> {
+        vec![ParamGroup::named(self)]
     }
 }
 impl<const N: usize> IntoParams for [Param; N] {
@@ -118,6 +131,17 @@ impl Optimizer {
         }
         if self.rule.joint().is_some() && !self.groups.is_empty() {
             bug!("", "{} doesn't support per-parameter options (parameter groups)", self.rule.name());
+        }
+        let named = |group: &ParamGroup| group.options.get("param_names").is_some();
+        if let Some(first) = self.groups.first()
+            && named(first) != named(&group)
+        {
+            let with = if named(&group) { "with" } else { "without" };
+            bug!(
+                "",
+                "all optimizer param groups should be with/without names. cannot add param group {with} names to the \
+                 optimizer"
+            );
         }
         let taken: HashSet<u64> = self.groups.iter().flat_map(|g| &g.params).map(Param::id).collect();
         if group.params.iter().any(|p| taken.contains(&p.id())) {
@@ -268,6 +292,9 @@ impl Optimizer {
                 if options.get(name).is_none() {
                     options.insert(name, default.clone());
                 }
+            }
+            if let (Some(names), None) = (own.options.get("param_names"), options.get("param_names")) {
+                options.insert("param_names", names);
             }
             drop(self.rule.prepare(&options)?);
             groups.push(ParamGroup { params: own.params.clone(), options });

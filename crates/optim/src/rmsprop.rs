@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::optimizer::{IntoParams, Optimizer};
-use crate::rule::{Options, Rule, Slots, Update, apply, at_least_zero, int_if_zero, lerp};
+use crate::rule::{Options, Rule, Slots, Update, apply, int_if_zero, lerp};
 use wengert_tensor::{Dict, Tensor, Value};
 
 /// Options of [`RmsProp`], with PyTorch's defaults.
@@ -80,11 +80,11 @@ impl Rule for RmsProp {
     }
 
     fn prepare(&self, group: &Dict) -> Result<Update, Error> {
-        let lr = at_least_zero(group.number("lr")?, "learning rate")?;
-        let eps = at_least_zero(group.number("eps")?, "epsilon value")?;
-        let momentum = at_least_zero(group.number("momentum")?, "momentum value")?;
-        let weight_decay = at_least_zero(group.number("weight_decay")?, "weight_decay value")?;
-        let alpha = at_least_zero(group.number("alpha")?, "alpha value")?;
+        let lr = group.at_least_zero("lr", "learning rate")?;
+        let eps = group.at_least_zero("eps", "epsilon value")?;
+        let momentum = group.at_least_zero("momentum", "momentum value")?;
+        let weight_decay = group.at_least_zero("weight_decay", "weight_decay value")?;
+        let alpha = group.at_least_zero("alpha", "alpha value")?;
         let centered = group.flag("centered")?;
         let sign = if group.flag("maximize")? { -1.0 } else { 1.0 };
         // Parameter, mean square, momentum buffer and mean gradient; what is not kept goes in as 0 and is dropped.

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::optimizer::{IntoParams, Optimizer};
-use crate::rule::{Options, Rule, Slots, Update, apply, at_least_zero, int_if_whole};
+use crate::rule::{Options, Rule, Slots, Update, apply, int_if_whole};
 use wengert_tensor::{Dict, Tensor, Value};
 
 /// Options of [`Rprop`], with PyTorch's defaults.
@@ -63,7 +63,7 @@ impl Rule for Rprop {
     }
 
     fn prepare(&self, group: &Dict) -> Result<Update, Error> {
-        let lr = at_least_zero(group.number("lr")?, "learning rate")?;
+        let lr = group.at_least_zero("lr", "learning rate")?;
         let (minus, plus) = group.pair("etas")?;
         if !(0.0 < minus && minus < 1.0 && 1.0 < plus) {
             let text = format!("Invalid eta values: {}, {}", Value::Float(minus), Value::Float(plus));

@@ -172,6 +172,8 @@ pub(crate) fn apply<const N: usize>(
 pub(crate) trait Options {
     /// A number.
     fn number(&self, key: &str) -> Result<f64, Error>;
+    /// A non-negative number, or PyTorch's text for one that is not: `Invalid {what}: {value}`.
+    fn at_least_zero(&self, key: &str, what: &str) -> Result<f64, Error>;
     /// A flag; `None` counts as false, as in Python.
     fn flag(&self, key: &str) -> Result<bool, Error>;
     /// A pair of numbers.
@@ -182,9 +184,22 @@ impl Options for Dict {
     fn number(&self, key: &str) -> Result<f64, Error> {
         let bad = || Error::BadOption { key: key.to_owned(), expected: "a number" };
         let value = self.get(key).ok_or_else(bad)?;
+        if key == "lr" && value.as_tensor().is_some_and(|lr| lr.numel() != 1) {
+            return Err(Error::InvalidOption("Tensor lr must be 1-element".to_owned()));
+        }
         // PyTorch lets `lr` be a tensor of one number.
         let tensor = || value.as_tensor().filter(|t| t.numel() == 1).map(Tensor::item::<f64>);
         value.as_float().or_else(tensor).ok_or_else(bad)
+    }
+
+    fn at_least_zero(&self, key: &str, what: &str) -> Result<f64, Error> {
+        let value = self.number(key)?;
+        // NaN is refused too.
+        if value >= 0.0 {
+            Ok(value)
+        } else {
+            Err(Error::InvalidOption(format!("Invalid {what}: {}", shown(self, key))))
+        }
     }
 
     fn flag(&self, key: &str) -> Result<bool, Error> {
@@ -205,20 +220,15 @@ impl Options for Dict {
     }
 }
 
-/// A non-negative option, or PyTorch's text for one that is not: `Invalid {what}: {value}`.
-pub(crate) fn at_least_zero(value: f64, what: &str) -> Result<f64, Error> {
-    // NaN is refused too.
-    if value >= 0.0 { Ok(value) } else { Err(Error::InvalidOption(format!("Invalid {what}: {}", python(value)))) }
-}
-
 /// An option within a range, or PyTorch's text for one that is not: `{what} but is: {value}`.
-pub(crate) fn should(holds: bool, what: &str, value: f64) -> Result<f64, Error> {
-    if holds { Ok(value) } else { Err(Error::InvalidOption(format!("{what} but is: {}", python(value)))) }
+pub(crate) fn should(group: &Dict, key: &str, what: &str, holds: impl Fn(f64) -> bool) -> Result<f64, Error> {
+    let value = group.number(key)?;
+    if holds(value) { Ok(value) } else { Err(Error::InvalidOption(format!("{what} but is: {}", shown(group, key)))) }
 }
 
-/// A number as Python's `str` shows it where the caller wrote an integer, without `.0`.
-pub(crate) fn python(value: f64) -> String {
-    if value.fract() == 0.0 && value.abs() < 1e15 { format!("{value:.0}") } else { format!("{value}") }
+/// An option as Python shows it.
+pub(crate) fn shown(group: &Dict, key: &str) -> String {
+    group.get(key).map(Value::to_string).unwrap_or_default()
 }
 
 /// A number that PyTorch's default shows as an integer if it is zero: `weight_decay: 0`.
@@ -232,7 +242,7 @@ pub(crate) fn int_if_whole(value: f64) -> Value {
 }
 
 /// The option `betas`, each within `0..1`.
-pub(crate) fn betas(group: &Dict) -> Result<(f64, f64), Error> {
+fn betas(group: &Dict) -> Result<(f64, f64), Error> {
     let (beta1, beta2) = group.pair("betas")?;
     for (i, beta) in [beta1, beta2].into_iter().enumerate() {
         if !(0.0..1.0).contains(&beta) {
@@ -241,6 +251,36 @@ pub(crate) fn betas(group: &Dict) -> Result<(f64, f64), Error> {
         }
     }
     Ok((beta1, beta2))
+}
+
+/// The options that the kin of Adam share.
+#[derive(Clone, Copy)]
+pub(crate) struct Moments {
+    pub lr: f64,
+    pub beta1: f64,
+    pub beta2: f64,
+    pub eps: f64,
+    /// -1 to ascend.
+    pub sign: f64,
+    /// What the weights are multiplied by, if their decay is apart from the gradient.
+    pub shrink: f64,
+    /// The L2 penalty, if it is not.
+    pub penalty: f64,
+}
+
+impl Moments {
+    /// Reads and checks them, in PyTorch's order.
+    pub(crate) fn new(group: &Dict) -> Result<Moments, Error> {
+        let lr = group.at_least_zero("lr", "learning rate")?;
+        let eps = group.at_least_zero("eps", "epsilon value")?;
+        let (beta1, beta2) = betas(group)?;
+        let weight_decay = group.at_least_zero("weight_decay", "weight_decay value")?;
+        let sign = if group.flag("maximize")? { -1.0 } else { 1.0 };
+        let decoupled = group.flag("decoupled_weight_decay")?;
+        let shrink = if decoupled { 1.0 - lr * weight_decay } else { 1.0 };
+        let penalty = if decoupled { 0.0 } else { weight_decay };
+        Ok(Moments { lr, beta1, beta2, eps, sign, shrink, penalty })
+    }
 }
 
 /// `torch.lerp`: a weight of at least a half interpolates from the other end. For example `lerp!(f32, m, g, 0.1)`.

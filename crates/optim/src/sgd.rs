@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::optimizer::{IntoParams, Optimizer};
-use crate::rule::{Options, Rule, Slots, Update, apply, at_least_zero, int_if_zero};
+use crate::rule::{Options, Rule, Slots, Update, apply, int_if_zero};
 use wengert_tensor::{Dict, Tensor, Value};
 
 /// Options of [`Sgd`], with PyTorch's defaults.
@@ -69,9 +69,9 @@ impl Rule for Sgd {
     }
 
     fn prepare(&self, group: &Dict) -> Result<Update, Error> {
-        let lr = at_least_zero(group.number("lr")?, "learning rate")?;
-        let momentum = at_least_zero(group.number("momentum")?, "momentum value")?;
-        let weight_decay = at_least_zero(group.number("weight_decay")?, "weight_decay value")?;
+        let lr = group.at_least_zero("lr", "learning rate")?;
+        let momentum = group.at_least_zero("momentum", "momentum value")?;
+        let weight_decay = group.at_least_zero("weight_decay", "weight_decay value")?;
         let dampening = group.number("dampening")?;
         let nesterov = group.flag("nesterov")?;
         let sign = if group.flag("maximize")? { -1.0 } else { 1.0 };

@@ -33,9 +33,9 @@ fn value(json: &Json) -> Value {
 }
 
 /// The row's optimizer, if we have it.
-fn make(row: &Json, params: Vec<Param>) -> Option<Optimizer> {
+fn make(row: &Json, params: Vec<ParamGroup>) -> Option<Optimizer> {
     let options = row["options"].as_object().expect("a dict");
-    fn with(rule: impl Rule + 'static, params: Vec<Param>, options: &serde_json::Map<String, Json>) -> Optimizer {
+    fn with(rule: impl Rule + 'static, params: Vec<ParamGroup>, options: &serde_json::Map<String, Json>) -> Optimizer {
         let mut all = rule.defaults();
         options.iter().for_each(|(key, json)| all.insert(key.as_str(), value(json)));
         Optimizer::with_rule(rule, params, all)
@@ -78,6 +78,11 @@ fn make(row: &Json, params: Vec<Param>) -> Option<Optimizer> {
         }
         _ => return None,
     })
+}
+
+/// A group of one parameter.
+fn one(param: &Param) -> Vec<ParamGroup> {
+    vec![ParamGroup::new([param.clone()])]
 }
 
 /// The rows of optimizers that we have.
@@ -209,7 +214,7 @@ fn ten_steps_are_pytorchs() {
         let (dtype, tolerance) = (dtype_of(row), tolerance(row));
         let name = format!("{} {} {} {dtype}", row["optimizer"], row["options"], row["shape"]);
         let param = start_of(row, dtype);
-        let mut optimizer = make(row, vec![param.clone()]).expect("ours");
+        let mut optimizer = make(row, one(&param)).expect("ours");
         assert_eq!(optimizer.to_string(), row["text"].as_str().expect("text"), "{name}");
         let mut track = row["track"].as_array().expect("a list").iter();
         for step in 0..10 {
@@ -245,17 +250,17 @@ fn five_steps_a_state_dict_and_five_more_are_pytorchs_and_mostly_ten() {
     for row in rows(all) {
         let dtype = dtype_of(row);
         let straight = start_of(row, dtype);
-        let mut optimizer = make(row, vec![straight.clone()]).expect("ours");
+        let mut optimizer = make(row, one(&straight)).expect("ours");
         (0..10).for_each(|step| step_of(row, &mut optimizer, &straight, step));
 
         let first = start_of(row, dtype);
-        let mut optimizer = make(row, vec![first.clone()]).expect("ours");
+        let mut optimizer = make(row, one(&first)).expect("ours");
         (0..5).for_each(|step| step_of(row, &mut optimizer, &first, step));
         let (saved, value) = (optimizer.state_dict(), first.value());
         // A snapshot: further steps of the first run do not reach it.
         step_of(row, &mut optimizer, &first, 5);
         let second = Param::new(value);
-        let mut resumed = make(row, vec![second.clone()]).expect("ours");
+        let mut resumed = make(row, one(&second)).expect("ours");
         resumed.load_state_dict(&saved).expect("fits");
         (5..10).for_each(|step| step_of(row, &mut resumed, &second, step));
         let name = format!("{} {} {} {dtype}", row["optimizer"], row["options"], row["shape"]);
@@ -309,38 +314,100 @@ fn a_state_that_does_not_fit_changes_nothing() {
     assert_eq!(optimizer.state_dict().to_string(), before);
 }
 
+/// The message of a panic.
+fn said<R>(run: impl FnOnce() -> R) -> String {
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(run()))).expect_err("should panic");
+    caught.downcast_ref::<String>().cloned().unwrap_or_else(|| caught.downcast_ref::<&str>().expect("text").to_string())
+}
+
 #[test]
 fn wrong_options_panic_in_pytorchs_words() {
-    let said = |f: Box<dyn Fn() -> Optimizer>| {
-        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).expect_err("should panic");
-        caught.downcast_ref::<String>().cloned().unwrap_or_else(|| caught.downcast_ref::<&str>().unwrap().to_string())
+    let matrix = || Param::new(Tensor::zeros([2, 2], DType::F32));
+    for row in golden()["errors"].as_array().expect("a list") {
+        let text = said(|| make(row, one(&matrix())));
+        assert_eq!(text, row["text"].as_str().expect("text"), "{} {}", row["optimizer"], row["options"]);
+    }
+    let named = |optimizer: &str, groups: Vec<ParamGroup>| {
+        make(&serde_json::json!({"optimizer": optimizer, "options": {}}), groups)
     };
-    let p = start(DType::F32);
-    let sgd = |options: SgdOptions| {
-        let p = p.clone();
-        said(Box::new(move || Sgd::new([p.clone()], options.clone())))
-    };
-    let adam = |options: AdamOptions| {
-        let p = p.clone();
-        said(Box::new(move || Adam::new([p.clone()], options.clone())))
-    };
-    assert_eq!(sgd(SgdOptions { lr: -1.0, ..SgdOptions::default() }), "Invalid learning rate: -1");
-    assert_eq!(sgd(SgdOptions { lr: -0.5, ..SgdOptions::default() }), "Invalid learning rate: -0.5");
+    let p = matrix();
+    let twice = || vec![ParamGroup::new([p.clone()]), ParamGroup::new([p.clone()])];
+    assert_eq!(said(|| named("SGD", vec![ParamGroup::new([])])), "optimizer got an empty parameter list");
+    assert_eq!(said(|| named("SGD", twice())), "some parameters appear in more than one parameter group");
+    let two = vec![ParamGroup::new([matrix()]), ParamGroup::new([matrix()])];
+    assert_eq!(said(|| named("LBFGS", two)), "LBFGS doesn't support per-parameter options (parameter groups)");
     assert_eq!(
-        sgd(SgdOptions { nesterov: true, ..SgdOptions::default() }),
-        "Nesterov momentum requires a momentum and zero dampening"
+        said(|| named("LBFGS", one(&p)).expect("ours").step()),
+        "LBFGS.step() missing 1 required positional argument: 'closure'"
     );
+    let cube = Param::new(Tensor::zeros([2, 3, 4], DType::F32));
     assert_eq!(
-        adam(AdamOptions { betas: (1.0, 0.9), ..AdamOptions::default() }),
-        "Invalid beta parameter at index 0: 1.0"
+        said(|| named("Muon", one(&cube))),
+        "Muon only supports 2D parameters whereas we found a parameter with size: torch.Size([2, 3, 4])"
     );
-    let empty = said(Box::new(|| Sgd::new(Vec::<Param>::new(), SgdOptions::default())));
-    assert_eq!(empty, "optimizer got an empty parameter list");
-    let p2 = p.clone();
-    let twice = said(Box::new(move || {
-        Sgd::new([ParamGroup::new([p2.clone()]), ParamGroup::new([p2.clone()])], SgdOptions::default())
-    }));
-    assert_eq!(twice, "some parameters appear in more than one parameter group");
+    let mixed = vec![ParamGroup::new([p.clone()]), ParamGroup::named([("w".to_owned(), matrix())])];
+    assert_eq!(
+        said(|| named("SGD", mixed)),
+        "all optimizer param groups should be with/without names. cannot add param group with names to the optimizer"
+    );
+    let long = Value::from(&Tensor::zeros([2], DType::F32));
+    let groups = vec![ParamGroup::new([p.clone()]).with("lr", long)];
+    assert_eq!(said(|| named("SGD", groups)), "Tensor lr must be 1-element");
+}
+
+#[test]
+fn groups_keep_their_options_and_one_may_come_later() {
+    for row in golden()["grouped"].as_array().expect("a list") {
+        let name = row["optimizer"].as_str().expect("text");
+        let params: Vec<Param> = (0..4).map(|_| start_of(&serde_json::json!({"shape": [2, 3]}), DType::F64)).collect();
+        let case = serde_json::json!({"optimizer": name, "options": {"lr": 0.01}});
+        let groups =
+            vec![ParamGroup::new([params[0].clone()]), ParamGroup::new(params[1..3].to_vec()).with("lr", 0.05)];
+        let mut optimizer = make(&case, groups).expect("ours");
+        for step in 0..6 {
+            if step == 3 {
+                optimizer.add_param_group(ParamGroup::new([params[3].clone()]).with("lr", 0.1));
+            }
+            for (i, param) in params.iter().enumerate() {
+                let value = param.value().to_vec::<f64>();
+                let grad = value.iter().enumerate().map(|(j, v)| (step as f64 * 1.7 + (j + i) as f64).sin() + 0.1 * v);
+                let grad = Tensor::from_vec(grad.collect(), [2, 3]);
+                param.set_grad((i != 2 || step % 2 == 1).then_some(grad));
+            }
+            optimizer.step();
+        }
+        for (i, param) in params.iter().enumerate() {
+            assert_close(&param.value().to_vec::<f64>(), &numbers(&row["end"][i]), 1e-13, &format!("{name} {i}"));
+        }
+        let state = optimizer.state_dict();
+        let state = state.get("state").and_then(Value::as_dict).expect("a dict");
+        let count = |entry: &Value| entry.get("step").and_then(Value::as_float).unwrap_or(0.0);
+        assert_eq!(state.iter().map(|(_, entry)| count(entry)).collect::<Vec<_>>(), numbers(&row["steps"]), "{name}");
+        // A new optimizer with the same groups takes it all over.
+        let fresh = params.iter().map(|p| Param::new(p.value()));
+        let groups = fresh.collect::<Vec<_>>();
+        let groups = [&groups[..1], &groups[1..3], &groups[3..]].map(|group| ParamGroup::new(group.to_vec()));
+        let mut second = make(&case, groups.into()).expect("ours");
+        second.load_state_dict(&optimizer.state_dict()).expect("fits");
+        assert_eq!(second.param_groups().iter().map(ParamGroup::lr).collect::<Vec<_>>(), [0.01, 0.05, 0.1], "{name}");
+    }
+}
+
+#[test]
+fn parameters_may_have_names() {
+    // torch.optim.SGD(net.named_parameters(), lr=0.1).state_dict()['param_groups'][0]
+    let params = vec![("weight".to_owned(), start(DType::F32)), ("bias".to_owned(), start(DType::F32))];
+    let mut optimizer = Sgd::new(params, SgdOptions { lr: 0.1, ..SgdOptions::default() });
+    let group = |optimizer: &Optimizer| {
+        optimizer.state_dict().get("param_groups").and_then(|g| g.at(0)).expect("one").to_string()
+    };
+    let want = "{'param_names': ['weight', 'bias'], 'lr': 0.1, 'momentum': 0, 'dampening': 0, 'weight_decay': 0, \
+                'nesterov': False, 'maximize': False, 'foreach': None, 'differentiable': False, 'fused': None, \
+                'params': [0, 1]}";
+    assert_eq!(group(&optimizer), want);
+    let nameless = Sgd::new([start(DType::F32), start(DType::F32)], SgdOptions { lr: 0.2, ..SgdOptions::default() });
+    optimizer.load_state_dict(&nameless.state_dict()).expect("fits");
+    assert!(group(&optimizer).contains("'lr': 0.2") && group(&optimizer).contains("'param_names': ['weight', 'bias']"));
 }
 
 #[test]
