@@ -48,6 +48,7 @@ pub use ops::softmax;
 pub use ops::sort::Unique;
 pub use ops::unary::UNARY;
 pub use ops::view::IntoSizes;
+pub use ops::windows;
 pub use precision::{MatmulPrecision, float32_matmul_precision, set_float32_matmul_precision};
 pub use profile::profile;
 pub use random::*;

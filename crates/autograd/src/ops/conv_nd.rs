@@ -3,7 +3,7 @@
 use super::conv::input_grad;
 use crate::Var;
 use crate::catalog::Entry;
-use wengert_tensor::{Conv2dOptions, Tensor, bug};
+use wengert_tensor::{Conv2dOptions, DType, Tensor, bug};
 
 /// How a kernel moves over an image of `N` axes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +143,11 @@ impl Var {
     #[track_caller]
     pub fn conv_transpose2d(&self, weight: &Var, bias: Option<&Var>, options: &ConvTransposeOptions<2>) -> Var {
         check_rank(self, 2, "conv_transpose2d");
+        if self.dtype().is_int() {
+            // Exact as long as the sums are below 2⁵³.
+            let wide = |x: &Var| x.to(DType::F64);
+            return wide(self).conv_transpose2d(&wide(weight), bias.map(wide).as_ref(), options).to(self.dtype());
+        }
         if self.rank() == 3 {
             return self.unsqueeze(0).conv_transpose2d(weight, bias, options).squeeze([0]);
         }
@@ -150,7 +155,18 @@ impl Var {
         let [_, part, kh, kw] = sizes(weight);
         check_transposed(self, weight, channels, options);
         let size = |axis: usize, size: usize, kernel: usize| transposed_size(options, axis, size, kernel);
-        let shape = [batch, part * options.groups, size(0, height, kh), size(1, width, kw)];
+        let wanted = [size(0, height, kh), size(1, width, kw)];
+        // The gradient of a convolution has room for `stride - 1` rows more: with more, nothing is cut before the end.
+        if (0..2).any(|i| options.output_padding[i] >= options.stride[i]) {
+            let whole = ConvTransposeOptions { padding: [0, 0], output_padding: [0, 0], ..*options };
+            let full = self.conv_transpose2d(weight, None, &whole);
+            let rest = |i: usize| (options.padding[i] + wanted[i]).saturating_sub(full.size(2 + i as isize)) as isize;
+            let [top, left] = options.padding.map(|p| p as isize);
+            let output = full.pad(&[0, rest(1), 0, rest(0)], 0.0).narrow(2, top, wanted[0]).narrow(3, left, wanted[1]);
+            return bias.map_or(output.clone(), |bias| output + bias.reshape([-1, 1, 1]));
+        }
+        let [height, width] = wanted;
+        let shape = [batch, part * options.groups, height, width];
         let settings = Conv2dOptions {
             stride: options.stride,
             padding: options.padding,

@@ -1,9 +1,12 @@
 //! Operations on `Var`, each with its rule.
 
+pub(crate) mod attention;
 mod binary;
 mod conv;
 pub(crate) mod conv_nd;
 mod einsum;
+mod fold;
+mod group_norm;
 mod index;
 pub(crate) mod linalg;
 pub(crate) mod loss;
@@ -11,7 +14,9 @@ mod matmul;
 pub(crate) mod norm;
 pub(crate) mod norms;
 mod pool;
+pub(crate) mod pool_nd;
 mod reduce;
+pub(crate) mod resample;
 mod select;
 pub(crate) mod shape;
 mod softmax;
@@ -43,6 +48,11 @@ pub(crate) fn catalog() -> Vec<Entry> {
         norm::catalog(),
         select::catalog(),
         shape::catalog(),
+        group_norm::catalog(),
+        resample::catalog(),
+        attention::catalog(),
+        pool_nd::catalog(),
+        fold::catalog(),
         softmax::catalog(),
         loss::catalog(),
     ];

@@ -182,6 +182,13 @@ impl Var {
         })
     }
 
+    /// [`Var::gelu`] with the hyperbolic tangent in place of the error function (`approximate='tanh'`).
+    #[track_caller]
+    pub fn gelu_tanh(&self) -> Var {
+        let inner = (self + self.pow(3) * 0.044715) * (2.0 / PI).sqrt();
+        self * 0.5 * (inner.tanh() + 1.0)
+    }
+
     /// `self` itself (`torch.positive`).
     pub fn positive(&self) -> Var {
         self.clone()

@@ -17,6 +17,7 @@ mod nn;
 mod sample;
 mod shape;
 mod skipped;
+mod spatial;
 mod stats;
 
 use sample::Sample;
@@ -61,6 +62,11 @@ fn nn() {
 }
 
 #[test]
+fn spatial() {
+    check::rows(spatial::ROWS);
+}
+
+#[test]
 fn counts() {
     let rows: Vec<Row> = [
         math::rows(),
@@ -69,6 +75,7 @@ fn counts() {
         index::ROWS.to_vec(),
         shape::ROWS.to_vec(),
         nn::ROWS.to_vec(),
+        spatial::ROWS.to_vec(),
     ]
     .concat();
     check::counts(&rows);

@@ -1,5 +1,162 @@
-//! `torch.nn.functional`: convolutions, pooling, normalisation, activations, losses, attention.
+//! Activations, normalisation, losses, embeddings and attention of `torch.nn.functional`.
 
+use crate::sample::{KEYWORD, Sample, Value};
 use crate::{Row, one};
+use wengert_autograd::functional::{
+    CrossEntropyOptions, KlDivOptions, Reduction, binary_cross_entropy, binary_cross_entropy_with_logits,
+    cross_entropy_with, dropout, huber_loss, kl_div, l1_loss_with, linear, mse_loss_with, nll_loss_with,
+    smooth_l1_loss,
+};
+use wengert_autograd::tensor::{Tensor, manual_seed};
+use wengert_autograd::{AttentionOptions, BagMode, BagOptions, Var};
 
-pub(crate) const ROWS: &[Row] = &[("nn.functional.relu", |s| one(s.x(0).relu()))];
+pub(crate) const ROWS: &[Row] = &[
+    ("log_softmax", |s| one(s.x(0).log_softmax(s.int(1, "dim")))),
+    ("log_softmax.with_dtype", |s| one(typed(s).log_softmax(s.int(1, "dim")))),
+    ("softmax", |s| one(s.x(0).softmax(s.int(1, "dim")))),
+    ("softmax.with_dtype", |s| one(typed(s).softmax(s.int(1, "dim")))),
+    ("nn.functional.elu", |s| one(s.x(0).elu(s.float_or(1, "alpha", 1.0)))),
+    ("nn.functional.gelu", |s| {
+        one(match &*s.text(1, "approximate", "none") {
+            "none" => s.x(0).gelu(),
+            _ => s.x(0).gelu_tanh(),
+        })
+    }),
+    ("nn.functional.leaky_relu", |s| one(s.x(0).leaky_relu(s.float_or(1, "negative_slope", 0.01)))),
+    ("nn.functional.relu", |s| one(s.x(0).relu())),
+    ("nn.functional.silu", |s| one(s.x(0).silu())),
+    ("nn.functional.softplus", |s| one(s.x(0).softplus(s.float_or(1, "beta", 1.0), s.float_or(2, "threshold", 20.0)))),
+    ("nn.functional.dropout", |s| {
+        seed();
+        let p = s.float_or(1, "p", 0.5);
+        one(if s.flag(2, "training", true) { dropout(&s.x(0), p) } else { s.x(0) })
+    }),
+    ("nn.functional.batch_norm", |s| {
+        let (mean, var) = (s.opt_var(1, "running_mean"), s.opt_var(2, "running_var"));
+        let (weight, bias) = (s.opt_var(3, "weight"), s.opt_var(4, "bias"));
+        s.float_or(6, "momentum", 0.1);
+        let eps = s.float_or(7, "eps", 1e-5);
+        one(match (s.flag(5, "training", false), mean, var) {
+            (false, Some(mean), Some(var)) => {
+                s.x(0).batch_norm_eval(mean.value(), var.value(), weight.as_ref(), bias.as_ref(), eps)
+            }
+            _ => s.x(0).batch_norm(weight.as_ref(), bias.as_ref(), eps).output,
+        })
+    }),
+    ("nn.functional.group_norm", |s| {
+        let (weight, bias) = (s.opt_var(2, "weight"), s.opt_var(3, "bias"));
+        one(s.x(0).group_norm(
+            s.int(1, "num_groups") as usize,
+            weight.as_ref(),
+            bias.as_ref(),
+            s.float_or(4, "eps", 1e-5),
+        ))
+    }),
+    ("nn.functional.instance_norm", |s| {
+        s.flag(KEYWORD, "use_input_stats", true);
+        // The statistics that are kept do not change the result of training.
+        (s.opt_var(1, "running_mean"), s.opt_var(2, "running_var"), s.float_or(6, "momentum", 0.1));
+        let (weight, bias) = (s.opt_var(3, "weight"), s.opt_var(4, "bias"));
+        one(s.x(0).instance_norm(weight.as_ref(), bias.as_ref(), s.float_or(7, "eps", 1e-5)))
+    }),
+    ("nn.functional.layer_norm", |s| {
+        let (weight, bias) = (s.opt_var(2, "weight"), s.opt_var(3, "bias"));
+        one(s.x(0).layer_norm(
+            &s.sizes(1, "normalized_shape"),
+            weight.as_ref(),
+            bias.as_ref(),
+            s.float_or(4, "eps", 1e-5),
+        ))
+    }),
+    ("nn.functional.rms_norm", |s| {
+        one(s.x(0).rms_norm(&s.sizes(1, "normalized_shape"), s.opt_var(2, "weight").as_ref(), s.opt_float(3, "eps")))
+    }),
+    ("nn.functional.local_response_norm", |s| {
+        let (alpha, beta, k) = (s.float_or(2, "alpha", 1e-4), s.float_or(3, "beta", 0.75), s.float_or(4, "k", 1.0));
+        one(s.x(0).local_response_norm(s.int(1, "size") as usize, alpha, beta, k))
+    }),
+    ("nn.functional.normalize", |s| {
+        one(s.x(0).normalize(s.float_or(1, "p", 2.0), s.int_or(2, "dim", 1), s.float_or(3, "eps", 1e-12)))
+    }),
+    ("nn.functional.linear", |s| one(linear(&s.x(0), &s.x(1), s.opt_var(2, "bias").as_ref()))),
+    ("nn.functional.mse_loss", |s| one(mse_loss_with(&s.x(0), s.x(1), reduction(s)))),
+    ("nn.functional.l1_loss", |s| one(l1_loss_with(&s.x(0), s.x(1), reduction(s)))),
+    ("nn.functional.smooth_l1_loss", |s| {
+        one(smooth_l1_loss(&s.x(0), s.x(1), s.float_or(KEYWORD, "beta", 1.0), reduction(s)))
+    }),
+    ("nn.functional.huber_loss", |s| one(huber_loss(&s.x(0), s.x(1), s.float_or(KEYWORD, "delta", 1.0), reduction(s)))),
+    ("nn.functional.kl_div", |s| {
+        let batchmean = s.text(KEYWORD, "reduction", "mean") == "batchmean";
+        let reduction = if batchmean { Reduction::Mean } else { reduction(s) };
+        let log_target = s.flag(KEYWORD, "log_target", false);
+        one(kl_div(&s.x(0), s.x(1), &KlDivOptions { reduction, batch_mean: batchmean, log_target }))
+    }),
+    ("nn.functional.binary_cross_entropy", |s| {
+        let weight = s.opt_var(2, "weight");
+        one(binary_cross_entropy(&s.x(0), s.x(1), weight.as_ref().map(Var::value), reduction(s)))
+    }),
+    ("nn.functional.binary_cross_entropy_with_logits", |s| {
+        let (weight, positive) = (s.opt_var(2, "weight"), s.opt_var(KEYWORD, "pos_weight"));
+        let (weight, positive) = (weight.as_ref().map(Var::value), positive.as_ref().map(Var::value));
+        one(binary_cross_entropy_with_logits(&s.x(0), s.x(1), weight, positive, reduction(s)))
+    }),
+    ("nn.functional.cross_entropy", |s| one(cross_entropy_with(&s.x(0), s.x(1), &classes(s)))),
+    ("nn.functional.nll_loss", |s| one(nll_loss_with(&s.x(0), s.x(1).value(), &classes(s)))),
+    ("nn.functional.embedding_bag", |s| {
+        let mode = match &*s.text(6, "mode", "mean") {
+            "sum" => BagMode::Sum,
+            "mean" => BagMode::Mean,
+            _ => BagMode::Max,
+        };
+        s.flag(KEYWORD, "sparse", false);
+        let options = BagOptions {
+            mode,
+            padding_idx: s.opt_int(KEYWORD, "padding_idx").map(|i| i.rem_euclid(s.x(0).size(0) as isize) as usize),
+            include_last_offset: s.flag(KEYWORD, "include_last_offset", false),
+            scale_grad_by_freq: s.flag(KEYWORD, "scale_grad_by_freq", false),
+        };
+        let (offsets, weights) = (s.opt_var(KEYWORD, "offsets"), s.opt_var(KEYWORD, "per_sample_weights"));
+        one(s.x(0).embedding_bag(s.x(1).value(), offsets.as_ref().map(Var::value), weights.as_ref(), &options))
+    }),
+    ("nn.functional.scaled_dot_product_attention", |s| {
+        seed();
+        let options = AttentionOptions {
+            mask: s.opt_var(3, "attn_mask"),
+            dropout: s.float_or(4, "dropout_p", 0.0),
+            causal: s.flag(5, "is_causal", false),
+            scale: s.opt_float(KEYWORD, "scale"),
+            grouped: s.flag(KEYWORD, "enable_gqa", false),
+        };
+        one(s.x(0).scaled_dot_product_attention(&s.x(1), &s.x(2), &options))
+    }),
+];
+
+/// The seed that PyTorch's tests set before they call what is random.
+pub(crate) fn seed() {
+    manual_seed(42);
+}
+
+fn typed(s: &Sample) -> Var {
+    s.dtype(2, "dtype").map_or(s.x(0), |dtype| s.x(0).to(dtype))
+}
+
+fn reduction(s: &Sample) -> Reduction {
+    match &*s.text(KEYWORD, "reduction", "mean") {
+        "none" => Reduction::None,
+        "sum" => Reduction::Sum,
+        _ => Reduction::Mean,
+    }
+}
+
+fn classes(s: &Sample) -> CrossEntropyOptions {
+    let weight: Option<Tensor> = match s.get(2, "weight") {
+        Some(Value::Var(weight)) => Some(weight.value().clone()),
+        _ => None,
+    };
+    CrossEntropyOptions {
+        weight,
+        ignore_index: s.int_or(KEYWORD, "ignore_index", -100) as i64,
+        reduction: reduction(s),
+        label_smoothing: s.float_or(KEYWORD, "label_smoothing", 0.0),
+    }
+}

@@ -25,3 +25,4 @@ mod special;
 mod stats;
 pub(crate) mod unary;
 pub(crate) mod view;
+pub mod windows;

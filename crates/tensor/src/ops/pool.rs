@@ -159,6 +159,9 @@ impl Tensor {
     /// In PyTorch's words if the rank, the padding or the sizes do not fit.
     #[track_caller]
     pub fn avg_pool2d(&self, options: &AvgPool2dOptions) -> Tensor {
+        if self.dtype().is_int() {
+            return self.to(DType::F64).avg_pool2d(options).trunc().to(self.dtype());
+        }
         mean(self, &avg_windows(self.shape(), options))
     }
 
@@ -193,6 +196,13 @@ pub fn max_pool2d(x: &Tensor, options: &Pool2dOptions) -> (Tensor, Tensor) {
     }
     let window = MaxWindow { input, output, kernel, stride, padding, dilation };
     let shape = with_image(&lead, output);
+    if x.dtype().is_int() {
+        // The positions from f64, the elements as they are.
+        let (_, positions) = max_pool2d(&x.to(DType::F64), options);
+        let at = positions.to(DType::I64).reshape([planes, output[0] * output[1]]);
+        let values = x.reshape([planes, input[0] * input[1]]).gather(1, &at);
+        return (values.reshape(&*shape), positions);
+    }
     let mut values = None;
     let positions = Tensor::build(&shape, |at: &mut [i32]| {
         debug_assert_eq!(at.len(), planes * output[0] * output[1]);

@@ -1,0 +1,438 @@
+//! Pooling in any number of dimensions, adaptive, by powers and fractional, and its inverse.
+//!
+//! Maxima are elements taken at positions, so they differentiate like `gather`. Means over several axes are means over each in
+//! turn.
+
+use crate::Var;
+use crate::catalog::Entry;
+use wengert_tensor::pool::{AvgPool2dOptions, Pool2dOptions};
+use wengert_tensor::shape::size_text;
+use wengert_tensor::windows::{self, Window};
+use wengert_tensor::{DType, Tensor, bug, with_generator};
+
+/// How windows of a maximum lie in `N` dimensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaxPoolOptions<const N: usize> {
+    /// The sizes of a window.
+    pub kernel: [usize; N],
+    /// Steps between windows; the kernel's sizes if `None`.
+    pub stride: Option<[usize; N]>,
+    /// How far windows reach beyond each side: at most half of the kernel.
+    pub padding: [usize; N],
+    /// Steps between the elements of a window.
+    pub dilation: [usize; N],
+    /// Keeps windows that begin inside and end outside.
+    pub ceil_mode: bool,
+}
+
+impl<const N: usize> MaxPoolOptions<N> {
+    /// Windows side by side.
+    pub const fn new(kernel: [usize; N]) -> MaxPoolOptions<N> {
+        MaxPoolOptions { kernel, stride: None, padding: [0; N], dilation: [1; N], ceil_mode: false }
+    }
+}
+
+/// How windows of a mean lie in `N` dimensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AvgPoolOptions<const N: usize> {
+    /// The sizes of a window.
+    pub kernel: [usize; N],
+    /// Steps between windows; the kernel's sizes if `None`.
+    pub stride: Option<[usize; N]>,
+    /// Zeros on each side: at most half of the kernel.
+    pub padding: [usize; N],
+    /// Keeps windows that begin inside and end outside.
+    pub ceil_mode: bool,
+    /// Counts padded zeros as elements.
+    pub count_include_pad: bool,
+    /// Divides by this instead of the number of elements.
+    pub divisor_override: Option<i64>,
+}
+
+impl<const N: usize> AvgPoolOptions<N> {
+    /// Windows side by side.
+    pub const fn new(kernel: [usize; N]) -> AvgPoolOptions<N> {
+        AvgPoolOptions {
+            kernel,
+            stride: None,
+            padding: [0; N],
+            ceil_mode: false,
+            count_include_pad: true,
+            divisor_override: None,
+        }
+    }
+}
+
+/// The number of windows along an axis, by PyTorch's rule.
+#[track_caller]
+fn count(op: &str, len: usize, [kernel, stride, pad, dilation]: [usize; 4], ceil: bool) -> usize {
+    if kernel == 0 || stride == 0 || dilation == 0 {
+        bug!("", "{op}: kernel size, stride and dilation must be greater than zero");
+    }
+    let reach = (kernel - 1) * dilation + 1;
+    if pad > reach / 2 {
+        bug!(
+            "",
+            "pad should be at most half of effective kernel size, but got pad={pad}, kernel_size={kernel} and dilation={dilation}"
+        );
+    }
+    let room = (len + 2 * pad) as isize - reach as isize;
+    let step = stride as isize;
+    let mut size = (room + if ceil { step - 1 } else { 0 }).div_euclid(step) + 1;
+    if ceil && (size - 1) * step >= (len + pad) as isize {
+        size -= 1;
+    }
+    if size < 1 {
+        bug!("", "{op}: Given input size: {len}. Calculated output size: {}. Output size is too small", size.max(0));
+    }
+    size as usize
+}
+
+/// Windows along an axis, without what lies in the padding.
+#[track_caller]
+fn windows_of(op: &str, len: usize, sizes: [usize; 4], ceil: bool) -> Vec<Window> {
+    let [kernel, stride, pad, dilation] = sizes;
+    (0..count(op, len, sizes, ceil))
+        .map(|i| {
+            let begin = (i * stride) as isize - pad as isize;
+            let end = begin + ((kernel - 1) * dilation + 1) as isize;
+            let skip = ((-begin).max(0) as usize).div_ceil(dilation) as isize * dilation as isize;
+            Window { start: (begin + skip) as usize, end: (end.min(len as isize)) as usize, step: dilation }
+        })
+        .collect()
+}
+
+/// Windows that divide an axis evenly.
+fn adaptive(len: usize, parts: usize) -> Vec<Window> {
+    let part = |i: usize| Window { start: i * len / parts, end: ((i + 1) * len).div_ceil(parts), step: 1 };
+    (0..parts).map(part).collect()
+}
+
+/// Panics unless there are `axes` axes behind the channels, with or without a batch; all of them not empty.
+#[track_caller]
+fn check_rank(op: &str, x: &Var, axes: usize) {
+    let rank = x.rank();
+    if rank != axes + 1 && rank != axes + 2 {
+        bug!(
+            "",
+            "{op}: Expected {}D or {}D (batch mode) tensor, but got: {}",
+            axes + 1,
+            axes + 2,
+            size_text(x.shape())
+        );
+    }
+    if x.shape()[rank - axes - 1..].contains(&0) {
+        bug!("", "{op}: Expected a tensor with optional 0 dim batch size, but got: {}", size_text(x.shape()));
+    }
+}
+
+/// Values and positions of the largest elements of windows over the last axes.
+#[track_caller]
+fn largest(x: &Var, windows: Vec<Vec<Window>>) -> (Var, Tensor) {
+    let axes = windows.len();
+    let lead = &x.shape()[..x.rank() - axes];
+    let planes: Vec<usize> = [lead, &vec![1; 3 - axes], &x.shape()[x.rank() - axes..]].concat();
+    let mut full: Vec<Vec<Window>> = vec![vec![Window { start: 0, end: 1, step: 1 }]; 3 - axes];
+    full.extend(windows);
+    let [a, b, c]: [Vec<Window>; 3] = full.try_into().expect("three axes");
+    let counts: Vec<usize> = [&a, &b, &c][3 - axes..].iter().map(|w| w.len()).collect();
+    let found = windows::largest(&x.value().reshape(&planes[..]), &[a, b, c]);
+    let shape: Vec<usize> = lead.iter().copied().chain(counts).collect();
+    let positions = found.reshape(&shape[..]);
+    (taken(x, &positions, axes), positions)
+}
+
+/// The elements of the last `axes` axes, flattened, at positions.
+#[track_caller]
+fn taken(x: &Var, positions: &Tensor, axes: usize) -> Var {
+    let lead = &x.shape()[..x.rank() - axes];
+    let plane: usize = x.shape()[x.rank() - axes..].iter().product();
+    let window: usize = positions.shape()[positions.rank() - axes..].iter().product();
+    let flat = |last: usize| -> Vec<usize> { lead.iter().copied().chain([last]).collect() };
+    let index = positions.reshape(&flat(window)[..]);
+    x.reshape(&flat(plane)[..]).gather(-1, &index).reshape(positions.shape())
+}
+
+/// The means of windows along one axis of many lines: `x` is `[.., len, inner]`.
+#[track_caller]
+fn sums(x: &Var, [kernel, stride, pad]: [usize; 3], ceil: bool) -> Var {
+    x.avg_pool2d(&AvgPool2dOptions {
+        stride: Some([stride, 1]),
+        padding: [pad, 0],
+        ceil_mode: ceil,
+        divisor_override: Some(1),
+        ..AvgPool2dOptions::new([kernel, 1])
+    })
+}
+
+impl Var {
+    /// The maxima of windows of `[n, c, l]` or `[c, l]` and their positions.
+    #[track_caller]
+    pub fn max_pool1d(&self, options: &MaxPoolOptions<1>) -> (Var, Tensor) {
+        self.max_pool("max_pool1d", options)
+    }
+
+    /// The maxima of windows of images, and their positions `row * width + column`; [`Var::max_pool2d`] with positions.
+    #[track_caller]
+    pub fn max_pool2d_with_indices(&self, options: &Pool2dOptions) -> (Var, Tensor) {
+        let (_, positions) = self.value().max_pool2d(options);
+        (self.max_pool2d(options), positions)
+    }
+
+    /// The maxima of windows of `[n, c, d, h, w]` or `[c, d, h, w]` and their positions.
+    #[track_caller]
+    pub fn max_pool3d(&self, options: &MaxPoolOptions<3>) -> (Var, Tensor) {
+        self.max_pool("max_pool3d", options)
+    }
+
+    #[track_caller]
+    fn max_pool<const N: usize>(&self, op: &str, options: &MaxPoolOptions<N>) -> (Var, Tensor) {
+        check_rank(op, self, N);
+        let lens = &self.shape()[self.rank() - N..];
+        let stride = options.stride.unwrap_or(options.kernel);
+        let along = |i: usize| {
+            let sizes = [options.kernel[i], stride[i], options.padding[i], options.dilation[i]];
+            windows_of(op, lens[i], sizes, options.ceil_mode)
+        };
+        largest(self, (0..N).map(along).collect())
+    }
+
+    /// The means of windows of `[n, c, l]` or `[c, l]`.
+    #[track_caller]
+    pub fn avg_pool1d(&self, options: &AvgPoolOptions<1>) -> Var {
+        self.avg_pool("avg_pool1d", options)
+    }
+
+    /// The means of windows of `[n, c, d, h, w]` or `[c, d, h, w]`.
+    #[track_caller]
+    pub fn avg_pool3d(&self, options: &AvgPoolOptions<3>) -> Var {
+        self.avg_pool("avg_pool3d", options)
+    }
+
+    #[track_caller]
+    fn avg_pool<const N: usize>(&self, op: &str, options: &AvgPoolOptions<N>) -> Var {
+        check_rank(op, self, N);
+        if self.dtype().is_int() {
+            return Var::from(self.to(DType::F64).avg_pool(op, options).value().trunc().to(self.dtype()));
+        }
+        if options.divisor_override == Some(0) {
+            bug!("", "divisor must be not zero");
+        }
+        let first = self.rank() - N;
+        let stride = options.stride.unwrap_or(options.kernel);
+        let mut x = self.clone();
+        // How many elements the windows along each axis have, as an array to broadcast.
+        let mut divisor = Tensor::ones((), DType::F64);
+        for i in 0..N {
+            let (kernel, step, pad) = (options.kernel[i], stride[i], options.padding[i]);
+            let len = self.shape()[first + i];
+            let parts = count(op, len, [kernel, step, pad, 1], options.ceil_mode);
+            let sizes: Vec<f64> = (0..parts)
+                .map(|w| {
+                    let begin = (w * step) as isize - pad as isize;
+                    let end = (begin + kernel as isize).min((len + pad) as isize);
+                    match options.count_include_pad {
+                        true => (end - begin) as f64,
+                        false => (end.min(len as isize) - begin.max(0)) as f64,
+                    }
+                })
+                .collect();
+            let mut at = vec![1; N];
+            at[i] = parts;
+            divisor = divisor.mul(Tensor::from_vec(sizes, &at[..]));
+            let (outer, inner): (usize, usize) =
+                (x.shape()[..first + i].iter().product(), x.shape()[first + i + 1..].iter().product());
+            let mut shape = x.shape().to_vec();
+            shape[first + i] = parts;
+            x = sums(&x.reshape([outer, 1, len, inner]), [kernel, step, pad], options.ceil_mode).reshape(&shape[..]);
+        }
+        match options.divisor_override {
+            Some(divisor) => x / divisor as f64,
+            None => x / divisor.to(self.dtype()),
+        }
+    }
+
+    /// `(Σ xᵖ)^(1/p)` over windows of the last axes: `kernel` and `stride` have one number for each.
+    #[track_caller]
+    pub fn lp_pool<const N: usize>(
+        &self,
+        p: f64,
+        kernel: [usize; N],
+        stride: Option<[usize; N]>,
+        ceil_mode: bool,
+    ) -> Var {
+        let options = AvgPoolOptions { stride, ceil_mode, ..AvgPoolOptions::new(kernel) };
+        let means = self.pow(p).avg_pool("lp_pool", &options);
+        let area: usize = kernel.iter().product();
+        ((means.sign() * means.abs().relu()) * area as f64).pow(1.0 / p)
+    }
+
+    /// The means of `output` windows that divide the axis evenly.
+    #[track_caller]
+    pub fn adaptive_avg_pool1d(&self, output: usize) -> Var {
+        check_rank("adaptive_avg_pool1d", self, 1);
+        self.unsqueeze(-2).adaptive_avg_pool2d([Some(1), Some(output)]).squeeze([-2])
+    }
+
+    /// The means of windows that divide each of the last three axes evenly; `None` leaves an axis as it is.
+    #[track_caller]
+    pub fn adaptive_avg_pool3d(&self, output: [Option<usize>; 3]) -> Var {
+        let rank = self.rank();
+        if rank != 4 && rank != 5 {
+            bug!("", "adaptive_avg_pool3d(): Expected 4D or 5D tensor, but got {}", size_text(self.shape()));
+        }
+        let [d, h, w] = [self.shape()[rank - 3], self.shape()[rank - 2], self.shape()[rank - 1]];
+        let sizes = [output[0].unwrap_or(d), output[1].unwrap_or(h), output[2].unwrap_or(w)];
+        let lead = &self.shape()[..rank - 3];
+        let outer: usize = lead.iter().product();
+        let images = self.reshape([outer, d, h, w]).adaptive_avg_pool2d([Some(sizes[1]), Some(sizes[2])]);
+        let area = sizes[1] * sizes[2];
+        let deep = images.reshape([outer, 1, d, area]).adaptive_avg_pool2d([Some(sizes[0]), Some(area)]);
+        let shape: Vec<usize> = lead.iter().copied().chain(sizes).collect();
+        deep.reshape(&shape[..])
+    }
+
+    /// The maxima, and their positions, of windows that divide the last `N` axes evenly; `None` leaves an axis as it is.
+    #[track_caller]
+    pub fn adaptive_max_pool<const N: usize>(&self, output: [Option<usize>; N]) -> (Var, Tensor) {
+        let op = "adaptive_max_pool";
+        let rank = self.rank();
+        if rank != N + 1 && rank != N + 2 {
+            bug!("", "{op}{N}d(): Expected {}D or {}D tensor, but got: {}", N + 1, N + 2, size_text(self.shape()));
+        }
+        let lens = &self.shape()[rank - N..];
+        let parts: Vec<usize> = (0..N).map(|i| output[i].unwrap_or(lens[i])).collect();
+        if lens.contains(&0) && !parts.contains(&0) {
+            bug!(
+                "",
+                "{op}{N}d(): Expected input to have non-zero size for non-batch dimensions, but input has sizes {}",
+                size_text(self.shape())
+            );
+        }
+        if parts.contains(&0) {
+            let shape: Vec<usize> = self.shape()[..rank - N].iter().copied().chain(parts).collect();
+            let none = Tensor::zeros(&shape[..], DType::I64);
+            return (Var::from(Tensor::zeros(&shape[..], self.dtype())), none);
+        }
+        largest(self, (0..N).map(|i| adaptive(lens[i], parts[i])).collect())
+    }
+
+    /// The maxima, and their positions, of windows at random places (Graham, *Fractional Max-Pooling*); `samples` are uniform
+    /// numbers `[n, c, N]`, drawn from the default generator if `None`.
+    #[track_caller]
+    pub fn fractional_max_pool<const N: usize>(
+        &self,
+        kernel: [usize; N],
+        output: [usize; N],
+        samples: Option<&Tensor>,
+    ) -> (Var, Tensor) {
+        check_rank("fractional_max_pool", self, N);
+        let batched = self.rank() == N + 2;
+        let x = if batched { self.clone() } else { self.unsqueeze(0) };
+        let (n, c) = (x.shape()[0], x.shape()[1]);
+        for i in 0..N {
+            if output[i] + kernel[i] - 1 > x.shape()[2 + i] {
+                bug!(
+                    "",
+                    "fractional_max_pool{N}d(): pool size {} too large relative to input size {}",
+                    kernel[i],
+                    x.shape()[2 + i]
+                );
+            }
+        }
+        let samples = match samples {
+            Some(samples) => samples.to(DType::F64),
+            None => with_generator(|g| g.rand([n, c, N], x.dtype())).to(DType::F64),
+        };
+        let shape: Vec<usize> = [n, c].into_iter().chain(output).collect();
+        if n * c == 0 {
+            let none = Tensor::zeros(&shape[..], DType::I64);
+            return (Var::from(Tensor::zeros(&shape[..], x.dtype())), none);
+        }
+        let numbers = samples.to_vec::<f64>();
+        let (mut values, mut places) = (Vec::new(), Vec::new());
+        for plane in 0..n * c {
+            let (i, j) = (plane / c, plane % c);
+            let image = x.select(0, i as isize).select(0, j as isize).unsqueeze(0);
+            // The sample of the last axis comes first in two dimensions and in three, as in PyTorch.
+            let along = |axis: usize| {
+                let u = numbers[plane * N + if N == 2 { 1 - axis } else { axis }];
+                intervals(u, x.shape()[2 + axis], output[axis], kernel[axis], x.dtype())
+            };
+            let (v, p) = largest(&image, (0..N).map(along).collect());
+            values.push(v.squeeze([0]));
+            places.push(p.squeeze([0]));
+        }
+        let (values, places) =
+            (Var::stack(&values, 0).reshape(&shape[..]), Tensor::stack(&places, 0).reshape(&shape[..]));
+        if batched { (values, places) } else { (values.squeeze([0]), places.squeeze([0])) }
+    }
+
+    /// Zeros with the elements put at positions, as a maximum over windows named them: `output` are the sizes of the last axes.
+    #[track_caller]
+    pub fn max_unpool<const N: usize>(&self, positions: &Tensor, output: [usize; N]) -> Var {
+        if positions.shape() != self.shape() {
+            bug!(
+                "",
+                "Expected shape of indices to be same as that of the input tensor ({}) but got indices tensor with shape: {}",
+                size_text(self.shape()),
+                size_text(positions.shape())
+            );
+        }
+        check_rank("max_unpool", self, N);
+        let lead = &self.shape()[..self.rank() - N];
+        let plane: usize = output.iter().product();
+        let window: usize = self.shape()[self.rank() - N..].iter().product();
+        let flat = |last: usize| -> Vec<usize> { lead.iter().copied().chain([last]).collect() };
+        if let Some(&bad) = positions.to(DType::I64).to_vec::<i64>().iter().find(|&&p| p < 0 || p >= plane as i64) {
+            bug!("", "Found an invalid max index: {bad} (output volumes are of size {output:?})");
+        }
+        let zeros = Var::from(Tensor::zeros(&flat(plane)[..], self.dtype()));
+        let index = positions.reshape(&flat(window)[..]);
+        let out = zeros.scatter(-1, &index, &self.reshape(&flat(window)[..]));
+        let shape: Vec<usize> = lead.iter().copied().chain(output).collect();
+        out.reshape(&shape[..])
+    }
+}
+
+/// PyTorch's windows of fractional pooling along an axis, in the arithmetic of the dtype.
+fn intervals(sample: f64, len: usize, parts: usize, kernel: usize, dtype: DType) -> Vec<Window> {
+    let window = |start: usize| Window { start, end: start + kernel, step: 1 };
+    let mut out = Vec::with_capacity(parts);
+    if parts > 1 {
+        let single = dtype != DType::F64;
+        let (a, u) = ((len - kernel) as f64 / (parts - 1) as f64, sample);
+        let (a32, u32) = ((len - kernel) as f32 / (parts - 1) as f32, sample as f32);
+        for i in 0..parts - 1 {
+            let start = match single {
+                true => ((i as f32 + u32) * a32) as i64 - (u32 * a32) as i64,
+                false => ((i as f64 + u) * a) as i64 - (u * a) as i64,
+            };
+            out.push(window(start.clamp(0, (len - kernel) as i64) as usize));
+        }
+    }
+    if parts > 0 {
+        out.push(window(len - kernel));
+    }
+    out
+}
+
+pub(crate) fn catalog() -> Vec<Entry> {
+    let deep = MaxPoolOptions { padding: [1, 0, 1], stride: Some([2, 1, 1]), ..MaxPoolOptions::new([2, 2, 2]) };
+    let line = MaxPoolOptions { dilation: [2], ..MaxPoolOptions::new([2]) };
+    let means = AvgPoolOptions { padding: [1, 0, 1], count_include_pad: false, ..AvgPoolOptions::new([2, 2, 2]) };
+    let places = Tensor::from_vec(vec![4i64, 1, 7], [1, 1, 3]);
+    vec![
+        Entry::shaped("max_pool1d", "", &[&[2, 6]], move |x| x[0].max_pool1d(&line).0),
+        Entry::shaped("max_pool3d", "", &[&[1, 1, 3, 3, 2]], move |x| x[0].max_pool3d(&deep).0),
+        Entry::shaped("avg_pool1d", "", &[&[2, 6]], |x| x[0].avg_pool1d(&AvgPoolOptions::new([3]))),
+        Entry::shaped("avg_pool3d", "", &[&[1, 1, 3, 4, 3]], move |x| x[0].avg_pool3d(&means)),
+        Entry::shaped("lp_pool", "", &[&[2, 6]], |x| (&x[0] + 3.0).lp_pool(3.0, [2], None, false)),
+        Entry::shaped("adaptive_avg_pool1d", "", &[&[2, 5]], |x| x[0].adaptive_avg_pool1d(3)),
+        Entry::shaped("adaptive_avg_pool3d", "", &[&[1, 3, 4, 3]], |x| {
+            x[0].adaptive_avg_pool3d([Some(2), None, Some(2)])
+        }),
+        Entry::shaped("adaptive_max_pool", "", &[&[1, 4, 5]], |x| x[0].adaptive_max_pool([Some(2), Some(3)]).0),
+        Entry::shaped("max_unpool", "", &[&[1, 1, 3]], move |x| x[0].max_unpool(&places, [8])),
+    ]
+}
