@@ -55,7 +55,7 @@ pub(crate) const ROWS: &[Row] = &[
     ("nn.functional.instance_norm", |s| {
         s.flag(KEYWORD, "use_input_stats", true);
         // The statistics that are kept do not change the result of training.
-        (s.opt_var(1, "running_mean"), s.opt_var(2, "running_var"), s.float_or(6, "momentum", 0.1));
+        let _kept = (s.opt_var(1, "running_mean"), s.opt_var(2, "running_var"), s.float_or(6, "momentum", 0.1));
         let (weight, bias) = (s.opt_var(3, "weight"), s.opt_var(4, "bias"));
         one(s.x(0).instance_norm(weight.as_ref(), bias.as_ref(), s.float_or(7, "eps", 1e-5)))
     }),
