@@ -18,6 +18,7 @@ const TORCH: &str = "2.15";
 
 /// Scripts and the folders where their files belong. A script gets a folder and writes its files there.
 const SCRIPTS: &[(&str, &str)] = &[
+    ("averaged", "crates/nn/tests/golden"),
     ("conv", "crates/tensor/tests/golden"),
     ("elementwise", "crates/tensor/tests/golden"),
     ("fashion", "examples/tests/golden"),

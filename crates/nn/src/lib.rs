@@ -10,6 +10,7 @@ extern crate self as wengert_nn;
 
 mod activation;
 mod activation_with;
+mod averaged;
 mod container;
 mod conv;
 mod conv_transpose;
@@ -51,6 +52,7 @@ pub use activation_with::{
     CELU, ELU, GELU, GLU, Hardshrink, Hardtanh, LeakyReLU, LogSoftmax, Softmax, Softmin, Softplus, Softshrink,
     Threshold,
 };
+pub use averaged::{AveragedModel, AveragedModelOptions, AvgFn, get_ema_avg_fn, get_swa_avg_fn, update_bn};
 pub use container::Key;
 pub use conv::{Conv, Conv1d, Conv1dOptions, Conv2d, Conv2dOptions, Conv3d, Conv3dOptions, ConvOptions};
 pub use conv_transpose::{ConvTranspose, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, ConvTransposeOptions};

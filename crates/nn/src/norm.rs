@@ -2,6 +2,7 @@
 
 use crate::setting::optional;
 use crate::{Buffer, Mode, Module, Param, Parts, Rebuild, SpecError, Tree, Var};
+use std::sync::atomic::{AtomicBool, Ordering};
 use wengert_autograd::functional::BatchNorm as BatchNormed;
 use wengert_tensor::shape::size_text;
 use wengert_tensor::{DType, Dict, Tensor, Value, bug};
@@ -45,6 +46,9 @@ pub struct BatchNorm<const AXES: usize> {
     pub num_batches_tracked: Option<Buffer>,
     #[tree(skip)]
     options: BatchNormOptions,
+    /// Whether all batches have the same share for now, whatever the options say.
+    #[tree(skip)]
+    cumulative: AtomicBool,
     mode: Mode,
 }
 
@@ -96,8 +100,14 @@ impl<const AXES: usize> BatchNorm<AXES> {
             running_var: tracked(filled(1.0)),
             num_batches_tracked: tracked(Tensor::zeros((), DType::I64)),
             options,
+            cumulative: AtomicBool::new(false),
             mode: Mode::default(),
         }
+    }
+
+    /// Gives all batches the same share from now on, or the one of the options again.
+    pub(crate) fn accumulate(&self, cumulative: bool) {
+        self.cumulative.store(cumulative, Ordering::Relaxed);
     }
 
     /// How it was made.
@@ -181,7 +191,8 @@ impl<const AXES: usize> BatchNorm<AXES> {
                 count.item::<f64>()
             })
         });
-        self.options.momentum.unwrap_or_else(|| count.map_or(0.0, |count| 1.0 / count))
+        let momentum = self.options.momentum.filter(|_| !self.cumulative.load(Ordering::Relaxed));
+        momentum.unwrap_or_else(|| count.map_or(0.0, |count| 1.0 / count))
     }
 }
 
@@ -243,6 +254,7 @@ impl<const AXES: usize> Rebuild for BatchNorm<AXES> {
             track_running_stats: parts.get("track_running_stats")?,
         };
         let weight = parts.optional_param("weight", &[num_features])?;
-        Ok(BatchNorm { weight, bias, running_mean, running_var, num_batches_tracked, options, mode: parts.mode() })
+        let (cumulative, mode) = (AtomicBool::new(false), parts.mode());
+        Ok(BatchNorm { weight, bias, running_mean, running_var, num_batches_tracked, options, cumulative, mode })
     }
 }
