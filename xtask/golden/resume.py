@@ -1,4 +1,4 @@
-"""Runs with each scheduler that PyTorch left after seven steps, and their next ten losses.
+"""Runs with each optimizer and scheduler that PyTorch left after seven steps, and their next ten losses.
 
     python resume.py OUTPUT_DIR [SAVED_ELSEWHERE]
 
@@ -24,6 +24,12 @@ DONE, NEXT = 7, 10
 OPTIMIZERS = {
     'SGD': dict(lr=0.1, momentum=0.9), 'Adam': dict(lr=0.01), 'AdamW': dict(lr=0.01),
     'RMSprop': dict(lr=0.01, momentum=0.5), 'Adagrad': dict(lr=0.1), 'Adadelta': dict(lr=1.0),
+}
+# With one scheduler, or none.
+OTHERS = {
+    'NAdam': dict(lr=0.01), 'RAdam': dict(lr=0.01), 'Adamax': dict(lr=0.01), 'ASGD': dict(lr=0.1, t0=3.0),
+    'Rprop': dict(lr=0.01), 'Adafactor': dict(lr=0.1), 'Muon': dict(lr=0.02),
+    'LBFGS': dict(lr=0.1, max_iter=3, history_size=5, line_search_fn='strong_wolfe'),
 }
 
 
@@ -63,8 +69,13 @@ class Run:
         with torch.no_grad():
             self.net.weight.copy_(torch.arange(12).reshape(3, 4) / 10 - 0.5)
             self.net.bias.zero_()
-        groups = [{'params': [self.net.weight]}, {'params': [self.net.bias], 'lr': OPTIMIZERS[optimizer]['lr'] / 2}]
-        self.opt = getattr(torch.optim, optimizer)(groups, **OPTIMIZERS[optimizer])
+        options = (OPTIMIZERS | OTHERS)[optimizer]
+        groups = [{'params': [self.net.weight]}, {'params': [self.net.bias], 'lr': options['lr'] / 2}]
+        if optimizer == 'Muon':
+            groups.pop()
+        if optimizer == 'LBFGS':
+            groups = list(self.net.parameters())
+        self.opt = getattr(torch.optim, optimizer)(groups, **options)
         self.sched = SCHEDULERS[scheduler](self.opt)
         self.step = 0
 
@@ -72,10 +83,15 @@ class Run:
         losses = []
         for _ in range(steps):
             rows = slice(self.step % 12 * 8, self.step % 12 * 8 + 8)
-            loss = nn.functional.cross_entropy(self.net(X[rows].to(self.dtype)), Y[rows])
-            self.opt.zero_grad()
-            loss.backward()
-            self.opt.step()
+            if isinstance(self.opt, torch.optim.LBFGS):
+                rows = slice(0, 96)  # it needs the same loss at each step
+
+            def closure():
+                self.net.zero_grad()
+                loss = nn.functional.cross_entropy(self.net(X[rows].to(self.dtype)), Y[rows])
+                loss.backward()
+                return loss
+            loss = self.opt.step(closure)
             if isinstance(self.sched, lr_scheduler.ReduceLROnPlateau):
                 self.sched.step(loss.item())
             elif self.sched is not None:
@@ -98,20 +114,23 @@ class Run:
 
 
 if len(sys.argv) > 2:
-    worst = {'float32': 0.0, 'float64': 0.0}
+    worst = {}
     runs = torch.load(sys.argv[2])
     for name, saved in runs.items():
         optimizer, scheduler, dtype = name.split()
         run = Run(optimizer, scheduler, dtype)
         run.load(saved)
         for ours, theirs in zip(run.train(NEXT), saved['next'], strict=True):
-            worst[dtype] = max(worst[dtype], abs(ours - theirs) / abs(ours))
-    print(len(runs), 'runs; largest relative difference of a loss:', worst)
+            key = f'{optimizer} {dtype}'
+            worst[key] = max(worst.get(key, 0.0), abs(ours - theirs) / abs(ours))
+    print(len(runs), 'runs; largest relative difference of a loss:')
+    for key, difference in worst.items():
+        print(f'  {key}: {difference:.1e}')
 else:
     runs = {}
     for dtype in ('float64', 'float32'):
-        for optimizer in OPTIMIZERS:
-            for scheduler in SCHEDULERS:
+        for optimizer in OPTIMIZERS | OTHERS:
+            for scheduler in SCHEDULERS if optimizer in OPTIMIZERS else ('None', 'StepLR'):
                 run = Run(optimizer, scheduler, dtype)
                 run.train(DONE)
                 buffer = io.BytesIO()
