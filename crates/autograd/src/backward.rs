@@ -10,6 +10,7 @@ use crate::Var;
 use crate::mode::GradMode;
 use crate::node::Node;
 use crate::op::Context;
+use crate::{anomaly, hook};
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 use wengert_tensor::shape::{self, size_text};
@@ -147,7 +148,21 @@ pub(crate) fn backward(output: &Var, options: BackwardOptions) {
             Some(sum) => add(sum, &grad.value),
             None => *cell = Some(own(grad.value)),
         }
+        drop(cell);
+        if hook::any() {
+            let value = Tensor::zeros((), node.dtype).expand(&node.shape[..]);
+            hook::accumulated(&Var::with_node(value, Some((*node).clone())));
+        }
     }
+}
+
+/// The tracked leaves on which `output` depends, as `Var`s whose values are not known here.
+pub(crate) fn leaves(output: &Var) -> Vec<Var> {
+    let list = List::collect(output.node.iter());
+    let leaves = list.nodes.iter().filter(|node| node.rule.leaf().is_some());
+    leaves
+        .map(|node| Var::with_node(Tensor::zeros((), node.dtype).expand(&node.shape[..]), Some((*node).clone())))
+        .collect()
 }
 
 /// Checks one output and makes the cotangent with which the pass starts.
@@ -265,7 +280,11 @@ impl Pass {
             self.accumulate(&mut slots[at], cotangent);
         }
         let mut results = Vec::new();
+        let (hooks, anomaly) = (hook::any(), anomaly::is_on());
         for at in 0..count {
+            if hooks {
+                hook::apply(list.seqs[at], &mut slots[at]);
+            }
             let inputs = &edges[list.starts[at] as usize..list.starts[at + 1] as usize];
             if !live[at] || inputs.iter().all(|&edge| edge == Context::NONE) {
                 if !capture[at] {
@@ -291,6 +310,9 @@ impl Pass {
             debug_assert_eq!(results.len(), inputs.len(), "{} returned too few or too many gradients", node.name);
             for (index, (result, &edge)) in results.drain(..).zip(inputs).enumerate() {
                 if let (Some(grad), true) = (result, edge != Context::NONE) {
+                    if anomaly {
+                        anomaly::check_backward(node.name, node.location, index, &grad);
+                    }
                     let grad = conform(grad, list.nodes[edge as usize], node, index);
                     self.accumulate(&mut slots[edge as usize], grad);
                 }

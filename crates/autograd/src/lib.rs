@@ -4,11 +4,15 @@
 //! names and record themselves; [`Var::backward`] and [`grad()`] run the record in reverse.
 #![forbid(unsafe_code)]
 
+mod anomaly;
 mod backward;
 mod catalog;
+mod checkpoint;
+mod derivatives;
 mod display;
 pub mod functional;
 mod gradcheck;
+mod hook;
 mod mode;
 mod node;
 pub mod op;
@@ -17,11 +21,15 @@ mod ops;
 mod param;
 mod var;
 
+pub use anomaly::detect_anomaly;
 pub use backward::{BackwardOptions, GradOptions, grad, grad_or_none};
 #[doc(hidden)]
 pub use catalog::{Domain, Entry, Function, catalog, sample};
+pub use checkpoint::{checkpoint, checkpoint_sequential};
+pub use derivatives::{DerivativeOptions, Outputs, hessian, hvp, jacobian, jvp, vhp, vjp};
 pub use gradcheck::{GradcheckError, GradcheckOptions, Mismatch, gradcheck, gradgradcheck};
-pub use mode::{GradMode, enable_grad, is_grad_enabled, no_grad};
+pub use hook::HookHandle;
+pub use mode::{GradMode, enable_grad, is_grad_enabled, no_grad, set_grad_enabled};
 pub use operand::{Arg, Operand};
 pub use ops::attention::{AttentionOptions, BagMode, BagOptions};
 pub use ops::linalg::{Replacement, TriangularOptions};

@@ -34,6 +34,19 @@ pub fn enable_grad<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
+/// Records or does not until the guard is dropped: `torch.set_grad_enabled(mode)` as a context.
+///
+/// # Examples
+/// ```
+/// use wengert_autograd::{is_grad_enabled, set_grad_enabled};
+/// let training = false;
+/// let _mode = set_grad_enabled(training);
+/// assert!(!is_grad_enabled());
+/// ```
+pub fn set_grad_enabled(mode: bool) -> GradMode {
+    GradMode::set(mode)
+}
+
 /// Sets the grad mode of this thread until it is dropped.
 ///
 /// # Examples

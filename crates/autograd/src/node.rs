@@ -169,6 +169,7 @@ thread_local! {
 /// clearing the rule after the inputs were put on the list never drops a node.
 impl<R: Slot + ?Sized> Drop for NodeOf<R> {
     fn drop(&mut self) {
+        crate::hook::forget(self.seq);
         if self.inputs.is_empty() {
             return;
         }

@@ -1,8 +1,8 @@
 //! Recording: the one way in which an operation enters the graph. Users can define operations with it too.
 
 use crate::Var;
-use crate::mode;
 use crate::node::{Consuming, Edges, Node, NodeOf, Rule, next_seq};
+use crate::{anomaly, mode};
 use smallvec::smallvec;
 use std::panic::Location;
 use std::sync::{Arc, Mutex};
@@ -168,5 +168,10 @@ fn attach<S: crate::node::Slot + 'static>(name: &'static str, value: Tensor, inp
         inputs,
         rule,
     };
-    Var::with_node(value, Some(Arc::new(node)))
+    let (name, location) = (node.name, node.location);
+    let out = Var::with_node(value, Some(Arc::new(node)));
+    if anomaly::is_on() {
+        anomaly::check_forward(name, location, &out);
+    }
+    out
 }

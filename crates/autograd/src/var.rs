@@ -121,9 +121,14 @@ impl Var {
         Var::from(self.value.clone())
     }
 
-    /// The accumulated gradient of a leaf; `None` before the first [`Var::backward`], and for anything but a leaf.
+    /// The accumulated gradient of a leaf, or of what [`Var::retain_grad`] was called on; `None` before the first
+    /// [`Var::backward`], and for anything else.
     pub fn grad(&self) -> Option<Tensor> {
-        self.node.as_ref()?.rule.leaf()?.grad().clone()
+        let node = self.node.as_ref()?;
+        match node.rule.leaf() {
+            Some(leaf) => leaf.grad().clone(),
+            None => crate::hook::retained(node.seq),
+        }
     }
 
     /// Sets the gradient of a leaf to none. No effect on anything else.
