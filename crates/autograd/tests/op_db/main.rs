@@ -14,6 +14,7 @@ mod index;
 mod linalg;
 mod math;
 mod nn;
+mod random;
 mod sample;
 mod shape;
 mod skipped;
@@ -57,6 +58,11 @@ fn shape() {
 }
 
 #[test]
+fn random() {
+    check::rows(random::ROWS);
+}
+
+#[test]
 fn nn() {
     check::rows(nn::ROWS);
 }
@@ -74,6 +80,7 @@ fn counts() {
         linalg::ROWS.to_vec(),
         index::ROWS.to_vec(),
         shape::ROWS.to_vec(),
+        random::ROWS.to_vec(),
         nn::ROWS.to_vec(),
         spatial::ROWS.to_vec(),
     ]

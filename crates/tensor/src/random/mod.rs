@@ -6,6 +6,7 @@
 //! differs from glibc in the last bit of 3 % of the sines.)
 
 mod default;
+mod distribution;
 mod mt19937;
 mod sample;
 mod state;
@@ -14,6 +15,7 @@ pub use default::{
     bernoulli, get_rng_state, initial_seed, manual_seed, normal, rand, randint, randn, randperm, set_rng_state,
     uniform, with_generator,
 };
+pub use distribution::{Draw, multinomial};
 
 use crate::layout::Layout;
 use crate::shape::{Axes, IntoShape, Shape};
