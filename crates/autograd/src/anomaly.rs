@@ -18,8 +18,10 @@ thread_local! {
 /// # Examples
 /// ```
 /// use wengert_autograd::{Var, detect_anomaly, tensor::Tensor};
-/// let x = Var::leaf(Tensor::from_vec(vec![0.0f32], [1]));
-/// let caught = std::panic::catch_unwind(|| detect_anomaly(|| (x.sqrt() * 0.0).sum(()).backward()));
+/// let caught = std::panic::catch_unwind(|| {
+///     let x = Var::leaf(Tensor::from_vec(vec![0.0f32], [1]));
+///     detect_anomaly(|| (x.sqrt() * 0.0).sum(()).backward());
+/// });
 /// let text = *caught.unwrap_err().downcast::<String>().unwrap();
 /// assert!(text.starts_with("Function 'SqrtBackward0' returned nan values in its 0th output."));
 /// ```

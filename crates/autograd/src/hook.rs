@@ -103,8 +103,7 @@ pub(crate) fn forget(seq: u64) {
 /// The kept gradient of what is no leaf.
 pub(crate) fn retained(seq: u64) -> Option<Tensor> {
     let cell = lock(&TABLE).as_ref().and_then(|t| t.get(&seq)).and_then(|e| e.retained.clone())?;
-    let grad = lock(&cell).clone();
-    grad
+    lock(&cell).clone()
 }
 
 /// A registered hook. Dropping it changes nothing; [`HookHandle::remove`] takes the hook away.
