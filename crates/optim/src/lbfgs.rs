@@ -200,7 +200,7 @@ impl History {
         let s = direction.mul(self.length.as_float().expect("kept by the iteration before"));
         let ys = dot(&y, &s);
         if ys > 1e-10 {
-            if self.dirs.len() == limit {
+            if self.dirs.len() >= limit.max(1) {
                 self.dirs.remove(0);
                 self.steps.remove(0);
                 self.ro.remove(0);
@@ -212,7 +212,8 @@ impl History {
         }
         let count = self.dirs.len();
         let mut al: Vec<Value> = state.get("al").and_then(Value::as_slice).unwrap_or_default().to_vec();
-        al.resize(limit, Value::None);
+        // One for each change that may be kept; a size from a file is not believed.
+        al.resize(limit.clamp(count, count.max(1 << 16)), Value::None);
         let mut factors = vec![0.0; count];
         let mut q = grad.neg();
         for i in (0..count).rev() {
@@ -262,7 +263,7 @@ fn move_by(params: &[Param], factor: f64, flat: &Tensor) {
 
 /// Adds to a count in the state.
 fn count(state: &mut Dict, key: &str, by: usize) -> i64 {
-    let total = state.get(key).and_then(Value::as_int).unwrap_or(0) + by as i64;
+    let total = state.get(key).and_then(Value::as_int).unwrap_or(0).saturating_add(by as i64);
     state.insert(key, total);
     total
 }

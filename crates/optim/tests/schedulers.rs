@@ -1,5 +1,7 @@
 //! Learning rates over 100 steps are PyTorch's bit for bit, and so are states on the way (`golden/schedulers.json`).
 
+mod spoil;
+
 use serde_json::Value as Json;
 use std::sync::{Arc, LazyLock};
 use wengert_autograd::Param;
@@ -430,4 +432,30 @@ fn wrong_constants_panic_in_pytorchs_words() {
     }
     let resumed = said(move || drop(StepLR::new(Start::after(&mut sgd(), 3), 3, 0.1)));
     assert!(resumed.starts_with("param 'initial_lr' is not specified in param_groups[0] when resuming"), "{resumed}");
+}
+
+#[test]
+fn spoiled_states_are_refused_or_harmless() {
+    let mut loaded = 0;
+    let mut told = Vec::new();
+    for row in rows() {
+        let case = &row["case"];
+        for state in spoil::spoiled(&decoded(&row["saved"]["scheduler"])) {
+            let mut optimizer = optimizer(case);
+            let mut scheduler = Any::new(case, &mut optimizer);
+            let before = scheduler.state_dict().to_string();
+            told.extend(spoil::message(|| match scheduler.load_state_dict(&state) {
+                Err(_) => assert_eq!(scheduler.state_dict().to_string(), before, "{case}"),
+                Ok(()) => {
+                    loaded += 1;
+                    (0..3).for_each(|i| scheduler.step(&mut optimizer, case, i));
+                }
+            }));
+        }
+    }
+    // What is not known before a step is told in PyTorch's words.
+    let known = ["Tried to step ", "Expected ", "float division by zero"];
+    told.retain(|text| !known.iter().any(|start| text.starts_with(start)));
+    assert!(told.is_empty(), "{told:#?}");
+    assert!(loaded > 1000, "{loaded}");
 }

@@ -1,6 +1,8 @@
 //! Ten steps of every configuration of PyTorch's own tests (`optim_db`) and some more against PyTorch's
 //! (`golden/optim.json`), state layout and resuming. What there is not is listed in `skipped.txt`.
 
+mod spoil;
+
 use serde_json::Value as Json;
 use std::sync::LazyLock;
 use wengert_autograd::{Param, Var};
@@ -456,4 +458,35 @@ fn old_states_load_and_impossible_ones_do_not() {
     }
     assert!(optimizer.load_state_dict(&state([], [("lr", Value::Float(-1.0))])).is_err());
     assert_eq!(optimizer.state_dict().to_string(), loaded.to_string());
+}
+
+#[test]
+fn spoiled_states_are_refused_or_harmless() {
+    let mut seen = Vec::new();
+    for row in rows(golden()).filter(|row| row["dtype"] == "float32" && row["options"]["maximize"] != true) {
+        // One row for each optimizer, and for L-BFGS one with a line search.
+        let kind = (&row["optimizer"], row["options"].get("line_search_fn"), &row["shape"]);
+        if seen.contains(&kind) {
+            continue;
+        }
+        seen.push(kind);
+        let param = start_of(row, DType::F32);
+        let mut optimizer = make(row, one(&param)).expect("ours");
+        (0..3).for_each(|step| step_of(row, &mut optimizer, &param, step));
+        let mut told = Vec::new();
+        for state in spoil::spoiled(&optimizer.state_dict()) {
+            // More iterations than anyone waits for are no mistake.
+            let group = state.get("param_groups").and_then(|groups| groups.at(0));
+            let many = |key: &str| group.and_then(|g| g.get(key)?.as_float()).is_some_and(|n| n > 1e6);
+            let param = start_of(row, DType::F32);
+            let mut optimizer = make(row, one(&param)).expect("ours");
+            let before = optimizer.state_dict().to_string();
+            told.extend(spoil::message(|| match optimizer.load_state_dict(&state) {
+                Err(_) => assert_eq!(optimizer.state_dict().to_string(), before, "{}", row["optimizer"]),
+                Ok(()) if many("max_iter") || many("ns_steps") => {}
+                Ok(()) => (0..2).for_each(|step| step_of(row, &mut optimizer, &param, step)),
+            }));
+        }
+        assert!(told.is_empty(), "{}: {told:#?}", row["optimizer"]);
+    }
 }

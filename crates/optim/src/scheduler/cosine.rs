@@ -113,7 +113,7 @@ impl Schedule for CosineAnnealingWarmRestarts {
             let (now, next) = (like(now, attributes.get("T_cur")), like(next, attributes.get("T_i")));
             attributes.insert("T_cur", now);
             attributes.insert("T_i", next);
-            return Ok(Some(last_epoch + 1));
+            return Ok(Some(last_epoch.saturating_add(1)));
         };
         if epoch < 0.0 {
             return Err(Error::InvalidOption(format!("Expected non-negative epoch, but got {}", Value::Float(epoch))));

@@ -121,7 +121,7 @@ impl Scheduler {
         match &mut self.kind {
             Kind::Single(_) => self.step_single(optimizer, None, false),
             Kind::Sequence(schedulers) => {
-                self.state.last_epoch += 1;
+                self.state.last_epoch = self.state.last_epoch.saturating_add(1);
                 self.state.last_lr = sequence::step(schedulers, &self.state, optimizer);
             }
             Kind::Chain(schedulers) => {
@@ -277,8 +277,8 @@ impl Scheduler {
                 self.update(optimizer, false, initial);
             }
             Ok(None) => {
-                self.state.step_count = Some(self.state.step_count.unwrap_or(0) + 1);
-                self.state.last_epoch = to.map_or(self.state.last_epoch + 1, |epoch| epoch as i64);
+                self.state.step_count = Some(self.state.step_count.unwrap_or(0).saturating_add(1));
+                self.state.last_epoch = to.map_or(self.state.last_epoch.saturating_add(1), |epoch| epoch as i64);
                 self.update(optimizer, to.is_some(), initial);
             }
             Err(error) => bug!("", "{error}"),

@@ -154,7 +154,16 @@ impl Schedule for OneCycleLR {
     }
 
     fn check(&self, attributes: &Dict) -> Result<(), Error> {
-        check_strategy(text(attributes, "_anneal_func_type")?)
+        check_strategy(text(attributes, "_anneal_func_type")?)?;
+        for phase in attributes.get("_schedule_phases").and_then(Value::as_slice).unwrap_or_default() {
+            let ends = ["start_lr", "end_lr", "start_momentum", "end_momentum"];
+            let known = ["initial_lr", "max_lr", "min_lr", "base_momentum", "max_momentum"];
+            let name = |end: &str| phase.get(end).and_then(Value::as_str).is_some_and(|name| known.contains(&name));
+            if let Some(end) = ends.into_iter().find(|end| !name(end)) {
+                return Err(Error::BadOption { key: end.to_owned(), expected: "an option of OneCycleLR" });
+            }
+        }
+        Ok(())
     }
 
     fn lr(&self, now: &Now<'_>, options: &mut Dict) -> Result<f64, Error> {

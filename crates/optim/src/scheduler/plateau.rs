@@ -113,12 +113,12 @@ impl ReduceLROnPlateau {
     /// If groups came to the optimizer and each has a least learning rate of its own, in PyTorch's words.
     #[track_caller]
     pub fn step(&mut self, optimizer: &mut Optimizer, metrics: f64) {
-        self.last_epoch += 1;
+        self.last_epoch = self.last_epoch.saturating_add(1);
         if self.is_better(metrics) {
             self.best = metrics;
             self.num_bad_epochs = 0;
         } else {
-            self.num_bad_epochs += 1;
+            self.num_bad_epochs = self.num_bad_epochs.saturating_add(1);
         }
         if self.cooldown_counter > 0 {
             self.cooldown_counter -= 1;

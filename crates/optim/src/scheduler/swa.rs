@@ -57,7 +57,7 @@ impl Schedule for SWALR {
 
     fn lr(&self, now: &Now<'_>, options: &mut Dict) -> Result<f64, Error> {
         let (epochs, swa_lr) = (now.number("anneal_epochs")?, number(options, "swa_lr")?);
-        let step = (now.step_count - 1) as f64;
+        let step = now.step_count.saturating_sub(1) as f64;
         let step = if epochs == 0.0 { step.max(1.0) } else { step };
         let cos = text(now.attributes, "_anneal_strategy")? == "cos";
         let part = |step: f64| {
