@@ -17,7 +17,7 @@ fn values(x: &Var) -> Vec<f64> {
 }
 
 fn message(f: impl FnOnce() + std::panic::UnwindSafe) -> String {
-    *std::panic::catch_unwind(f).unwrap_err().downcast::<String>().unwrap()
+    *std::panic::catch_unwind(f).expect_err("it panics").downcast::<String>().expect("with a text")
 }
 
 #[test]

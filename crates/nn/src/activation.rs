@@ -91,6 +91,7 @@ macro_rules! plain {
             }
         }
 
+        #[wengert_nn_derive::module]
         impl Module for $Layer {
             #[track_caller]
             fn forward(&self, $input: &Var) -> Var {

@@ -29,6 +29,7 @@ impl Default for LeakyReLU {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for LeakyReLU {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
@@ -61,6 +62,7 @@ impl Default for ELU {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for ELU {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
@@ -93,6 +95,7 @@ impl Default for CELU {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for CELU {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
@@ -126,6 +129,7 @@ impl Default for Softplus {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for Softplus {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
@@ -166,6 +170,7 @@ impl Default for Hardtanh {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for Hardtanh {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
@@ -193,6 +198,7 @@ impl Threshold {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for Threshold {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
@@ -225,6 +231,7 @@ impl Default for Hardshrink {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for Hardshrink {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
@@ -264,6 +271,7 @@ impl Default for Softshrink {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for Softshrink {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
@@ -301,6 +309,7 @@ impl GELU {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for GELU {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
@@ -331,6 +340,7 @@ impl Softmax {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for Softmax {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
@@ -357,6 +367,7 @@ impl LogSoftmax {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for LogSoftmax {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
@@ -383,6 +394,7 @@ impl Softmin {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for Softmin {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
@@ -415,6 +427,7 @@ impl Default for GLU {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for GLU {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {

@@ -123,6 +123,7 @@ impl<M: Module> AveragedModel<M> {
     }
 }
 
+#[wengert_nn_derive::module]
 impl<M: Module> Module for AveragedModel<M> {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {

@@ -195,6 +195,7 @@ pub(crate) fn class_name(class: &str) -> &str {
     class.rsplit('.').next().unwrap_or(class)
 }
 
+#[wengert_nn_derive::module]
 impl<const AXES: usize> Module for Conv<AXES> {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {

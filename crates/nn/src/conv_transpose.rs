@@ -185,6 +185,7 @@ impl<const AXES: usize> ConvTranspose<AXES> {
     }
 }
 
+#[wengert_nn_derive::module]
 impl<const AXES: usize> Module for ConvTranspose<AXES> {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {

@@ -44,6 +44,7 @@ impl Default for CosineSimilarity {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for CosineSimilarity {}
 
 /// The p-norm of differences along the last axis (`torch.nn.PairwiseDistance`).
@@ -101,6 +102,7 @@ impl PairwiseDistance {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for PairwiseDistance {}
 
 /// 1 − cos of the angle between vectors where the target is 1, and max(0, cos − margin) where it is −1
@@ -147,6 +149,7 @@ macro_rules! pairs {
             }
         }
 
+        #[wengert_nn_derive::module]
         impl Module for $Loss {}
     )*};
 }
@@ -235,6 +238,7 @@ impl TripletMarginLoss {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for TripletMarginLoss {}
 
 /// The loss of [`TripletMarginLoss`] by any distance (`torch.nn.TripletMarginWithDistanceLoss`).
@@ -284,6 +288,7 @@ impl TripletMarginWithDistanceLoss {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for TripletMarginWithDistanceLoss {}
 
 #[track_caller]

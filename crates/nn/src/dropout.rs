@@ -48,6 +48,7 @@ impl Default for Dropout {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for Dropout {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {

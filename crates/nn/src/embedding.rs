@@ -79,6 +79,7 @@ impl Embedding {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for Embedding {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {

@@ -43,6 +43,7 @@ impl Default for Flatten {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for Flatten {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
@@ -79,6 +80,7 @@ impl Unflatten {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for Unflatten {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {

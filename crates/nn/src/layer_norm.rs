@@ -76,6 +76,7 @@ impl LayerNorm {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for LayerNorm {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {

@@ -22,6 +22,8 @@ mod embedding;
 mod file;
 mod flatten;
 mod glob;
+#[doc(hidden)]
+pub mod hooks;
 pub mod init;
 mod layer_norm;
 mod likelihood;
@@ -42,6 +44,7 @@ mod setting;
 mod size;
 mod spec;
 mod state;
+mod summary;
 mod tree;
 mod walk;
 
@@ -66,6 +69,7 @@ pub use embedding::{Embedding, EmbeddingOptions};
 #[cfg(feature = "io")]
 pub use file::{ModelError, load_model, save_model};
 pub use flatten::{Flatten, Unflatten};
+pub use hooks::{BackwardHook, ForwardHook, ForwardPreHook, ModuleHook};
 pub use layer_norm::{LayerNorm, LayerNormOptions};
 pub use likelihood::{
     GaussianNLLLoss, GaussianNLLOptions, LinearCrossEntropyLoss, LinearCrossEntropyLossOptions,
@@ -97,11 +101,12 @@ pub use setting::Setting;
 pub use size::{Padding, PaddingMode, Pair, Single, Size, Triple};
 pub use spec::{Rebuild, Registry, Spec, SpecError};
 pub use state::{Buffer, Mode};
+pub use summary::{Row, Summary, summary};
 pub use tree::{Field, Tree, Visitor};
 pub use wengert_autograd as autograd;
 pub use wengert_autograd::functional::{self, CrossEntropyOptions, KlDivOptions, Reduction};
 pub use wengert_autograd::{Param, Var};
-pub use wengert_nn_derive::Tree;
+pub use wengert_nn_derive::{Tree, module};
 pub use wengert_tensor as tensor;
 pub use wengert_tensor::{DType, Dict, StateDict, Tensor, Value};
 

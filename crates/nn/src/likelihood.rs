@@ -66,6 +66,7 @@ impl PoissonNLLLoss {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for PoissonNLLLoss {}
 
 /// The loss of a mean and a variance for a value that the normal distribution gave (`torch.nn.GaussianNLLLoss`).
@@ -137,6 +138,7 @@ impl GaussianNLLLoss {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for GaussianNLLLoss {}
 
 /// Cross entropy of the classes that a linear layer gives (`torch.nn.LinearCrossEntropyLoss`): inputs are (N, in) or (in),
@@ -324,6 +326,7 @@ impl LinearCrossEntropyLoss {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for LinearCrossEntropyLoss {}
 
 rebuild! {

@@ -63,6 +63,7 @@ impl Linear {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for Linear {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
@@ -83,6 +84,7 @@ impl Identity {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for Identity {
     fn forward(&self, input: &Var) -> Var {
         input.clone()

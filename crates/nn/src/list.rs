@@ -93,6 +93,7 @@ impl Tree for ModuleList {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for ModuleList {}
 
 impl<K: Key> Index<K> for ModuleList {
@@ -197,6 +198,7 @@ impl Tree for ModuleDict {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for ModuleDict {}
 
 impl Index<&str> for ModuleDict {
@@ -223,6 +225,7 @@ impl<M: Module> Tree for Vec<M> {
     }
 }
 
+#[wengert_nn_derive::module]
 impl<M: Module> Module for Vec<M> {}
 
 /// An array of modules is a list of them, as if it were a [`ModuleList`].
@@ -238,6 +241,7 @@ impl<M: Module, const N: usize> Tree for [M; N] {
     }
 }
 
+#[wengert_nn_derive::module]
 impl<M: Module, const N: usize> Module for [M; N] {}
 
 crate::display::display!(ModuleList, ModuleDict);

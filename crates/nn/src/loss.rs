@@ -79,6 +79,7 @@ macro_rules! classes {
             }
         }
 
+        #[wengert_nn_derive::module]
         impl Module for $Loss {}
     )*};
 }
@@ -173,6 +174,7 @@ macro_rules! elements {
             }
         }
 
+        #[wengert_nn_derive::module]
         impl Module for $Loss {}
     )*};
 }

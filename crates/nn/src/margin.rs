@@ -53,6 +53,7 @@ impl Default for HingeEmbeddingLoss {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for HingeEmbeddingLoss {}
 
 /// log(1 + e^(−y x)) for targets y of 1 and −1 (`torch.nn.SoftMarginLoss`).
@@ -84,6 +85,7 @@ impl SoftMarginLoss {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for SoftMarginLoss {}
 
 /// The mean over the wrong classes of max(0, margin − score of the right class + score)ᵖ (`torch.nn.MultiMarginLoss`), for
@@ -170,6 +172,7 @@ impl Default for MultiMarginLoss {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for MultiMarginLoss {}
 
 /// The sum over right and wrong classes of max(0, 1 − right score + wrong score), by the number of classes
@@ -222,6 +225,7 @@ impl MultiLabelMarginLoss {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for MultiLabelMarginLoss {}
 
 /// Binary cross entropy of the sigmoid of scores (…, C) and labels 0 and 1, averaged over the classes
@@ -261,6 +265,7 @@ impl MultiLabelSoftMarginLoss {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for MultiLabelSoftMarginLoss {}
 
 /// Scores (N, C) and targets with N, also of scores (C), and whether there was an N. `axes` is the rank of one target.

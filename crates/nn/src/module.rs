@@ -1,5 +1,6 @@
 //! [`Module`]: a tree with a forward pass, and everything that can be asked of it.
 
+use crate::hooks::{self, BackwardHook, ForwardHook, ForwardPreHook, ModuleHook};
 use crate::load::{self, IncompatibleKeys, LoadError};
 use crate::walk::{self, Members};
 use crate::{Buffer, Tree, Visitor, glob};
@@ -212,6 +213,55 @@ pub trait Module: Tree + AsModule + Send + Sync {
         for buffer in self.buffers().iter().filter(|buffer| buffer.value().dtype().is_float()) {
             buffer.set(buffer.value().to(dtype));
         }
+    }
+
+    /// Calls `hook` before each forward pass of this module; what it returns takes the input's place
+    /// (`register_forward_pre_hook`).
+    ///
+    /// # Panics
+    /// If the module has no [`Mode`](crate::Mode), in which hooks are kept. (A net of yours also needs `#[module]` on its
+    /// `impl Module`.)
+    #[track_caller]
+    fn register_forward_pre_hook(&self, hook: ForwardPreHook) -> ModuleHook {
+        hooks::register(self.as_module(), hooks::add_pre(hook))
+    }
+
+    /// Calls `hook` after each forward pass of this module; what it returns takes the output's place
+    /// (`register_forward_hook`).
+    ///
+    /// # Panics
+    /// As [`register_forward_pre_hook`](Module::register_forward_pre_hook).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::sync::{Arc, Mutex};
+    /// use wengert_nn::{Linear, Module, ReLU, Var, sequential, tensor::Tensor};
+    /// let net = sequential![Linear::new(4, 3), ReLU::new(), Linear::new(3, 1)];
+    /// let shapes = Arc::new(Mutex::new(Vec::new()));
+    /// let seen = shapes.clone();
+    /// let hook = net[0].register_forward_hook(Arc::new(move |_, _, output| {
+    ///     seen.lock().unwrap().push(output.shape().to_vec());
+    ///     None
+    /// }));
+    /// let x = Var::from(Tensor::zeros([2, 4], wengert_nn::tensor::DType::F32));
+    /// net.forward(&x);
+    /// hook.remove();
+    /// net.forward(&x);
+    /// assert_eq!(*shapes.lock().unwrap(), [[2, 3]]);
+    /// ```
+    #[track_caller]
+    fn register_forward_hook(&self, hook: ForwardHook) -> ModuleHook {
+        hooks::register(self.as_module(), hooks::add_post(hook))
+    }
+
+    /// Calls `hook` in backward passes with the gradients of this module's input and output; what it returns takes the place of
+    /// the input's (`register_full_backward_hook`).
+    ///
+    /// # Panics
+    /// As [`register_forward_pre_hook`](Module::register_forward_pre_hook).
+    #[track_caller]
+    fn register_full_backward_hook(&self, hook: BackwardHook) -> ModuleHook {
+        hooks::register(self.as_module(), hooks::add_backward(hook))
     }
 
     /// The module of that dotted name; `""` is this one.

@@ -196,6 +196,7 @@ impl<const AXES: usize> BatchNorm<AXES> {
     }
 }
 
+#[wengert_nn_derive::module]
 impl<const AXES: usize> Module for BatchNorm<AXES> {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {

@@ -253,6 +253,7 @@ macro_rules! pads {
             }
         }
 
+        #[wengert_nn_derive::module]
         impl<const AXES: usize> Module for $Pad<AXES> {
             #[track_caller]
             fn forward(&self, input: &Var) -> Var {
@@ -284,6 +285,7 @@ impl<const AXES: usize> ConstantPad<AXES> {
     }
 }
 
+#[wengert_nn_derive::module]
 impl<const AXES: usize> Module for ConstantPad<AXES> {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {

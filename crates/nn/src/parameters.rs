@@ -58,6 +58,7 @@ impl Tree for ParameterList {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for ParameterList {
     #[track_caller]
     fn forward(&self, _input: &Var) -> Var {
@@ -152,6 +153,7 @@ impl Tree for ParameterDict {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for ParameterDict {
     #[track_caller]
     fn forward(&self, _input: &Var) -> Var {
@@ -190,6 +192,7 @@ impl Tree for Vec<Param> {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for Vec<Param> {}
 
 /// One line per parameter, indented as PyTorch does.

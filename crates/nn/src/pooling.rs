@@ -80,6 +80,7 @@ impl MaxPool2d {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for MaxPool2d {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
@@ -163,6 +164,7 @@ impl AvgPool2d {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for AvgPool2d {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
@@ -217,6 +219,7 @@ impl AdaptiveAvgPool2d {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for AdaptiveAvgPool2d {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
@@ -245,6 +248,7 @@ impl GlobalAvgPool2d {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for GlobalAvgPool2d {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {

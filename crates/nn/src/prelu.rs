@@ -40,6 +40,7 @@ impl Default for PReLU {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for PReLU {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
@@ -97,6 +98,7 @@ impl Default for RReLU {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for RReLU {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {

@@ -128,6 +128,7 @@ impl Tree for Sequential {
     }
 }
 
+#[wengert_nn_derive::module]
 impl Module for Sequential {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {

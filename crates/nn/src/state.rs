@@ -1,7 +1,8 @@
 //! Cells that a module changes through `&self`: [`Buffer`] for tensors, [`Mode`] for the training flag.
 
+use crate::hooks::Hooks;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use wengert_tensor::Tensor;
 
 /// A tensor that belongs to a module's state and is no parameter, such as a running mean.
@@ -62,23 +63,40 @@ impl Buffer {
 ///
 /// Layers that behave differently in training have one as a field; a module without one takes the mode of its first
 /// descendant that has.
-#[derive(Debug)]
-pub struct Mode(AtomicBool);
+pub struct Mode {
+    training: AtomicBool,
+    /// The hooks of the module, once it has had any.
+    hooks: OnceLock<Arc<Mutex<Hooks>>>,
+}
 
 impl Mode {
     /// Whether the module is in training mode.
     pub fn is_training(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.training.load(Ordering::Relaxed)
     }
 
     pub(crate) fn set(&self, training: bool) {
-        self.0.store(training, Ordering::Relaxed);
+        self.training.store(training, Ordering::Relaxed);
+    }
+
+    pub(crate) fn hooks(&self) -> Option<Arc<Mutex<Hooks>>> {
+        self.hooks.get().cloned()
+    }
+
+    pub(crate) fn hooks_or_new(&self) -> Arc<Mutex<Hooks>> {
+        self.hooks.get_or_init(Arc::default).clone()
+    }
+}
+
+impl std::fmt::Debug for Mode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Mode").field(&self.is_training()).finish()
     }
 }
 
 impl Default for Mode {
     /// Training.
     fn default() -> Mode {
-        Mode(AtomicBool::new(true))
+        Mode { training: AtomicBool::new(true), hooks: OnceLock::new() }
     }
 }

@@ -71,5 +71,40 @@ macro_rules! bug {
 #[cold]
 #[inline(never)]
 pub fn fail(op: &str, message: std::fmt::Arguments<'_>) -> ! {
-    if op.is_empty() { panic!("{message}") } else { panic!("{op}: {message}") }
+    let message = if op.is_empty() { message.to_string() } else { format!("{op}: {message}") };
+    if cfg!(panic = "unwind") && SILENT.get() {
+        // Unwinds without the panic hook: who catches it adds where it was, and panics.
+        std::panic::resume_unwind(Box::new(Silenced { message }));
+    }
+    panic!("{message}")
+}
+
+thread_local! {
+    static SILENT: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// What a panic carries that was not shown, because its catcher will panic with more to say.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Silenced {
+    /// The message as it would have been.
+    pub message: String,
+}
+
+/// Until it is dropped, [`bug!`] on this thread unwinds with [`Silenced`].
+#[doc(hidden)]
+pub struct Silent(bool);
+
+impl Silent {
+    /// From now on.
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Silent {
+        Silent(SILENT.replace(true))
+    }
+}
+
+impl Drop for Silent {
+    fn drop(&mut self) {
+        SILENT.set(self.0);
+    }
 }

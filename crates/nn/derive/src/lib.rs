@@ -1,8 +1,10 @@
-//! `#[derive(Tree)]`: names a module's children, parameters and buffers in declaration order.
+//! `#[derive(Tree)]`, which names a module's children, parameters and buffers in declaration order, and `#[module]`, which lets its
+//! forward pass be watched.
 #![forbid(unsafe_code)]
 
 mod attributes;
 mod expand;
+mod hooked;
 
 /// Writes `wengert_nn::Tree` and `Display` for a struct or an enum.
 ///
@@ -25,4 +27,16 @@ pub fn derive_tree(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
         Err(error) => error.to_compile_error(),
     };
     tokens.into()
+}
+
+/// On `impl Module for Net`: lets hooks, `summary` and error messages see the net's forward pass.
+///
+/// All layers of `wengert_nn` have it. Without it on a net of yours its layers are seen, but the net itself is not: hooks on
+/// it never run, and an error does not say where in the net it happened.
+#[proc_macro_attribute]
+pub fn module(_: proc_macro::TokenStream, input: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    match hooked::expand(input.clone().into()) {
+        Ok(tokens) => tokens.into(),
+        Err(error) => [proc_macro::TokenStream::from(error.to_compile_error()), input].into_iter().collect(),
+    }
 }
