@@ -1,9 +1,11 @@
 //! Operations on `Var`, each with its rule.
 
+mod activation;
 pub(crate) mod attention;
 mod binary;
 mod conv;
 pub(crate) mod conv_nd;
+pub(crate) mod dropout;
 mod einsum;
 mod fold;
 mod group_norm;
@@ -32,6 +34,7 @@ use crate::catalog::Entry;
 pub(crate) fn catalog() -> Vec<Entry> {
     let files = [
         unary::catalog(),
+        activation::catalog(),
         binary::catalog(),
         ternary::catalog(),
         stats::catalog(),

@@ -3,9 +3,9 @@
 use crate::sample::{KEYWORD, Sample, Value};
 use crate::{Row, one};
 use wengert_autograd::functional::{
-    CrossEntropyOptions, KlDivOptions, Reduction, binary_cross_entropy, binary_cross_entropy_with_logits,
-    cross_entropy_with, dropout, huber_loss, kl_div, l1_loss_with, linear, mse_loss_with, nll_loss_with,
-    smooth_l1_loss,
+    CrossEntropyOptions, KlDivOptions, Reduction, alpha_dropout, binary_cross_entropy,
+    binary_cross_entropy_with_logits, cross_entropy_with, dropout, dropout2d, dropout3d, feature_alpha_dropout,
+    huber_loss, kl_div, l1_loss_with, linear, mse_loss_with, nll_loss_with, smooth_l1_loss,
 };
 use wengert_autograd::tensor::{Tensor, manual_seed};
 use wengert_autograd::{AttentionOptions, BagMode, BagOptions, Var};
@@ -26,11 +26,37 @@ pub(crate) const ROWS: &[Row] = &[
     ("nn.functional.relu", |s| one(s.x(0).relu())),
     ("nn.functional.silu", |s| one(s.x(0).silu())),
     ("nn.functional.softplus", |s| one(s.x(0).softplus(s.float_or(1, "beta", 1.0), s.float_or(2, "threshold", 20.0)))),
-    ("nn.functional.dropout", |s| {
+    ("nn.functional.celu", |s| one(s.x(0).celu(s.float_or(1, "alpha", 1.0)))),
+    ("nn.functional.glu", |s| one(s.x(0).glu(s.int_or(1, "dim", -1)))),
+    ("nn.functional.hardshrink", |s| one(s.x(0).hardshrink(s.float_or(1, "lambd", 0.5)))),
+    ("nn.functional.hardsigmoid", |s| one(s.x(0).hardsigmoid())),
+    ("nn.functional.hardswish", |s| one(s.x(0).hardswish())),
+    ("nn.functional.hardtanh", |s| one(s.x(0).hardtanh(s.float_or(1, "min_val", -1.0), s.float_or(2, "max_val", 1.0)))),
+    ("nn.functional.logsigmoid", |s| one(s.x(0).logsigmoid())),
+    ("nn.functional.mish", |s| one(s.x(0).mish())),
+    ("nn.functional.prelu", |s| one(s.x(0).prelu(&s.var(1, "weight")))),
+    ("nn.functional.relu6", |s| one(s.x(0).relu6())),
+    ("nn.functional.rrelu", |s| {
         seed();
-        let p = s.float_or(1, "p", 0.5);
-        one(if s.flag(2, "training", true) { dropout(&s.x(0), p) } else { s.x(0) })
+        let (lower, upper) = (s.float_or(1, "lower", 1.0 / 8.0), s.float_or(2, "upper", 1.0 / 3.0));
+        one(match s.flag(3, "training", false) {
+            true => s.x(0).rrelu(lower, upper),
+            false => s.x(0).leaky_relu((lower + upper) / 2.0),
+        })
     }),
+    ("nn.functional.selu", |s| one(s.x(0).selu())),
+    ("nn.functional.softmin", |s| one(s.x(0).softmin(s.int(1, "dim")))),
+    ("nn.functional.softmin.with_dtype", |s| one(typed(s).softmin(s.int(1, "dim")))),
+    ("nn.functional.softshrink", |s| one(s.x(0).softshrink(s.float_or(1, "lambd", 0.5)))),
+    ("nn.functional.softsign", |s| one(s.x(0).softsign())),
+    ("nn.functional.tanhshrink", |s| one(s.x(0).tanhshrink())),
+    ("nn.functional.threshold", |s| one(s.x(0).threshold(s.float(1, "threshold"), s.float(2, "value")))),
+    ("nn.functional.alpha_dropout", |s| dropped(s, false, alpha_dropout)),
+    ("nn.functional.dropout", |s| dropped(s, true, dropout)),
+    ("nn.functional.dropout2d", |s| dropped(s, true, dropout2d)),
+    ("nn.functional.dropout3d", |s| dropped(s, true, dropout3d)),
+    ("nn.functional.feature_alpha_dropout.with_train", |s| dropped(s, false, feature_alpha_dropout)),
+    ("nn.functional.feature_alpha_dropout.without_train", |s| dropped(s, false, feature_alpha_dropout)),
     ("nn.functional.batch_norm", |s| {
         let (mean, var) = (s.opt_var(1, "running_mean"), s.opt_var(2, "running_var"));
         let (weight, bias) = (s.opt_var(3, "weight"), s.opt_var(4, "bias"));
@@ -134,6 +160,13 @@ pub(crate) const ROWS: &[Row] = &[
 /// The seed that PyTorch's tests set before they call what is random.
 pub(crate) fn seed() {
     manual_seed(42);
+}
+
+/// Dropout, whose training is the default of some forms.
+fn dropped(s: &Sample, training: bool, drop: fn(&Var, f64) -> Var) -> Vec<Var> {
+    seed();
+    let p = s.float_or(1, "p", 0.5);
+    one(if s.flag(2, "training", training) { drop(&s.x(0), p) } else { s.x(0) })
 }
 
 fn typed(s: &Sample) -> Var {

@@ -1,0 +1,310 @@
+//! The other activations of `torch.nn.functional`: made of simpler operations, recorded as one where PyTorch has one.
+
+use crate::catalog::{Entry, domain};
+use crate::op::Context;
+use crate::{Var, op};
+use wengert_tensor::{DType, Tensor, bug, shape, with_generator};
+
+/// PyTorch's scale and alpha of [`Var::selu`] (Klambauer et al., 2017).
+const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
+const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
+
+impl Var {
+    /// `min` and `max` where the element is beyond them; the gradient is 0 there and at the bounds
+    /// (`torch.nn.functional.hardtanh`, whose defaults are -1 and 1). Integers stay integers.
+    ///
+    /// # Panics
+    /// If `min` is above `max`, or the dtype is `bool`.
+    #[track_caller]
+    pub fn hardtanh(&self, min: f64, max: f64) -> Var {
+        if self.dtype() == DType::Bool {
+            bug!("", "Bool inputs not supported for hardtanh");
+        }
+        if min > max {
+            bug!("", "min_val cannot be greater than max_val");
+        }
+        // As a number of an integer dtype, bounds lose their fractions.
+        let whole = |bound: f64| if self.dtype().is_float() { bound } else { bound.trunc() };
+        self.elementwise("HardtanhBackward0", self.value.clamp(whole(min), whole(max)), move |grad, x| {
+            grad.masked_fill(&outside(&x.value, min, max), 0.0)
+        })
+    }
+
+    /// [`Var::hardtanh`] between 0 and 6.
+    #[track_caller]
+    pub fn relu6(&self) -> Var {
+        self.hardtanh(0.0, 6.0)
+    }
+
+    /// `x / 6 + 1/2` between -3 and 3, else 0 or 1.
+    #[track_caller]
+    pub fn hardsigmoid(&self) -> Var {
+        let value = self.floats("hardsigmoid_cpu").add(3.0).clamp(0.0, 6.0).div(6.0);
+        self.elementwise("HardsigmoidBackward0", value, |grad, x| {
+            // PyTorch asks whether an element is inside, which NaN is not.
+            let inside = x.value.gt(-3.0).logical_and(x.value.lt(3.0));
+            (grad / 6.0).masked_fill(&inside.logical_not(), 0.0)
+        })
+    }
+
+    /// `x` times [`Var::hardsigmoid`].
+    #[track_caller]
+    pub fn hardswish(&self) -> Var {
+        let x = self.floats("hardswish_cpu");
+        self.elementwise("HardswishBackward0", x.mul(x.add(3.0).clamp(0.0, 6.0)).div(6.0), |grad, x| {
+            let rise = (grad * (x / 3.0 + 0.5)).masked_fill(&x.value.le(-3.0), 0.0);
+            Var::where_(&x.value.lt(3.0), rise, grad)
+        })
+    }
+
+    /// 0 where the element is between `-lambd` and `lambd`, else the element.
+    #[track_caller]
+    pub fn hardshrink(&self, lambd: f64) -> Var {
+        let x = self.floats("hardshrink_cpu");
+        let small = x.ge(-lambd).logical_and(x.le(lambd));
+        op::record("HardshrinkBackward0", x.masked_fill(&small, 0.0), [self], || {
+            move |_: &Context<'_>, grad: &Var| [Some(grad.masked_fill(&small, 0.0))]
+        })
+    }
+
+    /// 0 where the element is between `-lambd` and `lambd`, else nearer to 0 by `lambd`.
+    ///
+    /// # Panics
+    /// If `lambd` is negative.
+    #[track_caller]
+    pub fn softshrink(&self, lambd: f64) -> Var {
+        let x = self.floats("softshrink_cpu");
+        if lambd < 0.0 {
+            bug!(
+                "",
+                "lambda must be in range [0, {}] for input dtype {}, but found {lambd}",
+                limit(x.dtype()),
+                x.dtype().legacy_name()
+            );
+        }
+        let small = x.ge(-lambd).logical_and(x.le(lambd));
+        let value = x.sub(x.sign().mul(lambd)).masked_fill(&small, 0.0);
+        op::record("SoftshrinkBackward0", value, [self], || {
+            move |_: &Context<'_>, grad: &Var| [Some(grad.masked_fill(&small, 0.0))]
+        })
+    }
+
+    /// `x - tanh x`.
+    #[track_caller]
+    pub fn tanhshrink(&self) -> Var {
+        self - self.tanh()
+    }
+
+    /// The element where it is above `threshold`, else `value`. Integers stay integers.
+    #[track_caller]
+    pub fn threshold(&self, threshold: f64, value: f64) -> Var {
+        let whole = |number: f64| if self.dtype().is_float() { number } else { number.trunc() };
+        let low = self.value.le(whole(threshold));
+        let result = match self.dtype().is_float() {
+            true => self.value.masked_fill(&low, value),
+            false => self.value.masked_fill(&low, whole(value) as i64),
+        };
+        op::record("ThresholdBackward0", result, [self], || {
+            move |_: &Context<'_>, grad: &Var| [Some(grad.masked_fill(&low, 0.0))]
+        })
+    }
+
+    /// [`Var::elu`] with a slope that is continuous: `alpha (e^(x / alpha) - 1)` below 0 (PyTorch's default `alpha` is 1).
+    ///
+    /// # Panics
+    /// If `alpha` is 0.
+    #[track_caller]
+    pub fn celu(&self, alpha: f64) -> Var {
+        if alpha == 0.0 {
+            bug!("", "ZeroDivisionError: alpha cannot be 0 for CELU");
+        }
+        let x = self.floats("elu_cpu");
+        let value = x.gt(0.0).where_(x, x.div(alpha).expm1().mul(alpha));
+        self.elementwise("CeluBackward0", value, move |grad, x| {
+            let below = x.value.le(0.0);
+            let low = (x.masked_fill(&below.logical_not(), 0.0) / alpha).exp();
+            Var::where_(&below, grad * low, grad)
+        })
+    }
+
+    /// The scaled [`Var::elu`] that keeps mean 0 and variance 1: `λ x` above 0, `λ α (e^x - 1)` below.
+    #[track_caller]
+    pub fn selu(&self) -> Var {
+        let value = self.floats("elu_cpu").elu(SELU_ALPHA).mul(SELU_SCALE);
+        self.elementwise("EluBackward0", value, |grad, x| {
+            let below = x.value.le(0.0);
+            let low = x.masked_fill(&below.logical_not(), 0.0).exp() * SELU_ALPHA;
+            Var::where_(&below, grad * low, grad) * SELU_SCALE
+        })
+    }
+
+    /// The logarithm of [`Var::sigmoid`], exact far out.
+    #[track_caller]
+    pub fn logsigmoid(&self) -> Var {
+        let x = self.floats("log_sigmoid_cpu");
+        let value = x.clamp(None, 0.0).sub(x.abs().neg().exp().log1p());
+        self.elementwise("LogSigmoidBackward0", value, |grad, x| grad * (-x).sigmoid())
+    }
+
+    /// `x tanh(softplus(x))` (Misra, 2019).
+    #[track_caller]
+    pub fn mish(&self) -> Var {
+        let x = self.floats("mish_cpu");
+        self.elementwise("MishBackward0", x.mul(x.softplus(1.0, 40.0).tanh()), |grad, x| {
+            let tanh = x.softplus(1.0, 40.0).tanh();
+            grad * (&tanh + x * x.sigmoid() * (1.0 - &tanh * &tanh))
+        })
+    }
+
+    /// `x / (1 + |x|)`.
+    #[track_caller]
+    pub fn softsign(&self) -> Var {
+        self / (self.abs() + 1)
+    }
+
+    /// [`Var::softmax`] of the negative.
+    #[track_caller]
+    pub fn softmin(&self, dim: isize) -> Var {
+        (-self).softmax(dim)
+    }
+
+    /// The first half along an axis times the sigmoid of the second (PyTorch's default axis is -1).
+    ///
+    /// # Panics
+    /// If the size of the axis is odd.
+    #[track_caller]
+    pub fn glu(&self, dim: isize) -> Var {
+        if self.rank() == 0 {
+            bug!("", "glu does not support scalars because halving size must be even");
+        }
+        let axis = shape::axis("glu", dim, self.rank());
+        let size = self.shape()[axis];
+        if !size.is_multiple_of(2) {
+            bug!("", "Halving dimension must be even, but dimension {axis} is size {size}");
+        }
+        let halves = self.chunk(2, dim);
+        let [a, b] = [&halves[0], halves.last().expect("an axis has a part")];
+        a * b.sigmoid()
+    }
+
+    /// The element above 0, `weight` times it elsewhere: one weight, or one for each channel (axis 1).
+    ///
+    /// # Panics
+    /// If the number of weights is not 1 or that of the channels.
+    #[track_caller]
+    pub fn prelu(&self, weight: &Var) -> Var {
+        if weight.rank() > 1 {
+            let dims = weight.rank();
+            bug!("", "prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {dims}");
+        }
+        let count = weight.numel();
+        let weight = if count == 1 {
+            weight.reshape([0isize; 0])
+        } else {
+            if self.rank() == 0 {
+                bug!("", "Not allow zero-dim input tensor.");
+            }
+            let channels = self.shape().get(1).copied().unwrap_or(1);
+            if channels != count {
+                bug!(
+                    "",
+                    "Mismatch of parameter numbers and input channel size. Found parameter numbers = {count} and channel \
+                     size = {channels}."
+                );
+            }
+            let mut along = vec![1; self.rank().max(2) - 1];
+            along[0] = count as isize;
+            weight.reshape(along)
+        };
+        Var::where_(&self.value.gt(0.0), self, weight * self)
+    }
+
+    /// The element above 0, elsewhere a slope times it that is drawn for each between `lower` and `upper`, as
+    /// `torch.nn.functional.rrelu` does in training (PyTorch's defaults are 1/8 and 1/3). In evaluation it is
+    /// [`Var::leaky_relu`] with their mean.
+    ///
+    /// # Panics
+    /// If `lower` is above `upper`.
+    #[track_caller]
+    pub fn rrelu(&self, lower: f64, upper: f64) -> Var {
+        if lower > upper {
+            bug!("", "Lower bound should be less than or equal to the upper bound");
+        }
+        // PyTorch draws an f64 for each value that is not positive, in their order.
+        let positive = self.value.gt(0.0).reshape([-1]).to_vec::<bool>();
+        let count = positive.iter().filter(|&&p| !p).count();
+        let drawn = with_generator(|g| g.uniform([count], lower, upper, DType::F64)).to_vec::<f64>();
+        let mut drawn = drawn.into_iter();
+        let slopes: Vec<f64> =
+            positive.iter().map(|&p| if p { 1.0 } else { drawn.next().expect("one for each") }).collect();
+        let slopes = Tensor::from_vec(slopes, self.shape()).to(self.dtype());
+        op::record("RreluWithNoiseBackward0", self.value.mul(&slopes), [self], || {
+            move |_: &Context<'_>, grad: &Var| [Some(grad * &slopes)]
+        })
+    }
+
+    /// Records a function of this, element by element, given its value and its rule.
+    #[inline]
+    #[track_caller]
+    fn elementwise(
+        &self,
+        name: &'static str,
+        value: Tensor,
+        rule: impl Fn(&Var, &Var) -> Var + Send + Sync + 'static,
+    ) -> Var {
+        op::record(name, value, [self], || {
+            let x = self.clone();
+            move |_: &Context<'_>, grad: &Var| [Some(rule(grad, &x))]
+        })
+    }
+
+    /// The value; PyTorch has its kernels for floats only.
+    #[track_caller]
+    fn floats(&self, kernel: &str) -> &Tensor {
+        if !self.dtype().is_float() {
+            bug!("", "\"{kernel}\" not implemented for '{}'", self.dtype().legacy_name());
+        }
+        &self.value
+    }
+}
+
+/// Where elements are not between the bounds; NaN is not outside.
+fn outside(x: &Tensor, min: f64, max: f64) -> Tensor {
+    x.le(min).logical_or(x.ge(max))
+}
+
+/// The largest number of a dtype, as C++ prints it.
+fn limit(dtype: DType) -> &'static str {
+    match dtype {
+        DType::F64 => "1.79769e+308",
+        DType::F16 => "65504",
+        DType::BF16 => "3.38953e+38",
+        _ => "3.40282e+38",
+    }
+}
+
+pub(crate) fn catalog() -> Vec<Entry> {
+    type F = fn(&Var) -> Var;
+    let rows: &[(&'static str, &'static str, F)] = &[
+        ("hardtanh", "HardtanhBackward0", |x| x.hardtanh(-0.5, 0.9)),
+        ("relu6", "HardtanhBackward0", |x| (x * 5.0).relu6()),
+        ("hardsigmoid", "HardsigmoidBackward0", |x| (x * 2.5).hardsigmoid()),
+        ("hardswish", "HardswishBackward0", |x| (x * 2.5).hardswish()),
+        ("hardshrink", "HardshrinkBackward0", |x| x.hardshrink(0.5)),
+        ("softshrink", "SoftshrinkBackward0", |x| x.softshrink(0.5)),
+        ("tanhshrink", "SubBackward0", |x| x.tanhshrink()),
+        ("threshold", "ThresholdBackward0", |x| x.threshold(0.1, 2.0)),
+        ("celu", "CeluBackward0", |x| x.celu(0.7)),
+        ("selu", "EluBackward0", |x| x.selu()),
+        ("logsigmoid", "LogSigmoidBackward0", |x| x.logsigmoid()),
+        ("mish", "MishBackward0", |x| x.mish()),
+        ("softsign", "DivBackward0", |x| x.softsign()),
+    ];
+    let unary = rows.iter().map(|&(name, grad_fn, f)| Entry::unary(name, grad_fn, domain(-2.0, 2.0), f));
+    let shaped = [
+        Entry::shaped("softmin", "SoftmaxBackward0", &[&[2, 3]], |x| x[0].softmin(1)),
+        Entry::shaped("glu", "", &[&[2, 4, 3]], |x| x[0].glu(1)),
+        Entry::shaped("prelu", "", &[&[2, 3, 2], &[3]], |x| x[0].prelu(&x[1])),
+    ];
+    unary.chain(shaped).collect()
+}
