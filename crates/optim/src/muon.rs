@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::optimizer::{IntoParams, Optimizer};
-use crate::rule::{Options, Rule, Slots, Update, should};
+use crate::rule::{Options, Rule, Slots, Update, apply, should};
 use wengert_tensor::{DType, Dict, Tensor, Value};
 
 /// How [`Muon`] adjusts the learning rate to a matrix of `A` rows and `B` columns.
@@ -89,25 +89,38 @@ impl Muon {
     }
 }
 
-/// The matrix with all singular values near one, by a polynomial iteration in bf16.
+/// An f32 rounded to bf16.
+fn rounded(x: f32) -> f32 {
+    let bits = x.to_bits();
+    if x.is_nan() { x } else { f32::from_bits((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff_0000) }
+}
+
+/// `beta * base + alpha * product`, where the last sum is fused with its product, rounded to bf16.
+fn combine(mut base: Tensor, beta: f64, product: &Tensor, alpha: f64) -> Tensor {
+    let (beta, alpha) = (f64::from(beta as f32), alpha as f32);
+    let formula = move |base: f32, product: f32| rounded((f64::from(base) * beta + f64::from(alpha * product)) as f32);
+    let wide = move |[base]: [f64; 1], product: f64| [f64::from(formula(base as f32, product as f32))];
+    apply([&mut base], product, move |[base]: [f32; 1], product: f32| [formula(base, product)], wide);
+    base
+}
+
+/// The matrix with all singular values near one, by a polynomial iteration in bf16. Its numbers are bf16's, in f32: so
+/// products need no conversion.
 fn orthogonal(matrix: &Tensor, (a, b, c): (f64, f64, f64), steps: usize, eps: f64) -> Tensor {
     let tall = matrix.shape()[0] > matrix.shape()[1];
-    let mut x = matrix.to(DType::BF16);
+    let half = |x: &Tensor| x.to(DType::BF16).to(DType::F32);
+    let mut x = half(matrix);
     if tall {
-        x = x.t();
+        x = x.t().contiguous();
     }
-    let norm = x.to(DType::F32).vector_norm((), 2.0).to(DType::BF16).clamp(eps, None);
-    x = x.div(&norm);
-    // `beta * base + alpha * left @ right`: f32, where the last sum is fused with its product, then bf16.
-    let product = |base: &Tensor, beta: f64, left: &Tensor, right: &Tensor, alpha: f64| {
-        let product = left.to(DType::F32).matmul(&right.to(DType::F32)).mul(alpha as f32);
-        let sum = base.to(DType::F64).mul(f64::from(beta as f32)).add(product.to(DType::F64));
-        sum.to(DType::F32).to(DType::BF16)
-    };
+    let norm = half(&half(&x.vector_norm((), 2.0)).clamp(eps, None));
+    x = half(&x.div(&norm));
     for _ in 0..steps {
-        let gram = x.to(DType::F32).matmul(&x.to(DType::F32).t()).to(DType::BF16);
-        let update = product(&gram, b, &gram, &gram, c);
-        x = product(&x, a, &update, &x, 1.0);
+        let gram = half(&x.matmul(&x.t()));
+        let square = gram.matmul(&gram);
+        let update = combine(gram, b, &square, c);
+        let product = update.matmul(&x);
+        x = combine(x, a, &product, 1.0);
     }
     if tall { x.t() } else { x }
 }
