@@ -44,6 +44,9 @@ pub use ops::indexing::{Ellipsis, Index, Indices, NewAxis, Step};
 pub use ops::indexing::{IndexStep, steps as index_steps};
 pub use ops::norm;
 pub use ops::pool;
+pub use ops::shape::broadcast_shapes;
+#[doc(hidden)]
+pub use ops::shape::moved;
 pub use ops::softmax;
 pub use ops::sort::Unique;
 pub use ops::unary::UNARY;

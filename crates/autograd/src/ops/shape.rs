@@ -1,29 +1,11 @@
 //! Shapes: what numpy and PyTorch have beside `cat`, `split` and `reshape`, put together from these.
 
 use crate::catalog::Entry;
+use crate::op::Context;
 use crate::{Var, op};
 use std::borrow::Borrow;
 use wengert_tensor::shape::{axis, broadcast};
-use wengert_tensor::{Tensor, bug};
-
-/// Axes moved to other places, as an order for `permute`.
-#[track_caller]
-fn moved(op: &str, rank: usize, from: &[isize], to: &[isize]) -> Vec<isize> {
-    if from.len() != to.len() {
-        bug!(
-            "",
-            "{op}: Invalid source or destination dims: source ({} dims) should contain the same number of dims as destination ({} dims)",
-            from.len(),
-            to.len()
-        );
-    }
-    let axes = |dims: &[isize]| -> Vec<usize> { dims.iter().map(|&d| axis(op, d, rank)).collect() };
-    let (from, to) = (axes(from), axes(to));
-    let mut order: Vec<Option<usize>> = vec![None; rank];
-    to.iter().zip(&from).for_each(|(&t, &f)| order[t] = Some(f));
-    let mut rest = (0..rank).filter(|i| !from.contains(i));
-    order.into_iter().map(|i| i.or_else(|| rest.next()).expect("as many places as axes") as isize).collect()
-}
+use wengert_tensor::{IntoDims, Tensor, bug, moved};
 
 impl Var {
     /// The tensors broadcast to their common shape.
@@ -93,64 +75,74 @@ impl Var {
         Var::cat(&parts, 1)
     }
 
-    /// `sections` parts along an axis, of which the first are one longer where it does not divide evenly.
-    ///
-    /// # Panics
-    /// If `sections` is 0 or the axis is out of range.
+    /// [`Tensor::tensor_split`].
     #[track_caller]
     pub fn tensor_split(&self, sections: usize, dim: isize) -> Vec<Var> {
-        if sections == 0 {
-            bug!("", "number of sections must be larger than 0, got 0");
-        }
-        let len = self.size(dim);
-        let sizes: Vec<usize> = (0..sections).map(|i| len / sections + usize::from(i < len % sections)).collect();
-        self.split_with_sizes(&sizes, dim)
+        self.parts("SplitWithSizesBackward0", dim, self.value.tensor_split(sections, dim))
     }
 
-    /// The parts of an axis between the indices, as slices `x[..i0]`, `x[i0..i1]`, …, `x[in..]`.
+    /// [`Tensor::tensor_split_at`].
     #[track_caller]
     pub fn tensor_split_at(&self, indices: &[isize], dim: isize) -> Vec<Var> {
-        let starts = [None].into_iter().chain(indices.iter().map(|&i| Some(i)));
-        let ends = indices.iter().map(|&i| Some(i)).chain([None]);
-        starts.zip(ends).map(|(start, end)| self.slice(dim, start, end, 1)).collect()
+        let parts = self.value.tensor_split_at(indices, dim).len();
+        let bound = |i: Option<usize>| i.and_then(|i| indices.get(i).copied());
+        (0..parts).map(|i| self.slice(dim, bound(i.checked_sub(1)), bound(Some(i)), 1)).collect()
     }
 
-    /// Parts of equal size along an axis, which must divide evenly: `hsplit`, `vsplit` and `dsplit` in PyTorch.
-    ///
-    /// # Panics
-    /// If it does not.
+    /// [`Tensor::hsplit`].
     #[track_caller]
-    pub fn split_evenly(&self, sections: usize, dim: isize) -> Vec<Var> {
-        let len = self.size(dim);
-        if sections == 0 || !len.is_multiple_of(sections) {
-            bug!(
-                "",
-                "the size of dimension {dim} ({len}) is not divisible by the split_size {sections}: use `tensor_split` for parts of \
-                 unequal size"
-            );
+    pub fn hsplit(&self, sections: usize) -> Vec<Var> {
+        self.parts("SplitWithSizesBackward0", (self.rank() > 1) as isize, self.value.hsplit(sections))
+    }
+
+    /// [`Tensor::vsplit`].
+    #[track_caller]
+    pub fn vsplit(&self, sections: usize) -> Vec<Var> {
+        self.parts("SplitWithSizesBackward0", 0, self.value.vsplit(sections))
+    }
+
+    /// [`Tensor::dsplit`].
+    #[track_caller]
+    pub fn dsplit(&self, sections: usize) -> Vec<Var> {
+        self.parts("SplitWithSizesBackward0", 2, self.value.dsplit(sections))
+    }
+
+    /// [`Tensor::movedim`].
+    #[track_caller]
+    pub fn movedim(&self, from: impl IntoDims, to: impl IntoDims) -> Var {
+        self.permute(moved(self.rank(), &from.into_dims(), &to.into_dims()))
+    }
+
+    /// [`Tensor::swapaxes`].
+    #[track_caller]
+    pub fn swapaxes(&self, axis0: isize, axis1: isize) -> Var {
+        self.transpose(axis0, axis1)
+    }
+
+    /// [`Tensor::fliplr`].
+    #[track_caller]
+    pub fn fliplr(&self) -> Var {
+        if self.rank() < 2 {
+            bug!("", "Input must be >= 2-d.");
         }
-        self.tensor_split(sections, dim)
+        self.flip([1])
     }
 
-    /// Axes moved to other places; the rest keep their order.
+    /// [`Tensor::flipud`].
     #[track_caller]
-    pub fn movedim(&self, from: &[isize], to: &[isize]) -> Var {
-        self.permute(moved("movedim", self.rank(), from, to))
+    pub fn flipud(&self) -> Var {
+        if self.rank() == 0 {
+            bug!("", "Input must be >= 1-d.");
+        }
+        self.flip([0])
     }
 
-    /// Turned by `k` quarters, from the first of the axes towards the second.
+    /// [`Tensor::rot90`].
     #[track_caller]
     pub fn rot90(&self, k: i64, dims: [isize; 2]) -> Var {
-        let [a, b] = dims;
-        if axis("rot90", a, self.rank()) == axis("rot90", b, self.rank()) {
-            bug!("", "expected rotation dims to be different, but got dim0 = {a} and dim1 = {b}");
-        }
-        match k.rem_euclid(4) {
-            1 => self.flip([b]).transpose(a, b),
-            2 => self.flip([a, b]),
-            3 => self.flip([a]).transpose(a, b),
-            _ => self.copy(),
-        }
+        op::record("Rot90Backward0", self.value.rot90(k, dims), [self], || {
+            move |_: &Context<'_>, grad: &Var| [Some(grad.rot90(-k, dims))]
+        })
     }
 
     /// [`Var::repeat`] with ones in front where there are fewer numbers than axes.
@@ -160,28 +152,18 @@ impl Var {
         self.repeat(&full)
     }
 
-    /// Each element along an axis as often as `repeats` says (one number for each, or one for all).
-    ///
-    /// # Panics
-    /// If a number is negative, or there are as many numbers as elements neither.
+    /// [`Tensor::repeat_interleave_each`].
     #[track_caller]
     pub fn repeat_interleave_each(&self, repeats: &Tensor, dim: isize) -> Var {
-        let len = self.size(dim);
-        let counts = repeats.to(wengert_tensor::DType::I64).to_vec::<i64>();
-        if counts.iter().any(|&n| n < 0) {
-            bug!("", "repeats can not be negative");
-        }
-        if counts.len() != len && counts.len() != 1 {
-            bug!(
-                "",
-                "repeats must have the same size as input along dim, but got repeats.size(0) = {} and input.size({dim}) = {len}",
-                counts.len()
-            );
-        }
-        let count = |i: usize| counts[if counts.len() == 1 { 0 } else { i }];
-        let index: Vec<i64> = (0..len).flat_map(|i| (0..count(i)).map(move |_| i as i64)).collect();
-        let total = index.len();
-        self.index_select(dim, &Tensor::from_vec(index, [total]))
+        let value = self.value.repeat_interleave_each(repeats, dim);
+        op::record("IndexSelectBackward0", value, [self], || {
+            let size = self.shape().get(axis("repeat_interleave", dim, self.rank())).copied().unwrap_or(1) as i64;
+            let index = Tensor::arange(0, size, 1).repeat_interleave_each(repeats, 0);
+            move |ctx: &Context<'_>, grad: &Var| {
+                let zeros = Tensor::zeros(ctx.shape(0), grad.dtype()).atleast_1d();
+                [Some(Var::from(zeros).index_add(dim, &index, grad).reshape(ctx.shape(0)))]
+            }
+        })
     }
 
     /// Grids whose element `[i, j, …]` is that of the vector at `i`, `j`, …; the vectors' axes in their order (`indexing="ij"`).
@@ -212,71 +194,64 @@ impl Var {
         if grids.len() < 2 { grids } else { grids.iter().map(|g| g.transpose(0, 1)).collect() }
     }
 
-    /// Windows of `size` elements along an axis, `step` apart, as a new last axis.
-    ///
-    /// # Panics
-    /// If the axis is shorter than a window or out of range, or `step` is 0.
+    /// [`Tensor::unfold`]. What lies in several windows gets the sum of their gradients.
     #[track_caller]
     pub fn unfold(&self, dim: isize, size: usize, step: usize) -> Var {
-        if self.rank() == 0 {
-            axis("unfold", dim, 0);
-            if size > 1 {
-                bug!("", "maximum size for tensor at dimension 0 is 1 but size is {size}");
+        op::record("UnfoldBackward0", self.value.unfold(dim, size, step), [self], || {
+            let d = axis("unfold", dim, self.rank());
+            move |ctx: &Context<'_>, grad: &Var| {
+                let shape = ctx.shape(0);
+                if shape.is_empty() {
+                    return [Some(grad.sum(()))];
+                }
+                let count = grad.shape()[d];
+                let index: Vec<i64> = (0..count).flat_map(|i| (0..size).map(move |k| (i * step + k) as i64)).collect();
+                let index = Tensor::from_vec(index, [count * size]);
+                let side_by_side = grad.movedim(-1, d as isize + 1).flatten(d as isize, d as isize + 1);
+                let zeros = Var::from(Tensor::zeros(shape, grad.dtype()));
+                [Some(zeros.index_add(d as isize, &index, &side_by_side))]
             }
-            return self.reshape([1]).narrow(0, 0, size);
-        }
-        let len = self.size(dim);
-        if size > len {
-            bug!("", "maximum size for tensor at dimension {dim} is {len} but size is {size}");
-        }
-        if step == 0 {
-            bug!("", "step is 0 but must be > 0");
-        }
-        let d = axis("unfold", dim, self.rank()) as isize;
-        let count = (len - size) / step + 1;
-        let index: Vec<i64> = (0..count).flat_map(|i| (0..size).map(move |k| (i * step + k) as i64)).collect();
-        let picked = self.index_select(d, &Tensor::from_vec(index, [count * size]));
-        let split = picked.unflatten(d, [count, size]);
-        let order: Vec<isize> = (0..split.rank() as isize).filter(|&i| i != d + 1).chain([d + 1]).collect();
-        split.permute(order)
+        })
     }
 
-    /// The elements at positions of the flattened tensor, in the shape of `index`; negative ones count from the end.
+    /// [`Tensor::take`].
     #[track_caller]
     pub fn take(&self, index: &Tensor) -> Var {
-        let count = self.numel() as i64;
-        let flat = index.to(wengert_tensor::DType::I64);
-        let positive = flat.lt(0).where_(flat.add(count), &flat);
-        self.reshape([self.numel()]).index_select(0, &positive.reshape([positive.numel()])).reshape(index.shape())
+        op::record("TakeBackward0", self.value.take(index), [self], || {
+            let index = index.clone();
+            move |ctx: &Context<'_>, grad: &Var| {
+                let zeros = Var::from(Tensor::zeros(ctx.shape(0), grad.dtype()));
+                [Some(zeros.put_accumulate(&index, grad))]
+            }
+        })
     }
 
-    /// A copy with elements of the flattened tensor replaced by those of `source`.
+    /// [`Tensor::put`].
     #[track_caller]
     pub fn put(&self, index: &Tensor, source: &Var) -> Var {
-        self.put_with(index, source, |flat, index, source| flat.index_put(&[Some(index)], source))
+        let value = self.value.put(index, &source.value);
+        op::record("PutBackward0", value, [self, source], || {
+            let index = index.clone();
+            move |ctx: &Context<'_>, grad: &Var| {
+                let zeros = || Var::from(Tensor::zeros(index.shape(), grad.dtype()));
+                [
+                    ctx.needs(0).then(|| grad.put(&index, &zeros())),
+                    ctx.needs(1).then(|| grad.take(&index).reshape(ctx.shape(1))),
+                ]
+            }
+        })
     }
 
-    /// A copy with the elements of `source` added to elements of the flattened tensor.
+    /// [`Tensor::put_accumulate`].
     #[track_caller]
     pub fn put_accumulate(&self, index: &Tensor, source: &Var) -> Var {
-        self.put_with(index, source, |flat, index, source| flat.index_put_accumulate(&[Some(index)], source))
-    }
-
-    #[track_caller]
-    fn put_with(&self, index: &Tensor, source: &Var, f: impl Fn(&Var, &Tensor, &Var) -> Var) -> Var {
-        if index.numel() != source.numel() {
-            bug!(
-                "",
-                "put_(): Expected source and index to have the same number of elements, but got source.numel() = {}, index.numel() = {}",
-                source.numel(),
-                index.numel()
-            );
-        }
-        if index.numel() == 0 {
-            return self.copy();
-        }
-        let flat = self.reshape([self.numel()]);
-        f(&flat, &index.reshape([index.numel()]), &source.reshape([source.numel()])).reshape(self.shape())
+        let value = self.value.put_accumulate(index, &source.value);
+        op::record("PutBackward0", value, [self, source], || {
+            let index = index.clone();
+            move |ctx: &Context<'_>, grad: &Var| {
+                [ctx.needs(0).then(|| grad.clone()), ctx.needs(1).then(|| grad.take(&index).reshape(ctx.shape(1)))]
+            }
+        })
     }
 
     /// A copy with one position of an axis replaced by `source` (`torch.select_scatter`).
@@ -311,7 +286,7 @@ impl Var {
         if part.shape() != source.shape() {
             bug!(
                 "",
-                "expected src to have a size equal to the part of self. src size = {}, part size = {}",
+                "expected src to have a size equal to the slice of self. src size = {}, slice size = {}",
                 wengert_tensor::shape::size_text(source.shape()),
                 wengert_tensor::shape::size_text(part.shape())
             );
@@ -321,14 +296,32 @@ impl Var {
         Var::where_(&mask, source, self)
     }
 
-    /// The elements counted along as in memory by `strides`, from `offset` on, of the flattened tensor (`torch.as_strided`, for
-    /// tensors in C order: ours are values, so there is no other memory to see).
-    ///
-    /// # Panics
-    /// If an element would lie outside.
+    /// [`Tensor::as_strided`]. What is named more than once gets the sum of the gradients.
     #[track_caller]
     pub fn as_strided(&self, shape: &[usize], strides: &[usize], offset: usize) -> Var {
-        self.take(&strided_positions(self.numel(), shape, strides, offset))
+        op::record("AsStridedBackward0", self.value.as_strided(shape, strides, offset), [self], || {
+            let index = Tensor::arange(0, self.numel() as i64, 1).as_strided(shape, strides, offset);
+            move |ctx: &Context<'_>, grad: &Var| {
+                let zeros = Var::from(Tensor::zeros(ctx.shape(0), grad.dtype()));
+                [Some(zeros.put_accumulate(&index, grad))]
+            }
+        })
+    }
+
+    /// [`Tensor::as_strided_scatter`].
+    #[track_caller]
+    pub fn as_strided_scatter(&self, source: &Var, shape: &[usize], strides: &[usize], offset: usize) -> Var {
+        let value = self.value.as_strided_scatter(&source.value, shape, strides, offset);
+        op::record("AsStridedScatterBackward0", value, [self, source], || {
+            let (shape, strides) = (shape.to_vec(), strides.to_vec());
+            move |ctx: &Context<'_>, grad: &Var| {
+                let zeros = || Var::from(Tensor::zeros(&shape[..], grad.dtype()));
+                [
+                    ctx.needs(0).then(|| grad.as_strided_scatter(&zeros(), &shape, &strides, offset)),
+                    ctx.needs(1).then(|| grad.as_strided(&shape, &strides, offset)),
+                ]
+            }
+        })
     }
 
     /// Only what broadcasting from `shape` to this tensor's shape added is summed (`Tensor.sum_to_size`): [`Var::sum_to`].
@@ -346,18 +339,21 @@ impl Var {
         self.reshape(other.shape())
     }
 
+    /// [`Tensor::view_as`].
+    #[track_caller]
+    pub fn view_as(&self, other: &Var) -> Var {
+        self.view(other.shape())
+    }
+
     /// All elements as a vector.
     pub fn ravel(&self) -> Var {
         self.reshape([self.numel()])
     }
 
-    /// The last two axes exchanged.
+    /// [`Tensor::mt`]: the last two axes exchanged.
     #[track_caller]
     pub fn mt(&self) -> Var {
-        if self.rank() < 2 {
-            bug!("", "tensor.mT is only supported on matrices or batches of matrices. Got {}-D tensor.", self.rank());
-        }
-        self.transpose(-1, -2)
+        op::record("TransposeBackward0", self.value.mt(), [self], || |_: &Context<'_>, grad: &Var| [Some(grad.mt())])
     }
 
     /// A tensor of the same shape and dtype in which every element is `value`; nothing flows back.
@@ -499,26 +495,11 @@ pub enum PadMode {
     Circular,
 }
 
-/// Positions in a flattened tensor that strides reach.
-#[track_caller]
-fn strided_positions(count: usize, shape: &[usize], strides: &[usize], offset: usize) -> Tensor {
-    if shape.len() != strides.len() {
-        bug!("", "mismatch in length of strides and shape");
-    }
-    let mut at = vec![offset as i64];
-    for (&n, &stride) in shape.iter().zip(strides) {
-        at = at.iter().flat_map(|&base| (0..n).map(move |i| base + (i * stride) as i64)).collect();
-    }
-    if let Some(&last) = at.iter().max().filter(|&&last| last >= count as i64) {
-        bug!("", "as_strided: element {last} is out of bounds for a tensor of {count} elements");
-    }
-    Tensor::from_vec(at, shape)
-}
-
 pub(crate) fn catalog() -> Vec<Entry> {
     let one: &[&[usize]] = &[&[3, 4]];
     let at = Tensor::from_vec(vec![2i64, -1, 2], [3]);
     let places = Tensor::from_vec(vec![5i64, 0], [2]);
+    let again = at.clone();
     let counts = Tensor::from_vec(vec![2i64, 0, 1], [3]);
     vec![
         Entry::shaped("hstack", "", &[&[3, 2], &[3, 1]], Var::hstack),
@@ -526,7 +507,7 @@ pub(crate) fn catalog() -> Vec<Entry> {
         Entry::shaped("dstack", "", &[&[2], &[2]], Var::dstack),
         Entry::shaped("column_stack", "", &[&[3], &[3, 2]], Var::column_stack),
         Entry::shaped("tensor_split", "", one, |x| x[0].tensor_split(3, 1)[0].clone()),
-        Entry::shaped("movedim", "", &[&[2, 3, 2]], |x| x[0].movedim(&[0], &[2])),
+        Entry::shaped("movedim", "", &[&[2, 3, 2]], |x| x[0].movedim([0], [2])),
         Entry::shaped("rot90", "", one, |x| x[0].rot90(1, [0, 1])),
         Entry::shaped("tile", "", one, |x| x[0].tile(&[2])),
         Entry::shaped("repeat_interleave_each", "", one, move |x| x[0].repeat_interleave_each(&counts, 0)),
@@ -538,6 +519,12 @@ pub(crate) fn catalog() -> Vec<Entry> {
         Entry::shaped("slice_scatter", "", &[&[3, 4], &[3, 2]], |x| x[0].slice_scatter(&x[1], 1, Some(1), None, 2)),
         Entry::shaped("diagonal_scatter", "", &[&[3, 4], &[3]], |x| x[0].diagonal_scatter(&x[1], 1, 0, 1)),
         Entry::shaped("as_strided", "", one, |x| x[0].as_strided(&[2, 3], &[1, 2], 1)),
+        Entry::shaped("as_strided_scatter", "AsStridedScatterBackward0", &[&[3, 4], &[2, 3]], |x| {
+            x[0].as_strided_scatter(&x[1], &[2, 3], &[4, 1], 1)
+        }),
+        Entry::shaped("put_accumulate", "PutBackward0", &[&[3, 4], &[3]], move |x| x[0].put_accumulate(&again, &x[1])),
+        Entry::shaped("hsplit", "SplitWithSizesBackward0", one, |x| x[0].hsplit(2)[1].clone()),
+        Entry::shaped("mt", "TransposeBackward0", one, |x| x[0].mt()),
         Entry::shaped("fill", "FillBackward0", one, |x| x[0].fill(1.5)),
         Entry::shaped("pad", "", one, |x| x[0].pad(&[1, 2, -1, 1], 0.5)),
         Entry::shaped("pad reflect", "", one, |x| x[0].pad_from_inside(&[2, 1], PadMode::Reflect)),

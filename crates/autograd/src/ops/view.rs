@@ -160,7 +160,7 @@ impl Var {
 
     /// Consecutive parts of an axis, given their values.
     #[track_caller]
-    fn parts(&self, name: &'static str, dim: isize, parts: Vec<Tensor>) -> Vec<Var> {
+    pub(crate) fn parts(&self, name: &'static str, dim: isize, parts: Vec<Tensor>) -> Vec<Var> {
         let d = axis("split", dim, self.rank());
         let mut start = 0;
         let mut out = Vec::with_capacity(parts.len());

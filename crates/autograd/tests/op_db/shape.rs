@@ -2,7 +2,7 @@
 
 use crate::sample::{KEYWORD, Sample, Value};
 use crate::{Row, one};
-use wengert_autograd::tensor::{DType, Scalar, Tensor};
+use wengert_autograd::tensor::{DType, Scalar, Tensor, broadcast_shapes};
 use wengert_autograd::{PadMode, Var};
 
 pub(crate) const ROWS: &[Row] = &[
@@ -22,6 +22,13 @@ pub(crate) const ROWS: &[Row] = &[
             s.int_or(KEYWORD, "storage_offset", 0) as usize,
         ))
     }),
+    ("broadcast_shapes", |s| {
+        let shapes: Vec<Vec<usize>> = (0..s.count()).map(|i| s.sizes(i, "")).collect();
+        let shape = broadcast_shapes(&shapes.iter().map(|s| &s[..]).collect::<Vec<_>>());
+        let sizes = Tensor::from_vec(shape.iter().map(|&n| n as i64).collect(), [shape.len()]);
+        // An empty list makes a tensor of floats in PyTorch.
+        one(if shape.is_empty() { sizes.to(DType::F32) } else { sizes })
+    }),
     ("atleast_1d", |s| each(s, Var::atleast_1d)),
     ("atleast_2d", |s| each(s, Var::atleast_2d)),
     ("atleast_3d", |s| each(s, Var::atleast_3d)),
@@ -37,7 +44,7 @@ pub(crate) const ROWS: &[Row] = &[
     ("diagonal_copy", |s| {
         one(s.x(0).diagonal(s.int_or(1, "offset", 0), s.int_or(2, "dim1", 0), s.int_or(3, "dim2", 1)))
     }),
-    ("dsplit", |s| even(s, 2)),
+    ("dsplit", |s| even(s, 2, Var::dsplit)),
     ("dstack", |s| one(Var::dstack(&s.vars(0, "")))),
     ("expand", |s| one(s.x(0).expand(s.ints(1, "size")))),
     ("expand_as", |s| one(s.x(0).expand_as(&s.x(1)))),
@@ -49,11 +56,11 @@ pub(crate) const ROWS: &[Row] = &[
     ("fill", |s| one(s.x(0).fill(number(s, 1, "value")))),
     ("flatten", |s| one(s.x(0).flatten(s.int_or(1, "start_dim", 0), s.int_or(2, "end_dim", -1)))),
     ("flip", |s| one(s.x(0).flip(s.ints(1, "dims")))),
-    ("fliplr", |s| one(s.x(0).flip([1]))),
-    ("flipud", |s| one(s.x(0).flip([0]))),
+    ("fliplr", |s| one(s.x(0).fliplr())),
+    ("flipud", |s| one(s.x(0).flipud())),
     ("full", |s| one(Tensor::full(s.sizes(0, "size"), number(s, 1, "fill_value"), dtype(s)))),
     ("full_like", |s| one(Tensor::full(s.x(0).shape(), number(s, 1, "fill_value"), like(s)))),
-    ("hsplit", |s| even(s, if s.x(0).rank() == 1 { 0 } else { 1 })),
+    ("hsplit", |s| even(s, if s.x(0).rank() == 1 { 0 } else { 1 }, Var::hsplit)),
     ("hstack", |s| one(Var::hstack(&s.vars(0, "")))),
     ("H", |s| one(s.x(0).t())),
     ("mH", |s| one(s.x(0).mt())),
@@ -143,9 +150,9 @@ pub(crate) const ROWS: &[Row] = &[
     ("unsqueeze", |s| one(s.x(0).unsqueeze(s.int(1, "dim")))),
     ("unsqueeze_copy", |s| one(s.x(0).unsqueeze(s.int(1, "dim")))),
     ("view", |s| one(s.x(0).view(s.ints(1, "shape")))),
-    ("view_as", |s| one(s.x(0).view(s.x(1).shape()))),
+    ("view_as", |s| one(s.x(0).view_as(&s.x(1)))),
     ("view_copy", |s| one(s.x(0).view(s.ints(1, "shape")))),
-    ("vsplit", |s| even(s, 0)),
+    ("vsplit", |s| even(s, 0, Var::vsplit)),
     ("vstack", |s| one(Var::vstack(&s.vars(0, "")))),
     ("zeros", |s| one(Tensor::zeros(s.sizes(0, "size"), dtype(s)))),
     ("zeros_like", |s| one(Tensor::zeros(s.x(0).shape(), like(s)))),
@@ -168,9 +175,9 @@ fn each(s: &Sample, f: fn(&Var) -> Var) -> Vec<Var> {
     s.rest_vars(0).iter().map(f).collect()
 }
 
-fn even(s: &Sample, dim: isize) -> Vec<Var> {
+fn even(s: &Sample, dim: isize, f: fn(&Var, usize) -> Vec<Var>) -> Vec<Var> {
     match s.get(1, "") {
-        Some(Value::Int(n)) => s.x(0).split_evenly(*n as usize, dim),
+        Some(Value::Int(n)) => f(&s.x(0), *n as usize),
         _ => s.x(0).tensor_split_at(&s.ints(1, ""), dim),
     }
 }

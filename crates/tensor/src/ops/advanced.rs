@@ -51,7 +51,7 @@ impl Tensor {
     pub fn index_put(&self, indices: &[Option<&Tensor>], values: &Tensor) -> Tensor {
         same_dtype(self, values);
         let mut out = self.clone();
-        out.put(|x| Target::new("index_put", x, indices), values);
+        out.put_at(|x| Target::new("index_put", x, indices), values);
         out
     }
 
@@ -228,7 +228,7 @@ impl Tensor {
 
     /// Writes `values`, broadcast, to the positions that `find` gives for this tensor; to all, if it gives none.
     #[track_caller]
-    pub(super) fn put(&mut self, find: impl FnOnce(&Tensor) -> Option<Target>, values: &Tensor) {
+    pub(super) fn put_at(&mut self, find: impl FnOnce(&Tensor) -> Option<Target>, values: &Tensor) {
         self.own();
         let target = find(self).unwrap_or_else(|| Target::view(self));
         let values = values.to(self.dtype());

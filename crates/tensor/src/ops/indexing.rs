@@ -288,7 +288,7 @@ impl Tensor {
     #[track_caller]
     pub fn set(&mut self, index: impl Indices, value: &Tensor) -> &mut Tensor {
         let steps = steps(self.shape(), index);
-        self.put(
+        self.put_at(
             |x| {
                 let mut view = x.clone();
                 for step in &steps {

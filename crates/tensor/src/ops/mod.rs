@@ -19,6 +19,7 @@ pub mod norm;
 pub mod pool;
 pub(crate) mod reduce;
 mod sets;
+pub(crate) mod shape;
 pub mod softmax;
 pub(crate) mod sort;
 mod special;
