@@ -65,6 +65,9 @@ CASES = [
     dict(kind='SequentialLR', schedulers=[dict(kind='ChainedScheduler', schedulers=[CONSTANT, DECAY]), STEP],
          milestones=[40]),
     dict(kind='SequentialLR', schedulers=[WARM, CYCLE], milestones=[20]),
+    dict(kind='SequentialLR', schedulers=[CONSTANT, ONE], milestones=[5]),
+    dict(kind='SequentialLR', schedulers=[DECAY, dict(kind='SWALR', swa_lr=0.05), dict(kind='PolynomialLR')],
+         milestones=[30, 60]),
     dict(kind='ChainedScheduler', schedulers=[CONSTANT, DECAY]),
     dict(kind='ChainedScheduler', schedulers=[WARM, COSINE, STEP]),
     dict(kind='ChainedScheduler',
@@ -76,11 +79,16 @@ CASES = [
     dict(kind='SWALR', swa_lr=0.03, anneal_epochs=0), dict(kind='SWALR', swa_lr=0.03, anneal_epochs=60),
     dict(kind='ChainedScheduler', schedulers=[DECAY, dict(kind='SWALR', swa_lr=0.05)]),
 ]
+# Those that are made anew on the way with the argument `last_epoch`.
+CASES += [case | dict(anew=True) for case in (
+    STEP, MULTI, CONSTANT, WARM, DECAY, dict(kind='PolynomialLR', total_iters=90), COSINE, RESTARTS, CYCLE, ONE,
+    dict(kind='LambdaLR', lr_lambda='power'), dict(kind='MultiplicativeLR', lr_lambda='near'),
+    dict(kind='SWALR', swa_lr=0.05, anneal_epochs=60))]
 METRICS = [round(1 / (1 + (i - i % 6) / 5) + 0.01 * (i * 7 % 5), 4) for i in range(STEPS)]
 
 
-def make(case, optimizer):
-    options = {k: v for k, v in case.items() if k not in ('kind', 'optimizer', 'to')}
+def make(case, optimizer, **more):
+    options = {k: v for k, v in case.items() if k not in ('kind', 'optimizer', 'to', 'anew')} | more
     for key in ('lr_lambda', 'scale_fn'):
         if key in options:
             names = options[key]
@@ -124,6 +132,8 @@ for case in CASES:
     sched = make(case, opt)
     first, digest, saved = [f"{bits(opt.param_groups[0]['lr']):016x}"], 0xcbf29ce484222325, None
     for step in range(STEPS):
+        if step == SAVED_AT and 'anew' in case:
+            sched = make(case, opt, last_epoch=step)
         if step == SAVED_AT:
             saved = {'groups': coded(opt.state_dict()['param_groups']), 'scheduler': coded(sched.state_dict())}
         opt.step()

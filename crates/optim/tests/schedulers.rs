@@ -8,9 +8,9 @@ use wengert_autograd::Param;
 use wengert_optim::{
     Adadelta, Adagrad, Adam, AdamOptions, Anneal, ChainedScheduler, ConstantLR, CosineAnnealingLR,
     CosineAnnealingWarmRestarts, CyclicLR, CyclicLROptions, CyclicMode, ExponentialLR, LambdaLR, LinearLR,
-    LinearLROptions, MultiStepLR, MultiplicativeLR, OneCycleLR, OneCycleLROptions, Optimizer, ParamGroup, PerGroup,
-    PlateauMode, PolynomialLR, ReduceLROnPlateau, ReduceLROnPlateauOptions, RmsProp, Rule, SWALR, SWALROptions,
-    ScaleMode, Scheduler, SequentialLR, Sgd, Start, StepLR, ThresholdMode,
+    LinearLROptions, MultiStepLR, MultiplicativeLR, Now, OneCycleLR, OneCycleLROptions, Optimizer, ParamGroup,
+    PerGroup, PlateauMode, PolynomialLR, ReduceLROnPlateau, ReduceLROnPlateauOptions, RmsProp, Rule, SWALR,
+    SWALROptions, ScaleMode, Schedule, Scheduler, SequentialLR, Sgd, Start, StepLR, ThresholdMode,
 };
 use wengert_tensor::{DType, Dict, DictKind, Tensor, Value};
 
@@ -91,7 +91,7 @@ enum Any {
 impl Any {
     fn new(case: &Json, optimizer: &mut Optimizer) -> Any {
         if case["kind"] != "ReduceLROnPlateau" {
-            return Any::Scheduler(Box::new(make(case, optimizer)));
+            return Any::Scheduler(Box::new(make(case, optimizer, None)));
         }
         let mut options = ReduceLROnPlateauOptions::default();
         for (key, value) in case.as_object().expect("a dict") {
@@ -144,7 +144,15 @@ fn per_group(json: &Json) -> PerGroup {
     }
 }
 
-fn make(case: &Json, optimizer: &mut Optimizer) -> Scheduler {
+/// The optimizer as it is, or after an epoch.
+fn start(optimizer: &mut Optimizer, last_epoch: Option<i64>) -> Start<'_> {
+    match last_epoch {
+        Some(epoch) => Start::after(optimizer, epoch),
+        None => Start::from(optimizer),
+    }
+}
+
+fn make(case: &Json, optimizer: &mut Optimizer, last_epoch: Option<i64>) -> Scheduler {
     let number = |key: &str, default: f64| case.get(key).and_then(Json::as_f64).unwrap_or(default);
     let whole = |key: &str, default: usize| number(key, default as f64) as usize;
     let flag = |key: &str, default: bool| case.get(key).and_then(Json::as_bool).unwrap_or(default);
@@ -153,7 +161,7 @@ fn make(case: &Json, optimizer: &mut Optimizer) -> Scheduler {
     let milestones =
         || case["milestones"].as_array().expect("a list").iter().map(|m| m.as_u64().expect("a count") as usize);
     let inner = |optimizer: &mut Optimizer| {
-        case["schedulers"].as_array().expect("a list").iter().map(|c| make(c, optimizer)).collect::<Vec<_>>()
+        case["schedulers"].as_array().expect("a list").iter().map(|c| make(c, optimizer, None)).collect::<Vec<_>>()
     };
     let factors = || {
         let wrap = |name: &Json| {
@@ -168,20 +176,29 @@ fn make(case: &Json, optimizer: &mut Optimizer) -> Scheduler {
     };
     let anneal = if text("anneal_strategy") == "linear" { Anneal::Linear } else { Anneal::Cos };
     match case["kind"].as_str().expect("text") {
-        "StepLR" => StepLR::new(optimizer, whole("step_size", 0), number("gamma", 0.1)),
-        "MultiStepLR" => MultiStepLR::new(optimizer, milestones(), number("gamma", 0.1)),
-        "ConstantLR" => ConstantLR::new(optimizer, number("factor", 1.0 / 3.0), whole("total_iters", 5)),
+        "StepLR" => StepLR::new(start(optimizer, last_epoch), whole("step_size", 0), number("gamma", 0.1)),
+        "MultiStepLR" => MultiStepLR::new(start(optimizer, last_epoch), milestones(), number("gamma", 0.1)),
+        "ConstantLR" => {
+            ConstantLR::new(start(optimizer, last_epoch), number("factor", 1.0 / 3.0), whole("total_iters", 5))
+        }
         "LinearLR" => {
             let start_factor = number("start_factor", 1.0 / 3.0);
             let (end_factor, total_iters) = (number("end_factor", 1.0), whole("total_iters", 5));
-            LinearLR::new(optimizer, LinearLROptions { start_factor, end_factor, total_iters })
+            LinearLR::new(start(optimizer, last_epoch), LinearLROptions { start_factor, end_factor, total_iters })
         }
-        "ExponentialLR" => ExponentialLR::new(optimizer, number("gamma", 0.0)),
-        "PolynomialLR" => PolynomialLR::new(optimizer, whole("total_iters", 5), number("power", 1.0)),
-        "CosineAnnealingLR" => CosineAnnealingLR::new(optimizer, whole("T_max", 0), number("eta_min", 0.0)),
-        "CosineAnnealingWarmRestarts" => {
-            CosineAnnealingWarmRestarts::new(optimizer, whole("T_0", 0), whole("T_mult", 1), number("eta_min", 0.0))
+        "ExponentialLR" => ExponentialLR::new(start(optimizer, last_epoch), number("gamma", 0.0)),
+        "PolynomialLR" => {
+            PolynomialLR::new(start(optimizer, last_epoch), whole("total_iters", 5), number("power", 1.0))
         }
+        "CosineAnnealingLR" => {
+            CosineAnnealingLR::new(start(optimizer, last_epoch), whole("T_max", 0), number("eta_min", 0.0))
+        }
+        "CosineAnnealingWarmRestarts" => CosineAnnealingWarmRestarts::new(
+            start(optimizer, last_epoch),
+            whole("T_0", 0),
+            whole("T_mult", 1),
+            number("eta_min", 0.0),
+        ),
         "CyclicLR" => {
             let defaults = CyclicLROptions::default();
             let options = CyclicLROptions {
@@ -199,7 +216,7 @@ fn make(case: &Json, optimizer: &mut Optimizer) -> Scheduler {
                 base_momentum: each("base_momentum", 0.8),
                 max_momentum: each("max_momentum", 0.9),
             };
-            CyclicLR::new(optimizer, each("base_lr", 0.0), each("max_lr", 0.0), options)
+            CyclicLR::new(start(optimizer, last_epoch), each("base_lr", 0.0), each("max_lr", 0.0), options)
         }
         "OneCycleLR" => {
             let options = OneCycleLROptions {
@@ -212,19 +229,19 @@ fn make(case: &Json, optimizer: &mut Optimizer) -> Scheduler {
                 final_div_factor: number("final_div_factor", 1e4),
                 three_phase: flag("three_phase", false),
             };
-            OneCycleLR::new(optimizer, each("max_lr", 0.0), whole("total_steps", 0), options)
+            OneCycleLR::new(start(optimizer, last_epoch), each("max_lr", 0.0), whole("total_steps", 0), options)
         }
         "LambdaLR" => match factors() {
-            Some(factors) => LambdaLR::per_group(optimizer, factors),
-            None => LambdaLR::new(optimizer, single()),
+            Some(factors) => LambdaLR::per_group(start(optimizer, last_epoch), factors),
+            None => LambdaLR::new(start(optimizer, last_epoch), single()),
         },
         "MultiplicativeLR" => match factors() {
-            Some(factors) => MultiplicativeLR::per_group(optimizer, factors),
-            None => MultiplicativeLR::new(optimizer, single()),
+            Some(factors) => MultiplicativeLR::per_group(start(optimizer, last_epoch), factors),
+            None => MultiplicativeLR::new(start(optimizer, last_epoch), single()),
         },
         "SWALR" => {
             let options = SWALROptions { anneal_epochs: whole("anneal_epochs", 10), anneal_strategy: anneal };
-            SWALR::new(optimizer, each("swa_lr", 0.0), options)
+            SWALR::new(start(optimizer, last_epoch), each("swa_lr", 0.0), options)
         }
         "SequentialLR" => {
             let schedulers = inner(optimizer);
@@ -260,6 +277,9 @@ fn a_hundred_steps_are_pytorchs_bit_for_bit() {
         assert_eq!(Some(optimizer.param_groups()[0].lr()), first.next(), "{case} at first");
         let mut hash = 0xcbf2_9ce4_8422_2325u64;
         for step in 0..100 {
+            if step == saved_at && case["anew"] == true {
+                scheduler = Any::Scheduler(Box::new(make(case, &mut optimizer, Some(step as i64))));
+            }
             if step == saved_at {
                 let want = decoded(&row["saved"]["scheduler"]).to_string();
                 assert_eq!(scheduler.state_dict().to_string(), want, "{case}");
@@ -458,4 +478,34 @@ fn spoiled_states_are_refused_or_harmless() {
     told.retain(|text| !known.iter().any(|start| text.starts_with(start)));
     assert!(told.is_empty(), "{told:#?}");
     assert!(loaded > 1000, "{loaded}");
+}
+
+/// The inverse square root of the epoch, as for transformers: what a user would write.
+struct InverseRoot;
+
+impl Schedule for InverseRoot {
+    fn name(&self) -> &'static str {
+        "InverseRoot"
+    }
+
+    fn lr(&self, now: &Now<'_>, options: &mut Dict) -> Result<f64, wengert_optim::Error> {
+        options.insert("epoch", now.last_epoch);
+        let warm = now.attributes.get("warm").and_then(Value::as_float).unwrap_or(1.0);
+        Ok(now.base_lr / (now.last_epoch as f64 + warm).sqrt())
+    }
+}
+
+#[test]
+fn a_schedule_of_ones_own_steps_saves_and_loads() {
+    let mut sgd = optimizer(&Json::Null);
+    let attributes = |warm: f64| Dict::from_iter([("warm", warm)]);
+    let mut scheduler = Scheduler::with_schedule(InverseRoot, &mut sgd, attributes(4.0));
+    assert_eq!(scheduler.get_last_lr(), [0.05, 0.025, 0.0015]);
+    (0..5).for_each(|_| scheduler.step(&mut sgd));
+    assert_eq!(scheduler.get_last_lr(), [0.1 / 3.0, 0.05 / 3.0, 0.003 / 3.0]);
+    assert_eq!(sgd.param_groups()[2].options.get("epoch").and_then(Value::as_int), Some(5));
+    let mut second = Scheduler::with_schedule(InverseRoot, &mut sgd, attributes(1.0));
+    second.load_state_dict(&scheduler.state_dict()).expect("the same schedule");
+    second.step(&mut sgd);
+    assert_eq!((second.last_epoch(), sgd.param_groups()[0].lr()), (6, 0.1 / 10f64.sqrt()));
 }
