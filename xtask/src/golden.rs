@@ -35,6 +35,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("resume", "examples/tests/golden"),
     ("rng", "crates/tensor/tests/golden"),
     ("schedulers", "crates/optim/tests/golden"),
+    ("sequence", "crates/nn/tests/golden"),
     ("sums", "crates/tensor/tests/golden"),
     ("text", "crates/tensor/tests/golden"),
     ("training", "examples/tests/golden"),

@@ -11,6 +11,7 @@ extern crate self as wengert_nn;
 mod activation;
 mod activation_with;
 mod averaged;
+mod cells;
 mod container;
 mod conv;
 mod conv_transpose;
@@ -34,11 +35,13 @@ mod loss;
 mod margin;
 mod module;
 mod norm;
+mod packed;
 mod padding;
 mod parameters;
 mod parts;
 mod pooling;
 mod prelu;
+mod recurrent;
 mod sequential;
 mod setting;
 mod size;
@@ -56,6 +59,7 @@ pub use activation_with::{
     Threshold,
 };
 pub use averaged::{AveragedModel, AveragedModelOptions, AvgFn, get_ema_avg_fn, get_swa_avg_fn, update_bn};
+pub use cells::{GRUCell, LSTMCell, RNNCell, RNNNonlinearity};
 pub use container::Key;
 pub use conv::{Conv, Conv1d, Conv1dOptions, Conv2d, Conv2dOptions, Conv3d, Conv3dOptions, ConvOptions};
 pub use conv_transpose::{ConvTranspose, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, ConvTransposeOptions};
@@ -87,6 +91,10 @@ pub use margin::{
 };
 pub use module::{AsModule, Module};
 pub use norm::{BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormOptions};
+pub use packed::{
+    Axes, Order, PackedSequence, pack_padded_sequence, pack_sequence, pad_packed_sequence, pad_sequence,
+    unpack_sequence, unpad_sequence,
+};
 pub use padding::{
     CircularPad, CircularPad1d, CircularPad2d, CircularPad3d, ConstantPad, ConstantPad1d, ConstantPad2d, ConstantPad3d,
     Pads, ReflectionPad, ReflectionPad1d, ReflectionPad2d, ReflectionPad3d, ReplicationPad, ReplicationPad1d,
@@ -96,6 +104,7 @@ pub use parameters::{ParameterDict, ParameterList};
 pub use parts::{NamedModules, Parts};
 pub use pooling::{AdaptiveAvgPool2d, AvgPool2d, AvgPool2dOptions, GlobalAvgPool2d, MaxPool2d, MaxPool2dOptions};
 pub use prelu::{PReLU, RReLU};
+pub use recurrent::{GRU, LSTM, RNN, RecurrentOptions};
 pub use sequential::Sequential;
 pub use setting::Setting;
 pub use size::{Padding, PaddingMode, Pair, Single, Size, Triple};
@@ -148,6 +157,12 @@ layers! {
     LayerNorm,
     Dropout,
     Embedding,
+    RNNCell,
+    GRUCell,
+    LSTMCell,
+    RNN,
+    GRU,
+    LSTM,
     Flatten,
     Unflatten,
     MaxPool2d,

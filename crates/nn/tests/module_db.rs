@@ -20,6 +20,8 @@ mod file;
 mod layer;
 #[path = "module_db/loss.rs"]
 mod loss;
+#[path = "module_db/recurrent.rs"]
+mod recurrent;
 #[path = "module_db/spatial.rs"]
 mod spatial;
 
@@ -30,5 +32,5 @@ pub(crate) type Row = (&'static str, fn(&Arguments) -> Case);
 
 #[test]
 fn modules_compute_what_pytorch_computes() {
-    check::all(&[activation::ROWS, layer::ROWS, loss::ROWS, spatial::ROWS].concat());
+    check::all(&[activation::ROWS, layer::ROWS, loss::ROWS, recurrent::ROWS, spatial::ROWS].concat());
 }
