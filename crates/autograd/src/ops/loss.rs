@@ -19,8 +19,9 @@ pub enum Reduction {
 }
 
 impl Reduction {
+    /// The reduced value of losses of elements or samples.
     #[track_caller]
-    fn apply(self, losses: Var) -> Var {
+    pub(crate) fn apply(self, losses: Var) -> Var {
         match self {
             Reduction::Mean => losses.mean(()),
             Reduction::Sum => losses.sum(()),

@@ -10,8 +10,10 @@ mod einsum;
 mod fold;
 mod group_norm;
 mod index;
+pub(crate) mod likelihood;
 pub(crate) mod linalg;
 pub(crate) mod loss;
+pub(crate) mod margin;
 mod matmul;
 pub(crate) mod norm;
 pub(crate) mod norms;
@@ -58,6 +60,8 @@ pub(crate) fn catalog() -> Vec<Entry> {
         fold::catalog(),
         softmax::catalog(),
         loss::catalog(),
+        margin::catalog(),
+        likelihood::catalog(),
     ];
     files.into_iter().flatten().collect()
 }

@@ -12,6 +12,7 @@ mod check;
 mod file;
 mod index;
 mod linalg;
+mod losses;
 mod math;
 mod nn;
 mod random;
@@ -68,6 +69,11 @@ fn nn() {
 }
 
 #[test]
+fn losses() {
+    check::rows(losses::ROWS);
+}
+
+#[test]
 fn spatial() {
     check::rows(spatial::ROWS);
 }
@@ -82,6 +88,7 @@ fn counts() {
         shape::ROWS.to_vec(),
         random::ROWS.to_vec(),
         nn::ROWS.to_vec(),
+        losses::ROWS.to_vec(),
         spatial::ROWS.to_vec(),
     ]
     .concat();

@@ -1,13 +1,9 @@
-//! Activations, normalisation, losses, embeddings and attention of `torch.nn.functional`.
+//! Activations, normalisation, dropout, embeddings and attention of `torch.nn.functional`.
 
-use crate::sample::{KEYWORD, Sample, Value};
+use crate::sample::{KEYWORD, Sample};
 use crate::{Row, one};
-use wengert_autograd::functional::{
-    CrossEntropyOptions, KlDivOptions, Reduction, alpha_dropout, binary_cross_entropy,
-    binary_cross_entropy_with_logits, cross_entropy_with, dropout, dropout2d, dropout3d, feature_alpha_dropout,
-    huber_loss, kl_div, l1_loss_with, linear, mse_loss_with, nll_loss_with, smooth_l1_loss,
-};
-use wengert_autograd::tensor::{Tensor, manual_seed};
+use wengert_autograd::functional::{alpha_dropout, dropout, dropout2d, dropout3d, feature_alpha_dropout, linear};
+use wengert_autograd::tensor::manual_seed;
 use wengert_autograd::{AttentionOptions, BagMode, BagOptions, Var};
 
 pub(crate) const ROWS: &[Row] = &[
@@ -105,29 +101,6 @@ pub(crate) const ROWS: &[Row] = &[
         one(s.x(0).normalize(s.float_or(1, "p", 2.0), s.int_or(2, "dim", 1), s.float_or(3, "eps", 1e-12)))
     }),
     ("nn.functional.linear", |s| one(linear(&s.x(0), &s.x(1), s.opt_var(2, "bias").as_ref()))),
-    ("nn.functional.mse_loss", |s| one(mse_loss_with(&s.x(0), s.x(1), reduction(s)))),
-    ("nn.functional.l1_loss", |s| one(l1_loss_with(&s.x(0), s.x(1), reduction(s)))),
-    ("nn.functional.smooth_l1_loss", |s| {
-        one(smooth_l1_loss(&s.x(0), s.x(1), s.float_or(KEYWORD, "beta", 1.0), reduction(s)))
-    }),
-    ("nn.functional.huber_loss", |s| one(huber_loss(&s.x(0), s.x(1), s.float_or(KEYWORD, "delta", 1.0), reduction(s)))),
-    ("nn.functional.kl_div", |s| {
-        let batchmean = s.text(KEYWORD, "reduction", "mean") == "batchmean";
-        let reduction = if batchmean { Reduction::Mean } else { reduction(s) };
-        let log_target = s.flag(KEYWORD, "log_target", false);
-        one(kl_div(&s.x(0), s.x(1), &KlDivOptions { reduction, batch_mean: batchmean, log_target }))
-    }),
-    ("nn.functional.binary_cross_entropy", |s| {
-        let weight = s.opt_var(2, "weight");
-        one(binary_cross_entropy(&s.x(0), s.x(1), weight.as_ref().map(Var::value), reduction(s)))
-    }),
-    ("nn.functional.binary_cross_entropy_with_logits", |s| {
-        let (weight, positive) = (s.opt_var(2, "weight"), s.opt_var(KEYWORD, "pos_weight"));
-        let (weight, positive) = (weight.as_ref().map(Var::value), positive.as_ref().map(Var::value));
-        one(binary_cross_entropy_with_logits(&s.x(0), s.x(1), weight, positive, reduction(s)))
-    }),
-    ("nn.functional.cross_entropy", |s| one(cross_entropy_with(&s.x(0), s.x(1), &classes(s)))),
-    ("nn.functional.nll_loss", |s| one(nll_loss_with(&s.x(0), s.x(1).value(), &classes(s)))),
     ("nn.functional.embedding_bag", |s| {
         let mode = match &*s.text(6, "mode", "mean") {
             "sum" => BagMode::Sum,
@@ -171,25 +144,4 @@ fn dropped(s: &Sample, training: bool, drop: fn(&Var, f64) -> Var) -> Vec<Var> {
 
 fn typed(s: &Sample) -> Var {
     s.dtype(2, "dtype").map_or(s.x(0), |dtype| s.x(0).to(dtype))
-}
-
-fn reduction(s: &Sample) -> Reduction {
-    match &*s.text(KEYWORD, "reduction", "mean") {
-        "none" => Reduction::None,
-        "sum" => Reduction::Sum,
-        _ => Reduction::Mean,
-    }
-}
-
-fn classes(s: &Sample) -> CrossEntropyOptions {
-    let weight: Option<Tensor> = match s.get(2, "weight") {
-        Some(Value::Var(weight)) => Some(weight.value().clone()),
-        _ => None,
-    };
-    CrossEntropyOptions {
-        weight,
-        ignore_index: s.int_or(KEYWORD, "ignore_index", -100) as i64,
-        reduction: reduction(s),
-        label_smoothing: s.float_or(KEYWORD, "label_smoothing", 0.0),
-    }
 }
