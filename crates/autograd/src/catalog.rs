@@ -1,6 +1,6 @@
 //! Every differentiable operation with sample operands, for tests that cover all of them.
 
-use crate::Var;
+use crate::{Sizes, Var};
 use std::sync::Arc;
 use wengert_tensor::Tensor;
 
@@ -33,6 +33,8 @@ pub struct Entry {
     pub shapes: Option<Vec<Vec<usize>>>,
     /// How many operands.
     pub operands: usize,
+    /// The family that random shapes are drawn from; none if the operation takes only `shapes`.
+    pub sizes: Option<Sizes>,
     /// Where samples lie.
     pub domain: Domain,
 }
@@ -44,7 +46,8 @@ impl Entry {
         domain: Domain,
         f: impl Fn(&Var) -> Var + Send + Sync + 'static,
     ) -> Entry {
-        Entry { name, grad_fn, function: Arc::new(move |x| f(&x[0])), shapes: None, operands: 1, domain }
+        let sizes = Some(Sizes::parse("*"));
+        Entry { name, grad_fn, function: Arc::new(move |x| f(&x[0])), shapes: None, operands: 1, sizes, domain }
     }
 
     pub(crate) fn binary(
@@ -53,7 +56,8 @@ impl Entry {
         domain: Domain,
         f: impl Fn(&Var, &Var) -> Var + Send + Sync + 'static,
     ) -> Entry {
-        Entry { name, grad_fn, function: Arc::new(move |x| f(&x[0], &x[1])), shapes: None, operands: 2, domain }
+        let sizes = Some(Sizes::parse("*, *"));
+        Entry { name, grad_fn, function: Arc::new(move |x| f(&x[0], &x[1])), shapes: None, operands: 2, sizes, domain }
     }
 
     pub(crate) fn shaped(
@@ -68,8 +72,15 @@ impl Entry {
             function: Arc::new(f),
             shapes: Some(shapes.iter().map(|s| s.to_vec()).collect()),
             operands: shapes.len(),
+            sizes: None,
             domain: domain(-2.0, 2.0),
         }
+    }
+
+    /// Lets shapes be drawn at random from a family, such as `"n k, k m"`; see [`Sizes::parse`].
+    pub(crate) fn sizes(mut self, family: &str) -> Entry {
+        self.sizes = Some(Sizes::parse(family));
+        self
     }
 
     pub(crate) fn within(mut self, low: f64, high: f64) -> Entry {
@@ -97,4 +108,10 @@ pub fn sample(domain: Domain, shape: &[usize], seed: usize) -> Tensor {
         })
         .collect();
     Tensor::from_vec(data, shape)
+}
+
+/// Some true and some false.
+pub(crate) fn mask(shape: &[usize]) -> Tensor {
+    let count: usize = shape.iter().product();
+    Tensor::from_vec((0..count).map(|i| i % 3 != 1).collect(), shape)
 }

@@ -19,6 +19,7 @@ pub mod op;
 mod operand;
 mod ops;
 mod param;
+mod sizes;
 mod var;
 
 pub use anomaly::detect_anomaly;
@@ -39,5 +40,7 @@ pub use ops::resample::{Align, OutputSize, Outside, Resample, Sampling};
 pub use ops::shape::PadMode;
 pub use ops::stats::Interpolation;
 pub use param::Param;
+#[doc(hidden)]
+pub use sizes::Sizes;
 pub use var::Var;
 pub use wengert_tensor as tensor;

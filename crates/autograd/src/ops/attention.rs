@@ -205,9 +205,11 @@ pub(crate) fn catalog() -> Vec<Entry> {
     vec![
         Entry::shaped("scaled_dot_product_attention", "", qkv, |x| {
             x[0].scaled_dot_product_attention(&x[1], &x[2], &AttentionOptions { causal: true, ..Default::default() })
-        }),
+        })
+        .sizes("... l d, ... s d, ... s v"),
         Entry::shaped("embedding_bag", "", &[&[3, 2]], move |x| {
             x[0].embedding_bag(&bags, None, None, &BagOptions { mode: BagMode::Sum, ..Default::default() })
-        }),
+        })
+        .sizes("n3 d"),
     ]
 }

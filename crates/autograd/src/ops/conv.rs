@@ -58,18 +58,25 @@ fn weight_grad(x: &Var, shape: &[usize], grad: &Var, options: &Conv2dOptions) ->
 }
 
 pub(crate) fn catalog() -> Vec<Entry> {
-    let row = |name, shapes: &[&[usize]], options: Conv2dOptions| {
+    let row = |name, sizes: &str, shapes: &[&[usize]], options: Conv2dOptions| {
         Entry::shaped(name, "ConvolutionBackward0", shapes, move |x| x[0].conv2d(&x[1], x.get(2), &options))
+            .sizes(sizes)
     };
     let plain = Conv2dOptions::default();
     vec![
-        row("conv2d", &[&[2, 2, 3, 4], &[3, 2, 2, 2], &[3]], plain),
-        row("conv2d of one image", &[&[1, 3, 3], &[2, 1, 2, 2]], plain),
+        row("conv2d", "n c h2 w2, o c 2 2, o", &[&[2, 2, 3, 4], &[3, 2, 2, 2], &[3]], plain),
+        row("conv2d of one image", "c h4 w4, o c a b", &[&[1, 3, 3], &[2, 1, 2, 2]], plain),
         row(
             "conv2d with stride, padding and dilation",
+            "n c h2 w3, o c 2 2, o",
             &[&[1, 1, 5, 4], &[1, 1, 2, 2], &[1]],
             Conv2dOptions { stride: [2, 1], padding: [1, 0], dilation: [1, 2], groups: 1 },
         ),
-        row("conv2d in groups", &[&[1, 4, 3, 3], &[2, 2, 2, 2], &[2]], Conv2dOptions { groups: 2, ..plain }),
+        row(
+            "conv2d in groups",
+            "n 2c h2 w2, 2o c 2 2, 2o",
+            &[&[1, 4, 3, 3], &[2, 2, 2, 2], &[2]],
+            Conv2dOptions { groups: 2, ..plain },
+        ),
     ]
 }

@@ -126,10 +126,14 @@ impl Var {
 pub(crate) fn catalog() -> Vec<Entry> {
     let channels: &[&[usize]] = &[&[2, 4, 3], &[4], &[4]];
     vec![
-        Entry::shaped("group_norm", "", channels, |x| x[0].group_norm(2, Some(&x[1]), Some(&x[2]), 1e-5)),
-        Entry::shaped("instance_norm", "", channels, |x| x[0].instance_norm(Some(&x[1]), Some(&x[2]), 1e-5)),
-        Entry::shaped("rms_norm", "", &[&[2, 3], &[3]], |x| x[0].rms_norm(&[3], Some(&x[1]), Some(1e-5))),
-        Entry::shaped("local_response_norm", "", &[&[2, 4, 3]], |x| x[0].local_response_norm(3, 0.1, 0.75, 1.0)),
-        Entry::shaped("normalize", "", &[&[2, 3]], |x| x[0].normalize(2.0, 1, 1e-12)),
+        Entry::shaped("group_norm", "", channels, |x| x[0].group_norm(2, Some(&x[1]), Some(&x[2]), 1e-5))
+            .sizes("n 2c l2, 2c, 2c"),
+        Entry::shaped("instance_norm", "", channels, |x| x[0].instance_norm(Some(&x[1]), Some(&x[2]), 1e-5))
+            .sizes("n c l2, c, c"),
+        Entry::shaped("rms_norm", "", &[&[2, 3], &[3]], |x| x[0].rms_norm(&[3], Some(&x[1]), Some(1e-5)))
+            .sizes("... 3, 3"),
+        Entry::shaped("local_response_norm", "", &[&[2, 4, 3]], |x| x[0].local_response_norm(3, 0.1, 0.75, 1.0))
+            .sizes("n c l"),
+        Entry::shaped("normalize", "", &[&[2, 3]], |x| x[0].normalize(2.0, 1, 1e-12)).sizes("n c l"),
     ]
 }

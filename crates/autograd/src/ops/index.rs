@@ -325,35 +325,48 @@ pub(crate) fn catalog() -> Vec<Entry> {
     let (unique, cells) = (index(vec![2, 0], &[2]), index(vec![1, 2, 0, 0, 1, 2], &[2, 3]));
     let one: &'static [&'static [usize]] = &[&[2, 3]];
     let mut out = vec![
-        Entry::shaped("cat", "CatBackward0", &[&[2, 3], &[2, 1], &[2, 2]], |x| Var::cat(x, 1)),
-        Entry::shaped("stack", "StackBackward0", &[&[2, 3], &[2, 3]], |x| Var::stack(x, -1)),
-        Entry::shaped("repeat", "RepeatBackward0", one, |x| x[0].repeat(&[2, 1, 2])),
-        Entry::shaped("repeat_interleave", "RepeatInterleaveBackward0", one, |x| x[0].repeat_interleave(2, -1)),
-        Entry::shaped("roll", "RollBackward0", one, |x| x[0].roll([1, -1], [0, 1])),
+        Entry::shaped("cat", "CatBackward0", &[&[2, 3], &[2, 1], &[2, 2]], |x| Var::cat(x, 1)).sizes("n a0, n b, n c0"),
+        Entry::shaped("stack", "StackBackward0", &[&[2, 3], &[2, 3]], |x| Var::stack(x, -1)).sizes("..., ..."),
+        Entry::shaped("repeat", "RepeatBackward0", one, |x| x[0].repeat(&[2, 1, 2])).sizes("n0 m"),
+        Entry::shaped("repeat_interleave", "RepeatInterleaveBackward0", one, |x| x[0].repeat_interleave(2, -1))
+            .sizes("... n"),
+        Entry::shaped("roll", "RollBackward0", one, |x| x[0].roll([1, -1], [0, 1])).sizes("n m l0"),
     ];
     type F = fn(&[Var], &Tensor) -> Var;
-    type Row<'a> = (&'static str, &'static str, &'static [&'static [usize]], &'a Tensor, F);
+    type Row<'a> = (&'static str, &'static str, &'static str, &'static [&'static [usize]], &'a Tensor, F);
     let rows: [Row<'_>; 13] = [
-        ("gather", "GatherBackward0", one, &grid, |x, i| x[0].gather(1, i)),
-        ("index_select", "IndexSelectBackward0", one, &two, |x, i| x[0].index_select(1, i)),
-        ("scatter", "ScatterBackward0", &[&[2, 3], &[3, 3]], &cells, |x, i| x[0].scatter(1, i, &x[1])),
-        ("scatter_value", "ScatterBackward1", one, &grid, |x, i| x[0].scatter_value(1, i, 1.5)),
-        ("scatter_add", "ScatterAddBackward0", &[&[2, 3], &[2, 4]], &grid, |x, i| x[0].scatter_add(1, i, &x[1])),
-        ("index_add", "IndexAddBackward0", &[&[2, 3], &[2, 3]], &two, |x, i| x[0].index_add(1, i, &x[1])),
-        ("index_copy", "IndexCopyBackward0", &[&[2, 3], &[2, 2]], &unique, |x, i| x[0].index_copy(1, i, &x[1])),
-        ("scatter_reduce mean", "", &[&[2, 3], &[2, 4]], &grid, |x, i| reduced(x, i, ScatterReduce::Mean)),
-        ("scatter_reduce prod", "", &[&[2, 3], &[2, 4]], &grid, |x, i| reduced(x, i, ScatterReduce::Prod)),
-        ("scatter_reduce amax", "", &[&[2, 3], &[2, 4]], &grid, |x, i| reduced(x, i, ScatterReduce::Amax)),
-        ("scatter_reduce amin", "", &[&[2, 3], &[2, 3]], &cells, |x, i| reduced(x, i, ScatterReduce::Amin)),
-        ("index_reduce", "", &[&[2, 3], &[2, 3]], &two, |x, i| {
+        ("gather", "GatherBackward0", "n2 m3", one, &grid, |x, i| x[0].gather(1, i)),
+        ("index_select", "IndexSelectBackward0", "n m3", one, &two, |x, i| x[0].index_select(1, i)),
+        ("scatter", "ScatterBackward0", "n2 m3, p2 q3", &[&[2, 3], &[3, 3]], &cells, |x, i| x[0].scatter(1, i, &x[1])),
+        ("scatter_value", "ScatterBackward1", "n2 m3", one, &grid, |x, i| x[0].scatter_value(1, i, 1.5)),
+        ("scatter_add", "ScatterAddBackward0", "n2 m3, p2 q3", &[&[2, 3], &[2, 4]], &grid, |x, i| {
+            x[0].scatter_add(1, i, &x[1])
+        }),
+        ("index_add", "IndexAddBackward0", "n m3, n 3", &[&[2, 3], &[2, 3]], &two, |x, i| x[0].index_add(1, i, &x[1])),
+        ("index_copy", "IndexCopyBackward0", "n m3, n 2", &[&[2, 3], &[2, 2]], &unique, |x, i| {
+            x[0].index_copy(1, i, &x[1])
+        }),
+        ("scatter_reduce mean", "", "n2 m3, p2 q3", &[&[2, 3], &[2, 4]], &grid, |x, i| {
+            reduced(x, i, ScatterReduce::Mean)
+        }),
+        ("scatter_reduce prod", "", "n2 m3, p2 q3", &[&[2, 3], &[2, 4]], &grid, |x, i| {
+            reduced(x, i, ScatterReduce::Prod)
+        }),
+        ("scatter_reduce amax", "", "n2 m3, p2 q3", &[&[2, 3], &[2, 4]], &grid, |x, i| {
+            reduced(x, i, ScatterReduce::Amax)
+        }),
+        ("scatter_reduce amin", "", "n2 m3, p2 q3", &[&[2, 3], &[2, 3]], &cells, |x, i| {
+            reduced(x, i, ScatterReduce::Amin)
+        }),
+        ("index_reduce", "", "n m3, n 3", &[&[2, 3], &[2, 3]], &two, |x, i| {
             let options = ScatterReduceOptions { reduce: ScatterReduce::Mean, include_self: false };
             x[0].index_reduce(1, i, &x[1], &options)
         }),
-        ("index_fill", "IndexFillBackward0", one, &two, |x, i| x[0].index_fill(1, i, 0.5)),
+        ("index_fill", "IndexFillBackward0", "n m3", one, &two, |x, i| x[0].index_fill(1, i, 0.5)),
     ];
-    for (name, grad_fn, shapes, index, f) in rows {
+    for (name, grad_fn, sizes, shapes, index, f) in rows {
         let index = index.clone();
-        out.push(Entry::shaped(name, grad_fn, shapes, move |x| f(x, &index)));
+        out.push(Entry::shaped(name, grad_fn, shapes, move |x| f(x, &index)).sizes(sizes));
     }
     out
 }

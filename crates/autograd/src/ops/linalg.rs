@@ -509,34 +509,40 @@ pub(crate) fn catalog() -> Vec<Entry> {
     let square: &[&[usize]] = &[&[2, 3, 3]];
     // Away from singular matrices.
     fn regular(x: &Var) -> Var {
-        x + Tensor::eye(3, x.dtype()) * 5.0
+        x + Tensor::eye(x.size(-1), x.dtype()) * 9.0
     }
     vec![
-        Entry::shaped("addmm_scaled", "", &[&[4], &[2, 3], &[3, 4]], |x| x[0].addmm_scaled(&x[1], &x[2], 0.5, 2)),
-        Entry::shaped("baddbmm", "", &[&[4], &[2, 2, 3], &[2, 3, 4]], |x| x[0].baddbmm(&x[1], &x[2], 0.5, 2)),
-        Entry::shaped("addbmm", "", &[&[4], &[2, 2, 3], &[2, 3, 4]], |x| x[0].addbmm(&x[1], &x[2], 1, 2)),
-        Entry::shaped("addmv", "", &[&[2], &[2, 3], &[3]], |x| x[0].addmv(&x[1], &x[2], 1, 1)),
-        Entry::shaped("addr", "", &[&[3], &[2], &[3]], |x| x[0].addr(&x[1], &x[2], 1, 1)),
-        Entry::shaped("inner", "", &[&[2, 3], &[4, 3]], |x| x[0].inner(&x[1])),
-        Entry::shaped("multi_dot", "", &[&[2, 3], &[3, 4], &[4, 2]], Var::multi_dot),
-        Entry::shaped("matrix_power", "", square, |x| x[0].matrix_power(3)),
-        Entry::shaped("kron", "", &[&[2, 3], &[2]], |x| x[0].kron(&x[1])),
-        Entry::shaped("cross", "", &[&[2, 3], &[3]], |x| x[0].cross(&x[1], -1)),
-        Entry::shaped("trace", "", &[&[2, 3]], |x| x[0].trace()),
-        Entry::shaped("diagflat", "", &[&[2, 2]], |x| x[0].diagflat(1)),
-        Entry::shaped("vander", "", &[&[2, 3]], |x| x[0].vander(4)),
-        Entry::shaped("block_diag", "", &[&[2, 3], &[2]], Var::block_diag),
-        Entry::shaped("cartesian_prod", "", &[&[2], &[3]], Var::cartesian_prod),
-        Entry::shaped("combinations", "", &[&[4]], |x| x[0].combinations(2, Replacement::No)),
-        Entry::shaped("det", "LinalgDetBackward0", square, |x| regular(&x[0]).det()),
-        Entry::shaped("slogdet", "LinalgSlogdetBackward0", square, |x| regular(&x[0]).slogdet().1),
-        Entry::shaped("inv", "LinalgInvExBackward0", square, |x| regular(&x[0]).inv()),
-        Entry::shaped("solve", "LinalgSolveExBackward0", &[&[2, 3, 3], &[2, 3, 2]], |x| regular(&x[0]).solve(&x[1])),
+        Entry::shaped("addmm_scaled", "", &[&[4], &[2, 3], &[3, 4]], |x| x[0].addmm_scaled(&x[1], &x[2], 0.5, 2))
+            .sizes("m, n k0, k m"),
+        Entry::shaped("baddbmm", "", &[&[4], &[2, 2, 3], &[2, 3, 4]], |x| x[0].baddbmm(&x[1], &x[2], 0.5, 2))
+            .sizes("m, b n k, b k m"),
+        Entry::shaped("addbmm", "", &[&[4], &[2, 2, 3], &[2, 3, 4]], |x| x[0].addbmm(&x[1], &x[2], 1, 2))
+            .sizes("m, b n k, b k m"),
+        Entry::shaped("addmv", "", &[&[2], &[2, 3], &[3]], |x| x[0].addmv(&x[1], &x[2], 1, 1)).sizes("n, n k, k"),
+        Entry::shaped("addr", "", &[&[3], &[2], &[3]], |x| x[0].addr(&x[1], &x[2], 1, 1)).sizes("m, n, m"),
+        Entry::shaped("inner", "", &[&[2, 3], &[4, 3]], |x| x[0].inner(&x[1])).sizes("a k, b k"),
+        Entry::shaped("multi_dot", "", &[&[2, 3], &[3, 4], &[4, 2]], Var::multi_dot).sizes("i j, j k, k l"),
+        Entry::shaped("matrix_power", "", square, |x| x[0].matrix_power(3)).sizes("... n n"),
+        Entry::shaped("kron", "", &[&[2, 3], &[2]], |x| x[0].kron(&x[1])).sizes("a b, c"),
+        Entry::shaped("cross", "", &[&[2, 3], &[3]], |x| x[0].cross(&x[1], -1)).sizes("... 3, 3"),
+        Entry::shaped("trace", "", &[&[2, 3]], |x| x[0].trace()).sizes("n m"),
+        Entry::shaped("diagflat", "", &[&[2, 2]], |x| x[0].diagflat(1)).sizes("n m"),
+        Entry::shaped("vander", "", &[&[2, 3]], |x| x[0].vander(4)).sizes("m n"),
+        Entry::shaped("block_diag", "", &[&[2, 3], &[2]], Var::block_diag).sizes("n m, k"),
+        Entry::shaped("cartesian_prod", "", &[&[2], &[3]], Var::cartesian_prod).sizes("n, m"),
+        Entry::shaped("combinations", "", &[&[4]], |x| x[0].combinations(2, Replacement::No)).sizes("n2"),
+        Entry::shaped("det", "LinalgDetBackward0", square, |x| regular(&x[0]).det()).sizes("... n n"),
+        Entry::shaped("slogdet", "LinalgSlogdetBackward0", square, |x| regular(&x[0]).slogdet().1).sizes("... n n"),
+        Entry::shaped("inv", "LinalgInvExBackward0", square, |x| regular(&x[0]).inv()).sizes("... n n"),
+        Entry::shaped("solve", "LinalgSolveExBackward0", &[&[2, 3, 3], &[2, 3, 2]], |x| regular(&x[0]).solve(&x[1]))
+            .sizes("... n n, ... n m"),
         Entry::shaped("cholesky", "LinalgCholeskyExBackward0", square, |x| {
-            (x[0].matmul(&x[0].transpose(-1, -2)) + Tensor::eye(3, x[0].dtype())).cholesky()
-        }),
+            (x[0].matmul(&x[0].transpose(-1, -2)) + Tensor::eye(x[0].size(-1), x[0].dtype())).cholesky()
+        })
+        .sizes("... n n"),
         Entry::shaped("solve_triangular", "LinalgSolveExBackward0", &[&[3, 3], &[3, 2]], |x| {
             regular(&x[0]).solve_triangular(&x[1], TriangularOptions::default())
-        }),
+        })
+        .sizes("n n, n m"),
     ]
 }

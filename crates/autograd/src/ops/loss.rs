@@ -490,38 +490,49 @@ pub(crate) fn catalog() -> Vec<Entry> {
     let (w1, w2, w3) = (weighted.clone(), weighted.clone(), weighted);
     let (p1, p2) = (weight.clone(), weight);
     vec![
-        Entry::shaped("cross_entropy", "NllLossBackward0", &[&[3, 3]], move |x| cross_entropy(&x[0], &t1)),
+        Entry::shaped("cross_entropy", "NllLossBackward0", &[&[3, 3]], move |x| cross_entropy(&x[0], &t1))
+            .sizes("3 c3"),
         Entry::shaped("cross_entropy of images", "NllLoss2DBackward0", &[&[2, 3, 2]], move |x| {
             cross_entropy_with(&x[0], &grid, &CrossEntropyOptions { reduction: Reduction::None, ..Default::default() })
-        }),
+        })
+        .sizes("2 c3 2"),
         Entry::shaped("cross_entropy with weights", "AddBackward0", &[&[3, 3]], move |x| {
             cross_entropy_with(&x[0], &t2, &w1)
-        }),
+        })
+        .sizes("3 3"),
         Entry::shaped("cross_entropy of probabilities", "DivBackward0", two, move |x| {
             cross_entropy_with(&x[0], &x[1], &w2)
-        }),
-        Entry::shaped("nll_loss", "NllLossBackward0", &[&[3, 3]], move |x| nll_loss_with(&x[0], &t3, &w3)),
-        Entry::shaped("mse_loss", "MseLossBackward0", two, |x| mse_loss(&x[0], &x[1])),
-        Entry::shaped("l1_loss", "MeanBackward0", two, |x| l1_loss(&x[0], &x[1])),
+        })
+        .sizes("n 3, n 3"),
+        Entry::shaped("nll_loss", "NllLossBackward0", &[&[3, 3]], move |x| nll_loss_with(&x[0], &t3, &w3)).sizes("3 3"),
+        Entry::shaped("mse_loss", "MseLossBackward0", two, |x| mse_loss(&x[0], &x[1])).sizes("..., ..."),
+        Entry::shaped("l1_loss", "MeanBackward0", two, |x| l1_loss(&x[0], &x[1])).sizes("..., ..."),
         Entry::shaped("smooth_l1_loss", "SmoothL1LossBackward0", two, |x| {
             smooth_l1_loss(&x[0], &x[1], 0.7, Reduction::Sum)
-        }),
-        Entry::shaped("huber_loss", "HuberLossBackward0", two, |x| huber_loss(&x[0], &x[1], 0.7, Reduction::None)),
+        })
+        .sizes("..., ..."),
+        Entry::shaped("huber_loss", "HuberLossBackward0", two, |x| huber_loss(&x[0], &x[1], 0.7, Reduction::None))
+            .sizes("..., ..."),
         Entry::shaped("binary_cross_entropy", "BinaryCrossEntropyBackward0", two, move |x| {
             binary_cross_entropy(&x[0], &x[1], Some(&p1), Reduction::Mean)
         })
+        .sizes("... 3, ... 3")
         .within(0.2, 0.8),
         Entry::shaped("binary_cross_entropy_with_logits", "BinaryCrossEntropyWithLogitsBackward0", two, move |x| {
             binary_cross_entropy_with_logits(&x[0], &x[1], None, Some(&p2), Reduction::Mean)
-        }),
+        })
+        .sizes("... 3, ... 3"),
         Entry::shaped("binary_cross_entropy_with_logits, plain", "BinaryCrossEntropyWithLogitsBackward0", two, |x| {
             binary_cross_entropy_with_logits(&x[0], &x[1], None, None, Reduction::Sum)
-        }),
+        })
+        .sizes("..., ..."),
         Entry::shaped("kl_div", "MeanBackward0", two, |x| kl_div(&x[0], &x[1], &KlDivOptions::default()))
+            .sizes("..., ...")
             .within(0.2, 0.8),
         Entry::shaped("kl_div of logarithms", "DivBackward0", two, |x| {
             let options = KlDivOptions { batch_mean: true, log_target: true, ..Default::default() };
             kl_div(&x[0], &x[1], &options)
-        }),
+        })
+        .sizes("n m, n m"),
     ]
 }

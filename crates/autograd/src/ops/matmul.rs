@@ -132,30 +132,53 @@ fn product(name: &'static str, value: wengert_tensor::Tensor, a: &Var, b: &Var) 
 
 pub(crate) fn catalog() -> Vec<Entry> {
     type F = fn(&Var, &Var) -> Var;
-    let rows: &[(&'static str, &'static str, [&[usize]; 2], F)] = &[
-        ("mm", "MmBackward0", [&[2, 3], &[3, 4]], |a, b| a.mm(b)),
-        ("matmul of matrices", "MmBackward0", [&[2, 3], &[3, 4]], |a, b| a.matmul(b)),
-        ("bmm", "BmmBackward0", [&[2, 2, 3], &[2, 3, 2]], |a, b| a.bmm(b)),
-        ("mv", "MvBackward0", [&[2, 3], &[3]], |a, b| a.mv(b)),
-        ("dot", "DotBackward0", [&[4], &[4]], |a, b| a.dot(b)),
-        ("outer", "MulBackward0", [&[3], &[2]], |a, b| a.outer(b)),
-        ("matmul of a batch", "UnsafeViewBackward0", [&[2, 2, 3], &[3, 2]], |a, b| a.matmul(b)),
-        ("matmul of a matrix and a batch", "UnsafeViewBackward0", [&[2, 3], &[2, 3, 2]], |a, b| a.matmul(b)),
-        ("matmul of batches that broadcast", "UnsafeViewBackward0", [&[2, 1, 2, 3], &[2, 3, 2]], |a, b| a.matmul(b)),
-        ("matmul of a batch and a vector", "UnsafeViewBackward0", [&[2, 2, 3], &[3]], |a, b| a.matmul(b)),
-        ("matmul of a vector and a batch", "UnsafeViewBackward0", [&[3], &[2, 3, 2]], |a, b| a.matmul(b)),
-        ("matmul of a vector and a matrix", "UnsafeViewBackward0", [&[3], &[3, 2]], |a, b| a.matmul(b)),
-        ("linear without bias", "MmBackward0", [&[2, 3], &[4, 3]], |x, w| x.linear(w, None)),
+    type Row = (&'static str, &'static str, &'static str, [&'static [usize]; 2], F);
+    let rows: &[Row] = &[
+        ("mm", "MmBackward0", "n k0, k m", [&[2, 3], &[3, 4]], |a, b| a.mm(b)),
+        ("matmul of matrices", "MmBackward0", "n k, k m0", [&[2, 3], &[3, 4]], |a, b| a.matmul(b)),
+        ("bmm", "BmmBackward0", "b n k, b k m", [&[2, 2, 3], &[2, 3, 2]], |a, b| a.bmm(b)),
+        ("mv", "MvBackward0", "n k, k", [&[2, 3], &[3]], |a, b| a.mv(b)),
+        ("dot", "DotBackward0", "n0, n", [&[4], &[4]], |a, b| a.dot(b)),
+        ("outer", "MulBackward0", "n, m", [&[3], &[2]], |a, b| a.outer(b)),
+        ("matmul of a batch", "UnsafeViewBackward0", "... n k, k m", [&[2, 2, 3], &[3, 2]], |a, b| a.matmul(b)),
+        ("matmul of a matrix and a batch", "UnsafeViewBackward0", "n k, ... k m", [&[2, 3], &[2, 3, 2]], |a, b| {
+            a.matmul(b)
+        }),
+        (
+            "matmul of batches that broadcast",
+            "UnsafeViewBackward0",
+            "b 1 n k, c k m",
+            [&[2, 1, 2, 3], &[2, 3, 2]],
+            |a, b| a.matmul(b),
+        ),
+        ("matmul of a batch and a vector", "UnsafeViewBackward0", "... n k, k", [&[2, 2, 3], &[3]], |a, b| a.matmul(b)),
+        ("matmul of a vector and a batch", "UnsafeViewBackward0", "k, ... k m", [&[3], &[2, 3, 2]], |a, b| a.matmul(b)),
+        ("matmul of a vector and a matrix", "UnsafeViewBackward0", "k, k m", [&[3], &[3, 2]], |a, b| a.matmul(b)),
+        ("linear without bias", "MmBackward0", "... k, m k", [&[2, 3], &[4, 3]], |x, w| x.linear(w, None)),
     ];
     let mut out: Vec<Entry> = rows
         .iter()
-        .map(|&(name, grad_fn, shapes, f)| Entry::shaped(name, grad_fn, &shapes, move |x| f(&x[0], &x[1])))
+        .map(|&(name, grad_fn, sizes, shapes, f)| {
+            Entry::shaped(name, grad_fn, &shapes, move |x| f(&x[0], &x[1])).sizes(sizes)
+        })
         .collect();
-    out.push(Entry::shaped("linear", "AddmmBackward0", &[&[2, 3], &[4, 3], &[4]], |x| x[0].linear(&x[1], Some(&x[2]))));
+    out.push(
+        Entry::shaped("linear", "AddmmBackward0", &[&[2, 3], &[4, 3], &[4]], |x| x[0].linear(&x[1], Some(&x[2])))
+            .sizes("... k, m k, m"),
+    );
     let batch: &[&[usize]] = &[&[2, 2, 3], &[2, 3], &[2]];
-    out.push(Entry::shaped("linear of a batch", "UnsafeViewBackward0", batch, |x| x[0].linear(&x[1], Some(&x[2]))));
+    out.push(
+        Entry::shaped("linear of a batch", "UnsafeViewBackward0", batch, |x| x[0].linear(&x[1], Some(&x[2])))
+            .sizes("a b k, m k, m"),
+    );
     let vector: &[&[usize]] = &[&[3], &[2, 3], &[2]];
-    out.push(Entry::shaped("linear of a vector", "UnsafeViewBackward0", vector, |x| x[0].linear(&x[1], Some(&x[2]))));
-    out.push(Entry::shaped("addmm", "AddmmBackward0", &[&[4], &[2, 3], &[3, 4]], |x| x[0].addmm(&x[1], &x[2])));
+    out.push(
+        Entry::shaped("linear of a vector", "UnsafeViewBackward0", vector, |x| x[0].linear(&x[1], Some(&x[2])))
+            .sizes("k, m k, m"),
+    );
+    out.push(
+        Entry::shaped("addmm", "AddmmBackward0", &[&[4], &[2, 3], &[3, 4]], |x| x[0].addmm(&x[1], &x[2]))
+            .sizes("m, n k, k m"),
+    );
     out
 }

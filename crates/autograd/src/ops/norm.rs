@@ -184,10 +184,11 @@ fn pull(grad: &Var, normal: &Var, inverse: &Var, axes: &[isize]) -> Var {
 }
 
 pub(crate) fn catalog() -> Vec<Entry> {
-    let batch = |name, shapes: &[&[usize]]| {
+    let batch = |name, sizes: &str, shapes: &[&[usize]]| {
         Entry::shaped(name, "NativeBatchNormBackward0", shapes, |x| x[0].batch_norm(x.get(1), x.get(2), 0.1).output)
+            .sizes(sizes)
     };
-    let fixed = |name, shapes: &[&[usize]]| {
+    let fixed = |name, sizes: &str, shapes: &[&[usize]]| {
         Entry::shaped(name, "NativeBatchNormBackward0", shapes, |x| {
             let channels = x[0].shape()[1];
             let of = |low: f64, step: f64| -> Tensor {
@@ -195,23 +196,25 @@ pub(crate) fn catalog() -> Vec<Entry> {
             };
             x[0].batch_norm_eval(&of(-0.2, 0.3), &of(0.7, 0.5), x.get(1), x.get(2), 0.1)
         })
+        .sizes(sizes)
     };
-    let layer = |name, shapes: &[&[usize]], count: usize| {
+    let layer = |name, sizes: &str, shapes: &[&[usize]], count: usize| {
         Entry::shaped(name, "NativeLayerNormBackward0", shapes, move |x| {
             let shape = &x[0].shape()[x[0].rank() - count..];
             x[0].layer_norm(shape, x.get(1), x.get(2), 0.1)
         })
+        .sizes(sizes)
     };
     vec![
-        batch("batch_norm", &[&[3, 2, 2, 2], &[2], &[2]]),
-        batch("batch_norm of points", &[&[4, 3], &[3], &[3]]),
-        batch("batch_norm without shift", &[&[2, 2, 3], &[2]]),
-        batch("batch_norm alone", &[&[2, 2, 1, 2, 1]]),
-        fixed("batch_norm_eval", &[&[2, 3, 2], &[3], &[3]]),
-        fixed("batch_norm_eval alone", &[&[3, 2]]),
-        layer("layer_norm", &[&[2, 2, 3], &[3], &[3]], 1),
-        layer("layer_norm over two axes", &[&[2, 2, 3], &[2, 3], &[2, 3]], 2),
-        layer("layer_norm without shift", &[&[3, 4], &[4]], 1),
-        layer("layer_norm alone", &[&[2, 5]], 1),
+        batch("batch_norm", "n2 c l m, c, c", &[&[3, 2, 2, 2], &[2], &[2]]),
+        batch("batch_norm of points", "n2 c, c, c", &[&[4, 3], &[3], &[3]]),
+        batch("batch_norm without shift", "n2 c l, c", &[&[2, 2, 3], &[2]]),
+        batch("batch_norm alone", "n2 c 1 d 1", &[&[2, 2, 1, 2, 1]]),
+        fixed("batch_norm_eval", "n c l, c, c", &[&[2, 3, 2], &[3], &[3]]),
+        fixed("batch_norm_eval alone", "n c", &[&[3, 2]]),
+        layer("layer_norm", "... k2, k, k", &[&[2, 2, 3], &[3], &[3]], 1),
+        layer("layer_norm over two axes", "... m k2, m k, m k", &[&[2, 2, 3], &[2, 3], &[2, 3]], 2),
+        layer("layer_norm without shift", "... k2, k", &[&[3, 4], &[4]], 1),
+        layer("layer_norm alone", "... k2", &[&[2, 5]], 1),
     ]
 }

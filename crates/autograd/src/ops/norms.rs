@@ -286,21 +286,27 @@ pub(crate) fn catalog() -> Vec<Entry> {
     let one: &[&[usize]] = &[&[3, 4]];
     let two: &[&[usize]] = &[&[3, 4], &[2, 4]];
     vec![
-        Entry::shaped("vector_norm 3", "", one, |x| x[0].vector_norm(1, 3.0)),
-        Entry::shaped("vector_norm 1.5", "LinalgVectorNormBackward0", one, |x| x[0].vector_norm_keepdim((), 1.5)),
-        Entry::shaped("vector_norm inf", "AmaxBackward0", one, |x| x[0].vector_norm_keepdim(0, f64::INFINITY)),
-        Entry::shaped("matrix_norm one", "AmaxBackward0", one, |x| x[0].matrix_norm_keepdim(MatrixNorm::One, [0, 1])),
-        Entry::shaped("dist", "", &[&[3, 4], &[4]], |x| x[0].dist(&x[1], 3.0)),
-        Entry::shaped("cdist", "", two, |x| x[0].cdist(&x[1], 2.0)),
-        Entry::shaped("pdist", "", one, |x| x[0].pdist(2.0)),
-        Entry::shaped("cosine_similarity", "", &[&[3, 4], &[3, 4]], |x| x[0].cosine_similarity(&x[1], 1, 1e-8)),
-        Entry::shaped("pairwise_distance", "", &[&[3, 4], &[4]], |x| x[0].pairwise_distance(&x[1], 2.0, 1e-6)),
-        Entry::shaped("renorm", "", one, |x| x[0].renorm(2.0, 0, 1.0)),
-        Entry::shaped("diff", "", one, |x| x[0].diff(2, 1, None, None)),
-        Entry::shaped("trapezoid", "", &[&[3, 4], &[4]], |x| x[0].trapezoid(Spacing::X(&x[1]), 1)),
-        Entry::shaped("cumulative_trapezoid", "", one, |x| x[0].cumulative_trapezoid(Spacing::Dx(0.3), 0)),
-        Entry::shaped("cummax", "CummaxBackward0", one, |x| x[0].cummax(1).0),
-        Entry::shaped("cummin", "CumminBackward0", one, |x| x[0].cummin(0).0),
-        Entry::shaped("logcumsumexp", "LogcumsumexpBackward0", one, |x| x[0].logcumsumexp(1)),
+        Entry::shaped("vector_norm 3", "", one, |x| x[0].vector_norm(1, 3.0)).sizes("n m"),
+        Entry::shaped("vector_norm 1.5", "LinalgVectorNormBackward0", one, |x| x[0].vector_norm_keepdim((), 1.5))
+            .sizes("...+"),
+        Entry::shaped("vector_norm inf", "AmaxBackward0", one, |x| x[0].vector_norm_keepdim(0, f64::INFINITY))
+            .sizes("n m"),
+        Entry::shaped("matrix_norm one", "AmaxBackward0", one, |x| x[0].matrix_norm_keepdim(MatrixNorm::One, [0, 1]))
+            .sizes("n m"),
+        Entry::shaped("dist", "", &[&[3, 4], &[4]], |x| x[0].dist(&x[1], 3.0)).sizes("n m, m"),
+        Entry::shaped("cdist", "", two, |x| x[0].cdist(&x[1], 2.0)).sizes("... p d, ... r d"),
+        Entry::shaped("pdist", "", one, |x| x[0].pdist(2.0)).sizes("n2 d"),
+        Entry::shaped("cosine_similarity", "", &[&[3, 4], &[3, 4]], |x| x[0].cosine_similarity(&x[1], 1, 1e-8))
+            .sizes("n m, n m"),
+        Entry::shaped("pairwise_distance", "", &[&[3, 4], &[4]], |x| x[0].pairwise_distance(&x[1], 2.0, 1e-6))
+            .sizes("n m, m"),
+        Entry::shaped("renorm", "", one, |x| x[0].renorm(2.0, 0, 1.0)).sizes("n m l"),
+        Entry::shaped("diff", "", one, |x| x[0].diff(2, 1, None, None)).sizes("n m2"),
+        Entry::shaped("trapezoid", "", &[&[3, 4], &[4]], |x| x[0].trapezoid(Spacing::X(&x[1]), 1)).sizes("n m2, m"),
+        Entry::shaped("cumulative_trapezoid", "", one, |x| x[0].cumulative_trapezoid(Spacing::Dx(0.3), 0))
+            .sizes("n2 m"),
+        Entry::shaped("cummax", "CummaxBackward0", one, |x| x[0].cummax(1).0).sizes("n m"),
+        Entry::shaped("cummin", "CumminBackward0", one, |x| x[0].cummin(0).0).sizes("n m"),
+        Entry::shaped("logcumsumexp", "LogcumsumexpBackward0", one, |x| x[0].logcumsumexp(1)).sizes("n m"),
     ]
 }

@@ -72,11 +72,11 @@ fn gather(x: &Var, positions: &Tensor) -> Var {
 }
 
 pub(crate) fn catalog() -> Vec<Entry> {
-    let max = |name, shape: &[usize], options: Pool2dOptions| {
-        Entry::shaped(name, "MaxPool2DWithIndicesBackward0", &[shape], move |x| x[0].max_pool2d(&options))
+    let max = |name, sizes: &str, shape: &[usize], options: Pool2dOptions| {
+        Entry::shaped(name, "MaxPool2DWithIndicesBackward0", &[shape], move |x| x[0].max_pool2d(&options)).sizes(sizes)
     };
-    let avg = |name, shape: &[usize], options: AvgPool2dOptions| {
-        Entry::shaped(name, "AvgPool2DBackward0", &[shape], move |x| x[0].avg_pool2d(&options))
+    let avg = |name, sizes: &str, shape: &[usize], options: AvgPool2dOptions| {
+        Entry::shaped(name, "AvgPool2DBackward0", &[shape], move |x| x[0].avg_pool2d(&options)).sizes(sizes)
     };
     let two = Pool2dOptions::new([2, 2]);
     let overlapping =
@@ -84,24 +84,32 @@ pub(crate) fn catalog() -> Vec<Entry> {
     let means = AvgPool2dOptions::new([2, 2]);
     let inner = AvgPool2dOptions { padding: [1, 1], count_include_pad: false, stride: Some([1, 2]), ..means };
     vec![
-        max("max_pool2d", &[2, 2, 4, 4], two),
-        max("max_pool2d with overlap and padding", &[2, 5, 4], overlapping),
-        max("max_pool2d with dilation", &[1, 1, 5, 5], Pool2dOptions { dilation: [2, 2], ..two }),
-        avg("avg_pool2d", &[2, 2, 4, 5], means),
-        avg("avg_pool2d without the border", &[1, 3, 4], inner),
-        avg("avg_pool2d with a divisor", &[1, 1, 4, 4], AvgPool2dOptions { divisor_override: Some(3), ..means }),
+        max("max_pool2d", "n c h2 w2", &[2, 2, 4, 4], two),
+        max("max_pool2d with overlap and padding", "c h w", &[2, 5, 4], overlapping),
+        max("max_pool2d with dilation", "n c h3 w3", &[1, 1, 5, 5], Pool2dOptions { dilation: [2, 2], ..two }),
+        avg("avg_pool2d", "n c h2 w2", &[2, 2, 4, 5], means),
+        avg("avg_pool2d without the border", "c h w", &[1, 3, 4], inner),
+        avg(
+            "avg_pool2d with a divisor",
+            "n c h2 w2",
+            &[1, 1, 4, 4],
+            AvgPool2dOptions { divisor_override: Some(3), ..means },
+        ),
         Entry::shaped("adaptive_avg_pool2d", "AdaptiveAvgPool2DBackward0", &[&[1, 2, 5, 4]], |x| {
             x[0].adaptive_avg_pool2d([Some(3), None])
-        }),
+        })
+        .sizes("n c h w"),
         Entry::shaped("adaptive_avg_pool2d to one", "MeanBackward1", &[&[2, 2, 3, 4]], |x| {
             x[0].adaptive_avg_pool2d([Some(1), Some(1)])
-        }),
+        })
+        .sizes("n c h w"),
         // A pooled convolution: positions and values change together.
         Entry::shaped(
             "max_pool2d of conv2d",
             "MaxPool2DWithIndicesBackward0",
             &[&[1, 1, 5, 5], &[2, 1, 2, 2]],
             move |x| x[0].conv2d(&x[1], None, &Conv2dOptions::default()).max_pool2d(&two),
-        ),
+        )
+        .sizes("n c h3 w3, o c 2 2"),
     ]
 }

@@ -423,16 +423,18 @@ pub(crate) fn catalog() -> Vec<Entry> {
     let means = AvgPoolOptions { padding: [1, 0, 1], count_include_pad: false, ..AvgPoolOptions::new([2, 2, 2]) };
     let places = Tensor::from_vec(vec![4i64, 1, 7], [1, 1, 3]);
     vec![
-        Entry::shaped("max_pool1d", "", &[&[2, 6]], move |x| x[0].max_pool1d(&line).0),
-        Entry::shaped("max_pool3d", "", &[&[1, 1, 3, 3, 2]], move |x| x[0].max_pool3d(&deep).0),
-        Entry::shaped("avg_pool1d", "", &[&[2, 6]], |x| x[0].avg_pool1d(&AvgPoolOptions::new([3]))),
-        Entry::shaped("avg_pool3d", "", &[&[1, 1, 3, 4, 3]], move |x| x[0].avg_pool3d(&means)),
-        Entry::shaped("lp_pool", "", &[&[2, 6]], |x| (&x[0] + 3.0).lp_pool(3.0, [2], None, false)),
-        Entry::shaped("adaptive_avg_pool1d", "", &[&[2, 5]], |x| x[0].adaptive_avg_pool1d(3)),
+        Entry::shaped("max_pool1d", "", &[&[2, 6]], move |x| x[0].max_pool1d(&line).0).sizes("n l3"),
+        Entry::shaped("max_pool3d", "", &[&[1, 1, 3, 3, 2]], move |x| x[0].max_pool3d(&deep).0).sizes("n c d h2 w"),
+        Entry::shaped("avg_pool1d", "", &[&[2, 6]], |x| x[0].avg_pool1d(&AvgPoolOptions::new([3]))).sizes("n l3"),
+        Entry::shaped("avg_pool3d", "", &[&[1, 1, 3, 4, 3]], move |x| x[0].avg_pool3d(&means)).sizes("n c d h2 w"),
+        Entry::shaped("lp_pool", "", &[&[2, 6]], |x| (&x[0] + 3.0).lp_pool(3.0, [2], None, false)).sizes("n l2"),
+        Entry::shaped("adaptive_avg_pool1d", "", &[&[2, 5]], |x| x[0].adaptive_avg_pool1d(3)).sizes("n l"),
         Entry::shaped("adaptive_avg_pool3d", "", &[&[1, 3, 4, 3]], |x| {
             x[0].adaptive_avg_pool3d([Some(2), None, Some(2)])
-        }),
-        Entry::shaped("adaptive_max_pool", "", &[&[1, 4, 5]], |x| x[0].adaptive_max_pool([Some(2), Some(3)]).0),
+        })
+        .sizes("n d h w"),
+        Entry::shaped("adaptive_max_pool", "", &[&[1, 4, 5]], |x| x[0].adaptive_max_pool([Some(2), Some(3)]).0)
+            .sizes("n h w"),
         Entry::shaped("max_unpool", "", &[&[1, 1, 3]], move |x| x[0].max_unpool(&places, [8])),
     ]
 }

@@ -344,31 +344,34 @@ fn cumprod_rule(grad: &Var, x: &Var, dim: isize) -> Var {
 
 pub(crate) fn catalog() -> Vec<Entry> {
     type F = fn(&Var) -> Var;
-    let rows: &[(&'static str, &'static str, F)] = &[
-        ("sum", "SumBackward0", |x| x.sum(())),
-        ("sum over axes", "SumBackward1", |x| x.sum([0, -1])),
-        ("sum_keepdim", "SumBackward1", |x| x.sum_keepdim(1)),
-        ("mean", "MeanBackward0", |x| x.mean(())),
-        ("mean over axes", "MeanBackward1", |x| x.mean(1)),
-        ("prod", "ProdBackward0", |x| x.prod(())),
-        ("prod over axes", "ProdBackward1", |x| x.prod([0, 2])),
-        ("amax", "AmaxBackward0", |x| x.amax(())),
-        ("amax over axes", "AmaxBackward0", |x| x.amax([0, 2])),
-        ("amin_keepdim", "AminBackward0", |x| x.amin_keepdim(1)),
-        ("max", "MaxBackward1", |x| x.max()),
-        ("min", "MinBackward1", |x| x.min()),
-        ("max_dim", "MaxBackward0", |x| x.max_dim(1).0),
-        ("min_dim_keepdim", "MinBackward0", |x| x.min_dim_keepdim(-1).0),
-        ("var", "VarBackward0", |x| x.var((), 1.0)),
-        ("var over axes", "VarBackward0", |x| x.var([0, 2], 0.0)),
-        ("std", "StdBackward0", |x| x.std((), 1.0)),
-        ("std_keepdim", "StdBackward0", |x| x.std_keepdim(1, 0.0)),
-        ("logsumexp", "LogsumexpBackward0", |x| x.logsumexp(1)),
-        ("norm", "LinalgVectorNormBackward0", |x| x.norm(())),
-        ("norm_keepdim", "LinalgVectorNormBackward0", |x| x.norm_keepdim([0, 1])),
-        ("cumsum", "CumsumBackward0", |x| x.cumsum(1)),
-        ("cumprod", "CumprodBackward0", |x| x.cumprod(1)),
-        ("sum_to", "SumToBackward0", |x| x.sum_to([3, 1])),
+    let rows: &[(&'static str, &'static str, &str, F)] = &[
+        ("sum", "SumBackward0", "*", |x| x.sum(())),
+        ("sum over axes", "SumBackward1", "a0 b c", |x| x.sum([0, -1])),
+        ("sum_keepdim", "SumBackward1", "a b0 c", |x| x.sum_keepdim(1)),
+        ("mean", "MeanBackward0", "...+", |x| x.mean(())),
+        ("mean over axes", "MeanBackward1", "a b c", |x| x.mean(1)),
+        ("prod", "ProdBackward0", "*", |x| x.prod(())),
+        ("prod over axes", "ProdBackward1", "a b c", |x| x.prod([0, 2])),
+        ("amax", "AmaxBackward0", "...+", |x| x.amax(())),
+        ("amax over axes", "AmaxBackward0", "a b c", |x| x.amax([0, 2])),
+        ("amin_keepdim", "AminBackward0", "a b c", |x| x.amin_keepdim(1)),
+        ("max", "MaxBackward1", "...+", |x| x.max()),
+        ("min", "MinBackward1", "...+", |x| x.min()),
+        ("max_dim", "MaxBackward0", "a b c", |x| x.max_dim(1).0),
+        ("min_dim_keepdim", "MinBackward0", "a b c", |x| x.min_dim_keepdim(-1).0),
+        ("var", "VarBackward0", "...+ n2", |x| x.var((), 1.0)),
+        ("var over axes", "VarBackward0", "a b c", |x| x.var([0, 2], 0.0)),
+        ("std", "StdBackward0", "...+ n2", |x| x.std((), 1.0)),
+        ("std_keepdim", "StdBackward0", "a b2 c", |x| x.std_keepdim(1, 0.0)),
+        ("logsumexp", "LogsumexpBackward0", "a b c", |x| x.logsumexp(1)),
+        ("norm", "LinalgVectorNormBackward0", "...+", |x| x.norm(())),
+        ("norm_keepdim", "LinalgVectorNormBackward0", "a b c", |x| x.norm_keepdim([0, 1])),
+        ("cumsum", "CumsumBackward0", "a b0 c", |x| x.cumsum(1)),
+        ("cumprod", "CumprodBackward0", "a b0 c", |x| x.cumprod(1)),
+        ("sum_to", "SumToBackward0", "a 3 c", |x| x.sum_to([3, 1])),
     ];
-    rows.iter().map(|&(name, grad_fn, f)| Entry::shaped(name, grad_fn, &[&[2, 3, 2]], move |x| f(&x[0]))).collect()
+    let row = |&(name, grad_fn, sizes, f): &(_, _, &str, F)| {
+        Entry::shaped(name, grad_fn, &[&[2, 3, 2]], move |x| f(&x[0])).sizes(sizes)
+    };
+    rows.iter().map(row).collect()
 }

@@ -1,7 +1,7 @@
 //! Indexing by positions, ranges, tensors and masks; sorting and ranks. Nothing flows to indices.
 
 use super::reduce::Keep;
-use crate::catalog::Entry;
+use crate::catalog::{Entry, mask};
 use crate::op::Context;
 use crate::{Var, op};
 use wengert_tensor::shape::{axis, broadcast};
@@ -171,32 +171,35 @@ pub(crate) fn catalog() -> Vec<Entry> {
     let rows = Tensor::from_vec(vec![1i64, 0, 1], [3]);
     let columns = Tensor::from_vec(vec![2i64, 0, 2], [3]);
     let distinct = Tensor::from_vec(vec![2i64, 0, 1], [3]);
-    let mask = Tensor::from_vec(vec![true, false, true, false, true, true], [2, 3]);
     let grid = Tensor::from_vec(vec![2i64, 0], [2, 1]);
-    let m = [mask.clone(), mask.clone(), mask];
-    let [m1, m2, m3] = m;
     let (r, c) = ([rows.clone(), rows.clone(), rows], [columns.clone(), columns]);
     let ([r1, r2, r3], [c1, c2]) = (r, c);
     vec![
-        Entry::shaped("i", "SliceBackward0", &[&[2, 3, 2]], |x| x[0].i((1, 1..))),
-        Entry::shaped("index", "IndexBackward0", one, move |x| x[0].index(&[Some(&r1), Some(&c1)])),
-        Entry::shaped("index by a mask", "IndexBackward0", one, move |x| x[0].i(m1.clone())),
+        Entry::shaped("i", "SliceBackward0", &[&[2, 3, 2]], |x| x[0].i((1, 1..))).sizes("a2 b2 c0"),
+        Entry::shaped("index", "IndexBackward0", one, move |x| x[0].index(&[Some(&r1), Some(&c1)])).sizes("n2 m3"),
+        Entry::shaped("index by a mask", "IndexBackward0", one, |x| x[0].i(mask(x[0].shape()))).sizes("n m"),
         Entry::shaped("index_put", "IndexPutBackward0", &[&[2, 3], &[3]], move |x| {
             x[0].index_put(&[Some(&r2), Some(&distinct)], &x[1])
-        }),
+        })
+        .sizes("n2 m3, 3"),
         Entry::shaped("index_put_accumulate", "IndexPutBackward0", &[&[2, 3], &[1]], move |x| {
             x[0].index_put_accumulate(&[Some(&r3), Some(&c2)], &x[1])
-        }),
-        Entry::shaped("masked_select", "MaskedSelectBackward0", &[&[3]], move |x| x[0].masked_select(&m2)),
-        Entry::shaped("masked_scatter", "MaskedScatterBackward0", &[&[2, 3], &[5]], move |x| {
-            x[0].masked_scatter(&m3, &x[1])
-        }),
-        Entry::shaped("take_along_dim", "GatherBackward0", one, move |x| x[0].take_along_dim(&grid, 1)),
-        Entry::shaped("tril", "TrilBackward0", one, |x| x[0].tril(0)),
-        Entry::shaped("triu", "TriuBackward0", one, |x| x[0].triu(1)),
-        Entry::shaped("sort", "SortBackward0", one, |x| x[0].sort(1).0),
-        Entry::shaped("sort_descending", "SortBackward0", one, |x| x[0].sort_descending(0).0),
-        Entry::shaped("topk", "TopkBackward0", one, |x| x[0].topk(2, 1).0),
-        Entry::shaped("topk_smallest", "TopkBackward0", one, |x| x[0].topk_smallest(1, 0).0),
+        })
+        .sizes("n2 m3, 1"),
+        Entry::shaped("masked_select", "MaskedSelectBackward0", &[&[3]], |x| {
+            x[0].masked_select(&mask(&[2, x[0].size(-1)]))
+        })
+        .sizes("n"),
+        Entry::shaped("masked_scatter", "MaskedScatterBackward0", &[&[2, 3], &[5]], |x| {
+            x[0].masked_scatter(&mask(x[0].shape()), &x[1])
+        })
+        .sizes("n m, 16"),
+        Entry::shaped("take_along_dim", "GatherBackward0", one, move |x| x[0].take_along_dim(&grid, 1)).sizes("2 m3"),
+        Entry::shaped("tril", "TrilBackward0", one, |x| x[0].tril(0)).sizes("... n m"),
+        Entry::shaped("triu", "TriuBackward0", one, |x| x[0].triu(1)).sizes("... n m"),
+        Entry::shaped("sort", "SortBackward0", one, |x| x[0].sort(1).0).sizes("n m0"),
+        Entry::shaped("sort_descending", "SortBackward0", one, |x| x[0].sort_descending(0).0).sizes("n m"),
+        Entry::shaped("topk", "TopkBackward0", one, |x| x[0].topk(2, 1).0).sizes("n m2"),
+        Entry::shaped("topk_smallest", "TopkBackward0", one, |x| x[0].topk_smallest(1, 0).0).sizes("n m"),
     ]
 }

@@ -46,7 +46,7 @@ impl Var {
 pub(crate) fn catalog() -> Vec<Entry> {
     let shape: &[&[usize]] = &[&[2, 3, 2]];
     vec![
-        Entry::shaped("softmax", "SoftmaxBackward0", shape, |x| x[0].softmax(1)),
-        Entry::shaped("log_softmax", "LogSoftmaxBackward0", shape, |x| x[0].log_softmax(-1)),
+        Entry::shaped("softmax", "SoftmaxBackward0", shape, |x| x[0].softmax(1)).sizes("a b0 c"),
+        Entry::shaped("log_softmax", "LogSoftmaxBackward0", shape, |x| x[0].log_softmax(-1)).sizes("... n"),
     ]
 }

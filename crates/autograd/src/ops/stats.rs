@@ -277,22 +277,25 @@ pub(crate) fn catalog() -> Vec<Entry> {
     let q = Var::from(Tensor::from_vec(vec![0.2, 0.55, 0.9], [3]));
     let (q1, q2) = (q.clone(), q);
     vec![
-        Entry::shaped("nansum", "SumBackward1", one, |x| x[0].nansum(0)),
-        Entry::shaped("nanmean", "DivBackward0", one, |x| x[0].nanmean(1)),
-        Entry::shaped("median", "MedianBackward0", one, |x| x[0].median()),
-        Entry::shaped("median_dim", "MedianBackward1", one, |x| x[0].median_dim(1).0),
-        Entry::shaped("nanmedian", "NanmedianBackward0", one, |x| x[0].nanmedian()),
-        Entry::shaped("nanmedian_dim", "NanmedianBackward1", one, |x| x[0].nanmedian_dim(0).0),
-        Entry::shaped("mode", "ModeBackward0", one, |x| x[0].mode(1).0),
-        Entry::shaped("kthvalue", "KthvalueBackward0", one, |x| x[0].kthvalue(2, 1).0),
-        Entry::shaped("quantile", "PermuteBackward0", one, move |x| x[0].quantile(&q1, 1, Interpolation::Linear)),
+        Entry::shaped("nansum", "SumBackward1", one, |x| x[0].nansum(0)).sizes("n m"),
+        Entry::shaped("nanmean", "DivBackward0", one, |x| x[0].nanmean(1)).sizes("n m"),
+        Entry::shaped("median", "MedianBackward0", one, |x| x[0].median()).sizes("...+"),
+        Entry::shaped("median_dim", "MedianBackward1", one, |x| x[0].median_dim(1).0).sizes("n m"),
+        Entry::shaped("nanmedian", "NanmedianBackward0", one, |x| x[0].nanmedian()).sizes("...+"),
+        Entry::shaped("nanmedian_dim", "NanmedianBackward1", one, |x| x[0].nanmedian_dim(0).0).sizes("n m"),
+        Entry::shaped("mode", "ModeBackward0", one, |x| x[0].mode(1).0).sizes("n m"),
+        Entry::shaped("kthvalue", "KthvalueBackward0", one, |x| x[0].kthvalue(2, 1).0).sizes("n m2"),
+        Entry::shaped("quantile", "PermuteBackward0", one, move |x| x[0].quantile(&q1, 1, Interpolation::Linear))
+            .sizes("n m"),
         Entry::shaped("nanquantile", "PermuteBackward0", one, move |x| {
             x[0].nanquantile(&q2, 0, Interpolation::Midpoint)
-        }),
-        Entry::shaped("cov", "DivBackward0", one, |x| x[0].cov(1.0, None, None)),
+        })
+        .sizes("n m"),
+        Entry::shaped("cov", "DivBackward0", one, |x| x[0].cov(1.0, None, None)).sizes("n m2"),
         Entry::shaped("cov with weights", "DivBackward0", &[&[3, 4], &[4]], |x| {
             x[0].cov(1.0, None, Some(&(&x[1] + 3.0)))
-        }),
-        Entry::shaped("corrcoef", "ClampBackward1", one, |x| x[0].corrcoef()),
+        })
+        .sizes("n m2, m"),
+        Entry::shaped("corrcoef", "ClampBackward1", one, |x| x[0].corrcoef()).sizes("n m3"),
     ]
 }

@@ -114,15 +114,17 @@ pub(crate) fn catalog() -> Vec<Entry> {
     vec![
         Entry::shaped("clamp_tensor", "ClampBackward0", three, |x| {
             x[0].clamp_tensor(Some(&(&x[1] - 1.5)), Some(&(&x[2] + 1.5)))
-        }),
+        })
+        .sizes("*, *, *"),
         Entry::shaped("clamp_tensor above", "ClampBackward0", &[&[2, 3], &[3]], |x| {
             x[0].clamp_tensor(None, Some(&x[1]))
-        }),
-        Entry::shaped("lerp", "LerpBackward0", three, |x| x[0].lerp(&x[1], &x[2])),
-        Entry::shaped("lerp by a number", "LerpBackward0", &[&[2, 3], &[3]], |x| x[0].lerp(&x[1], 0.7)),
-        Entry::shaped("addcmul", "AddBackward0", three, |x| x[0].addcmul(&x[1], &x[2], 0.5)),
-        Entry::shaped("addcdiv", "AddBackward0", three, |x| x[0].addcdiv(&x[1], &(&x[2] + 4.0), 0.5)),
-        Entry::shaped("float_power", "PowBackward0", &[&[2, 3]], |x| (&x[0] + 3.0).float_power(1.5)),
-        Entry::shaped("ldexp", "MulBackward0", &[&[2, 3], &[3]], |x| x[0].ldexp(&x[1])),
+        })
+        .sizes("*, *"),
+        Entry::shaped("lerp", "LerpBackward0", three, |x| x[0].lerp(&x[1], &x[2])).sizes("*, *, *"),
+        Entry::shaped("lerp by a number", "LerpBackward0", &[&[2, 3], &[3]], |x| x[0].lerp(&x[1], 0.7)).sizes("*, *"),
+        Entry::shaped("addcmul", "AddBackward0", three, |x| x[0].addcmul(&x[1], &x[2], 0.5)).sizes("*, *, *"),
+        Entry::shaped("addcdiv", "AddBackward0", three, |x| x[0].addcdiv(&x[1], &(&x[2] + 4.0), 0.5)).sizes("*, *, *"),
+        Entry::shaped("float_power", "PowBackward0", &[&[2, 3]], |x| (&x[0] + 3.0).float_power(1.5)).sizes("*"),
+        Entry::shaped("ldexp", "MulBackward0", &[&[2, 3], &[3]], |x| x[0].ldexp(&x[1])).sizes("*, *"),
     ]
 }

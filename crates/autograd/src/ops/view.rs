@@ -245,29 +245,32 @@ impl Var {
 
 pub(crate) fn catalog() -> Vec<Entry> {
     type F = fn(&Var) -> Var;
-    let rows: &[(&'static str, &'static str, F)] = &[
-        ("view", "ViewBackward0", |x| x.contiguous().view([3, -1])),
-        ("reshape", "ViewBackward0", |x| x.contiguous().reshape([4, 6])),
-        ("reshape with a copy", "UnsafeViewBackward0", |x| x.contiguous().transpose(0, 2).reshape([4, 6])),
-        ("flatten", "ViewBackward0", |x| x.contiguous().flatten(1, -1)),
-        ("unflatten", "ViewBackward0", |x| x.unflatten(2, [2, 2])),
-        ("squeeze", "SqueezeBackward1", |x| x.narrow(1, 0, 1).squeeze([1])),
-        ("unsqueeze", "UnsqueezeBackward0", |x| x.unsqueeze(1)),
-        ("transpose", "TransposeBackward0", |x| x.transpose(0, 2)),
-        ("t", "TBackward0", |x| x.select(0, 0).t()),
-        ("permute", "PermuteBackward0", |x| x.permute([2, 0, 1])),
-        ("expand", "ExpandBackward0", |x| x.narrow(1, 0, 1).expand([2, 2, 3, 4])),
-        ("narrow", "SliceBackward0", |x| x.narrow(1, 1, 2)),
-        ("slice", "SliceBackward0", |x| x.slice(2, Some(1), None, 2)),
-        ("select", "SelectBackward0", |x| x.select(1, -1)),
-        ("diagonal", "DiagonalBackward0", |x| x.diagonal(1, 1, 2)),
-        ("unbind", "UnbindBackward0", |x| x.unbind(1).swap_remove(1)),
-        ("split", "SplitBackward0", |x| x.split(2, 1).swap_remove(1)),
-        ("split_with_sizes", "SplitWithSizesBackward0", |x| x.split_with_sizes(&[1, 2], 1).swap_remove(1)),
-        ("chunk", "SplitBackward0", |x| x.chunk(2, 2).swap_remove(0)),
-        ("flip", "FlipBackward0", |x| x.flip([0, 2])),
-        ("contiguous", "CloneBackward0", |x| x.transpose(0, 1).contiguous()),
-        ("copy", "CloneBackward0", |x| x.copy()),
+    let rows: &[(&'static str, &'static str, &str, F)] = &[
+        ("view", "ViewBackward0", "a 3 c", |x| x.contiguous().view([3, -1])),
+        ("reshape", "ViewBackward0", "2a b c", |x| x.contiguous().reshape([-1, 2])),
+        ("reshape with a copy", "UnsafeViewBackward0", "2a b c", |x| x.contiguous().transpose(0, 2).reshape([-1, 2])),
+        ("flatten", "ViewBackward0", "a b c0", |x| x.contiguous().flatten(1, -1)),
+        ("unflatten", "ViewBackward0", "a b 4", |x| x.unflatten(2, [2, 2])),
+        ("squeeze", "SqueezeBackward1", "a b c", |x| x.narrow(1, 0, 1).squeeze([1])),
+        ("unsqueeze", "UnsqueezeBackward0", "a b c0", |x| x.unsqueeze(1)),
+        ("transpose", "TransposeBackward0", "a b c0", |x| x.transpose(0, 2)),
+        ("t", "TBackward0", "a b c", |x| x.select(0, 0).t()),
+        ("permute", "PermuteBackward0", "a0 b c", |x| x.permute([2, 0, 1])),
+        ("expand", "ExpandBackward0", "2 b 4", |x| x.narrow(1, 0, 1).expand([2, 2, 3, 4])),
+        ("narrow", "SliceBackward0", "a b3 c", |x| x.narrow(1, 1, 2)),
+        ("slice", "SliceBackward0", "a b c", |x| x.slice(2, Some(1), None, 2)),
+        ("select", "SelectBackward0", "a b c", |x| x.select(1, -1)),
+        ("diagonal", "DiagonalBackward0", "a b c2", |x| x.diagonal(1, 1, 2)),
+        ("unbind", "UnbindBackward0", "a b2 c", |x| x.unbind(1).swap_remove(1)),
+        ("split", "SplitBackward0", "a b3 c", |x| x.split(2, 1).swap_remove(1)),
+        ("split_with_sizes", "SplitWithSizesBackward0", "a 3 c", |x| x.split_with_sizes(&[1, 2], 1).swap_remove(1)),
+        ("chunk", "SplitBackward0", "a b c", |x| x.chunk(2, 2).swap_remove(0)),
+        ("flip", "FlipBackward0", "a b0 c", |x| x.flip([0, 2])),
+        ("contiguous", "CloneBackward0", "a b c0", |x| x.transpose(0, 1).contiguous()),
+        ("copy", "CloneBackward0", "*", |x| x.copy()),
     ];
-    rows.iter().map(|&(name, grad_fn, f)| Entry::shaped(name, grad_fn, &[&[2, 3, 4]], move |x| f(&x[0]))).collect()
+    let row = |&(name, grad_fn, sizes, f): &(_, _, &str, F)| {
+        Entry::shaped(name, grad_fn, &[&[2, 3, 4]], move |x| f(&x[0])).sizes(sizes)
+    };
+    rows.iter().map(row).collect()
 }
