@@ -10,6 +10,7 @@ extern crate self as wengert_nn;
 
 mod activation;
 mod activation_with;
+mod attention;
 mod averaged;
 mod cells;
 mod container;
@@ -48,6 +49,7 @@ mod size;
 mod spec;
 mod state;
 mod summary;
+mod transformer;
 mod tree;
 mod walk;
 
@@ -58,6 +60,7 @@ pub use activation_with::{
     CELU, ELU, GELU, GLU, Hardshrink, Hardtanh, LeakyReLU, LogSoftmax, Softmax, Softmin, Softplus, Softshrink,
     Threshold,
 };
+pub use attention::{Attend, MultiheadAttention, MultiheadAttentionOptions, NonDynamicallyQuantizableLinear};
 pub use averaged::{AveragedModel, AveragedModelOptions, AvgFn, get_ema_avg_fn, get_swa_avg_fn, update_bn};
 pub use cells::{GRUCell, LSTMCell, RNNCell, RNNNonlinearity};
 pub use container::Key;
@@ -111,6 +114,10 @@ pub use size::{Padding, PaddingMode, Pair, Single, Size, Triple};
 pub use spec::{Rebuild, Registry, Spec, SpecError};
 pub use state::{Buffer, Mode};
 pub use summary::{Row, Summary, summary};
+pub use transformer::{
+    Masks, Transformer, TransformerActivation, TransformerDecoder, TransformerDecoderLayer, TransformerEncoder,
+    TransformerEncoderLayer, TransformerMasks, TransformerOptions, generate_square_subsequent_mask,
+};
 pub use tree::{Field, Tree, Visitor};
 pub use wengert_autograd as autograd;
 pub use wengert_autograd::functional::{self, CrossEntropyOptions, KlDivOptions, Reduction};
@@ -157,6 +164,13 @@ layers! {
     LayerNorm,
     Dropout,
     Embedding,
+    MultiheadAttention,
+    NonDynamicallyQuantizableLinear,
+    TransformerEncoderLayer,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerDecoder,
+    Transformer,
     RNNCell,
     GRUCell,
     LSTMCell,

@@ -249,6 +249,11 @@ impl Parts<'_> {
         }
     }
 
+    /// Whether there is a child of that name that is not `None`.
+    pub fn has_child(&self, name: &str) -> bool {
+        entries(self.object, "_modules").any(|(own, value)| own == name && !matches!(value, Value::None))
+    }
+
     /// A child of a type that is known here.
     ///
     /// # Errors

@@ -10,6 +10,8 @@
 
 #[path = "module_db/activation.rs"]
 mod activation;
+#[path = "module_db/attention.rs"]
+mod attention;
 #[path = "module_db/case.rs"]
 mod case;
 #[path = "module_db/check.rs"]
@@ -32,5 +34,5 @@ pub(crate) type Row = (&'static str, fn(&Arguments) -> Case);
 
 #[test]
 fn modules_compute_what_pytorch_computes() {
-    check::all(&[activation::ROWS, layer::ROWS, loss::ROWS, recurrent::ROWS, spatial::ROWS].concat());
+    check::all(&[activation::ROWS, attention::ROWS, layer::ROWS, loss::ROWS, recurrent::ROWS, spatial::ROWS].concat());
 }

@@ -134,6 +134,14 @@ impl Inputs {
         self.named.iter().find(|(own, _)| own == name).and_then(|(_, argument)| self.var(argument))
     }
 
+    /// The argument of that name that is no tensor.
+    pub(crate) fn named_value(&self, name: &str) -> Option<&Value> {
+        self.named.iter().find(|(own, _)| own == name).and_then(|(_, argument)| match argument {
+            Argument::Value(value) => Some(value),
+            _ => None,
+        })
+    }
+
     /// The argument at a position that is no tensor.
     #[allow(dead_code)]
     pub(crate) fn value(&self, position: usize) -> Option<&Value> {
