@@ -59,7 +59,7 @@ fn tensor(x: &Inputs, name: &str) -> Option<Tensor> {
 }
 
 fn flag(x: &Inputs, name: &str, default: bool) -> bool {
-    x.named_value(name).and_then(|value| bool::from_value(value)).unwrap_or(default)
+    x.named_value(name).and_then(bool::from_value).unwrap_or(default)
 }
 
 fn masks(x: &Inputs, mask: &str, padding: &str) -> Masks {
