@@ -5,6 +5,7 @@ use wengert_tensor::Conv2dOptions;
 
 pub use crate::ops::conv_nd::{ConvOptions, ConvTransposeOptions};
 pub use crate::ops::dropout::{alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout};
+pub use crate::ops::embedding::EmbeddingOptions;
 pub use crate::ops::likelihood::{
     GaussianNLLOptions, PoissonNLLOptions, gaussian_nll_loss, linear_cross_entropy, poisson_nll_loss,
 };
@@ -30,4 +31,10 @@ pub fn linear(input: &Var, weight: &Var, bias: Option<&Var>) -> Var {
 #[track_caller]
 pub fn conv2d(input: &Var, weight: &Var, bias: Option<&Var>, options: &Conv2dOptions) -> Var {
     input.conv2d(weight, bias, options)
+}
+
+/// [`Var::embedding`].
+#[track_caller]
+pub fn embedding(input: &wengert_tensor::Tensor, weight: &Var, options: &EmbeddingOptions) -> Var {
+    weight.embedding(input, options)
 }

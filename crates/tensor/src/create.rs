@@ -162,6 +162,36 @@ impl Tensor {
         }, _other => bug!("linspace", "\"linspace_cpu\" not implemented for 'Bool'"))
     }
 
+    /// `steps` numbers whose logarithms to `base` go from `start` to `end` at equal distances, in `f32`.
+    ///
+    /// # Examples
+    /// ```
+    /// use wengert_tensor::Tensor;
+    /// assert_eq!(Tensor::logspace(0.0, 3.0, 4, 2.0).to_vec::<f32>(), [1.0, 2.0, 4.0, 8.0]);
+    /// ```
+    #[track_caller]
+    pub fn logspace(start: f64, end: f64, steps: usize, base: f64) -> Tensor {
+        Tensor::logspace_of(start, end, steps, base, DType::F32)
+    }
+
+    /// As [`Tensor::logspace`], in a given dtype; integers are truncated.
+    ///
+    /// # Panics
+    /// If `dtype` is `bool`.
+    #[track_caller]
+    pub fn logspace_of(start: f64, end: f64, steps: usize, base: f64, dtype: DType) -> Tensor {
+        let (start, end) = if dtype.is_int() { (start.trunc(), end.trunc()) } else { (start, end) };
+        let step = (end - start) / (steps.max(2) - 1) as f64;
+        let exponent = |i: usize| {
+            if i < steps / 2 || steps == 1 { start + step * i as f64 } else { end - step * (steps - 1 - i) as f64 }
+        };
+        match_dtype!(number dtype, T => {
+            Tensor::build([steps], |out: &mut [T]| {
+                out.iter_mut().enumerate().for_each(|(i, x)| *x = T::from_f64(base.powf(exponent(i))));
+            })
+        }, _other => bug!("logspace", "\"logspace_cpu\" not implemented for 'Bool'"))
+    }
+
     /// A matrix with ones on the diagonal: `n` by `n` for a number, any shape for two.
     ///
     /// # Panics
@@ -213,7 +243,8 @@ fn range([start, end, step]: [Scalar; 3], dtype: DType) -> Tensor {
     }
     match_dtype!(dtype, T => Tensor::build([len as usize], |out: &mut [T]| {
         for (i, x) in out.iter_mut().enumerate() {
-            *x = if float {
+            // Where integers are asked for, PyTorch truncates the bounds and the step, not the numbers.
+            *x = if float && dtype.is_float() {
                 T::from_f64(low + by * i as f64)
             } else {
                 T::from_i64(start.to_i64().wrapping_add(step.to_i64().wrapping_mul(i as i64)))

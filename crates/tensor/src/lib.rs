@@ -37,6 +37,7 @@ pub use half::{bf16, f16};
 pub use layout::{Layout, MAX_RANK};
 pub use ops::activation;
 pub use ops::binary::{BINARY, COMPARE, Operand, OperandRef};
+pub use ops::bins::SearchOptions;
 pub use ops::conv::{self, Conv2dOptions};
 pub use ops::index::{ScatterReduce, ScatterReduceOptions};
 pub use ops::indexing::{Ellipsis, Index, Indices, NewAxis, Step};

@@ -7,6 +7,7 @@ mod conv;
 pub(crate) mod conv_nd;
 pub(crate) mod dropout;
 mod einsum;
+pub(crate) mod embedding;
 mod fold;
 mod group_norm;
 mod index;
@@ -47,6 +48,7 @@ pub(crate) fn catalog() -> Vec<Entry> {
         matmul::catalog(),
         view::catalog(),
         index::catalog(),
+        embedding::catalog(),
         conv::catalog(),
         conv_nd::catalog(),
         pool::catalog(),

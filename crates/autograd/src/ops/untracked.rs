@@ -33,6 +33,16 @@ untracked! {
     bitwise_not();
     logical_not();
     nonzero();
+    argwhere();
+    nonzero_static(size: usize, fill: i64);
+    isin(set: &Tensor);
+    bincount(minlength: usize);
+    histc(bins: usize, min: f64, max: f64);
+    bucketize(boundaries: &Tensor);
+    bucketize_right(boundaries: &Tensor);
+    searchsorted(values: &Tensor);
+    searchsorted_right(values: &Tensor);
+    one_hot(classes: impl Into<Option<usize>>);
 }
 
 macro_rules! comparisons {
@@ -49,6 +59,25 @@ macro_rules! comparisons {
 comparisons! {
     eq ne lt le gt ge floor_divide logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_xor bitwise_left_shift
     bitwise_right_shift gcd lcm heaviside
+}
+
+/// One row per method of the same name on [`Tensor`] that finds different values.
+macro_rules! sets {
+    ($($name:ident($($arg:ident: $ty:ty),*);)*) => {
+        impl Var { $(
+            #[doc = concat!("[`Tensor::", stringify!($name), "`]; not differentiable.")]
+            #[track_caller]
+            pub fn $name(&self $(, $arg: $ty)*) -> wengert_tensor::Unique {
+                self.value.$name($($arg),*)
+            }
+        )* }
+    };
+}
+sets! {
+    unique();
+    unique_dim(dim: isize);
+    unique_consecutive();
+    unique_consecutive_dim(dim: isize);
 }
 
 impl Var {

@@ -222,12 +222,15 @@ impl Var {
     /// integers or booleans is a constant.
     #[track_caller]
     pub fn to(&self, dtype: wengert_tensor::DType) -> Var {
-        if dtype == self.dtype() {
+        self.converted(self.value.to(dtype))
+    }
+
+    #[track_caller]
+    fn converted(&self, value: Tensor) -> Var {
+        if value.dtype() == self.dtype() {
             return self.clone();
         }
-        op::record("ToCopyBackward0", self.value.to(dtype), [self], || {
-            |_: &op::Context<'_>, grad: &Var| [Some(grad.clone())]
-        })
+        op::record("ToCopyBackward0", value, [self], || |_: &op::Context<'_>, grad: &Var| [Some(grad.clone())])
     }
 
     /// [`Tensor::sum_to`]: summed over the axes along which `shape` would be broadcast to this shape.
@@ -242,6 +245,20 @@ impl Var {
         })
     }
 }
+
+/// One row per method of the same name on [`Tensor`].
+macro_rules! conversions {
+    ($($name:ident)*) => {
+        impl Var { $(
+            #[doc = concat!("[`Tensor::", stringify!($name), "`], as [`Var::to`] converts.")]
+            #[track_caller]
+            pub fn $name(&self) -> Var {
+                self.converted(self.value.$name())
+            }
+        )* }
+    };
+}
+conversions! { double float half bfloat16 long int short char byte bool }
 
 pub(crate) fn catalog() -> Vec<Entry> {
     type F = fn(&Var) -> Var;

@@ -2,7 +2,8 @@
 
 use crate::sample::{KEYWORD, Sample, Value};
 use crate::{Row, one};
-use wengert_autograd::tensor::{DType, ScatterReduce, ScatterReduceOptions, Tensor, Unique};
+use wengert_autograd::functional::EmbeddingOptions;
+use wengert_autograd::tensor::{DType, ScatterReduce, ScatterReduceOptions, SearchOptions, Tensor, Unique};
 use wengert_autograd::{Arg, Var};
 
 pub(crate) const ROWS: &[Row] = &[
@@ -14,7 +15,7 @@ pub(crate) const ROWS: &[Row] = &[
             false => s.x(0).argsort(dim),
         })
     }),
-    ("argwhere", |s| one(s.x(0).nonzero())),
+    ("argwhere", |s| one(s.x(0).argwhere())),
     ("bincount", |s| {
         let count = s.int_or(KEYWORD, "minlength", 0) as usize;
         one(match s.opt_var(KEYWORD, "weights") {
@@ -27,8 +28,8 @@ pub(crate) const ROWS: &[Row] = &[
         one(position(
             s,
             match s.flag(KEYWORD, "right", false) {
-                true => bounds.value().searchsorted_right(x.value()),
-                false => bounds.value().searchsorted(x.value()),
+                true => x.bucketize_right(bounds.value()),
+                false => x.bucketize(bounds.value()),
             },
         ))
     }),
@@ -61,7 +62,7 @@ pub(crate) const ROWS: &[Row] = &[
     ("index_reduce.mean", |s| one(index_reduce(s))),
     ("index_reduce.prod", |s| one(index_reduce(s))),
     ("index_select", |s| one(s.x(0).index_select(s.int(1, "dim"), s.x(2).value()))),
-    ("isin", |s| one(s.x(0).value().isin(s.x(1).value()))),
+    ("isin", |s| one(s.x(0).isin(s.x(1).value()))),
     ("masked_fill", |s| {
         one(match s.operand(2, "value") {
             Arg::Scalar(value) => s.x(0).masked_fill(s.x(1).value(), value),
@@ -71,11 +72,24 @@ pub(crate) const ROWS: &[Row] = &[
     ("masked_scatter", |s| one(s.x(0).masked_scatter(s.x(1).value(), &s.x(2)))),
     ("masked_select", |s| one(s.x(0).masked_select(s.x(1).value()))),
     ("msort", |s| one(s.x(0).msort())),
-    ("nn.functional.one_hot", |s| {
-        let classes = s.int_or(1, "num_classes", -1);
-        let x = s.x(0).into_value();
-        let found = || x.amax(()).item::<i64>() as usize + 1;
-        one(x.one_hot(if classes < 0 { found() } else { classes as usize }))
+    ("histc", |s| {
+        one(s.x(0).histc(s.int_or(1, "bins", 100) as usize, s.float_or(2, "min", 0.0), s.float_or(3, "max", 0.0)))
+    }),
+    ("nn.functional.embedding", |s| {
+        s.flag(KEYWORD, "sparse", false);
+        one(s.x(0).embedding(
+            s.x(1).value(),
+            &EmbeddingOptions {
+                padding_idx: s.opt_int(KEYWORD, "padding_idx"),
+                max_norm: s.opt_float(KEYWORD, "max_norm"),
+                norm_type: s.float_or(KEYWORD, "norm_type", 2.0),
+                scale_grad_by_freq: s.flag(KEYWORD, "scale_grad_by_freq", false),
+            },
+        ))
+    }),
+    ("nn.functional.one_hot", |s| one(s.x(0).one_hot(usize::try_from(s.int_or(1, "num_classes", -1)).ok()))),
+    ("nonzero_static", |s| {
+        one(s.x(0).nonzero_static(s.int(KEYWORD, "size") as usize, s.int_or(KEYWORD, "fill_value", -1) as i64))
     }),
     ("nonzero", |s| match s.flag(KEYWORD, "as_tuple", false) {
         true => s.x(0).atleast_1d().nonzero().unbind(1).into_iter().map(Var::from).collect(),
@@ -95,20 +109,12 @@ pub(crate) const ROWS: &[Row] = &[
     ("scatter_reduce.prod", |s| one(scatter_reduce(s))),
     ("scatter_reduce.sum", |s| one(scatter_reduce(s))),
     ("searchsorted", |s| {
-        let bounds = s.x(0).into_value();
-        let bounds = match s.opt_var(KEYWORD, "sorter") {
-            Some(order) => bounds.gather(-1, order.value()),
-            None => bounds,
+        let (sorter, values) = (s.opt_var(KEYWORD, "sorter"), s.var(1, "input"));
+        let options = SearchOptions {
+            right: s.flag(KEYWORD, "right", false) || s.text(KEYWORD, "side", "left") == "right",
+            sorter: sorter.as_ref().map(Var::value),
         };
-        let right = s.flag(KEYWORD, "right", false) || s.text(KEYWORD, "side", "left") == "right";
-        let values = s.var(1, "input");
-        one(position(
-            s,
-            match right {
-                true => bounds.searchsorted_right(values.value()),
-                false => bounds.searchsorted(values.value()),
-            },
-        ))
+        one(position(s, s.x(0).value().searchsorted_with(values.value(), options)))
     }),
     ("select_scatter", |s| one(s.x(0).select_scatter(&s.x(1), s.int(2, "dim"), s.int(3, "index")))),
     ("slice_scatter", |s| {

@@ -29,6 +29,7 @@ pub(crate) const ROWS: &[Row] = &[
         // An empty list makes a tensor of floats in PyTorch.
         one(if shape.is_empty() { sizes.to(DType::F32) } else { sizes })
     }),
+    ("arange", |s| one(arange(s))),
     ("atleast_1d", |s| each(s, Var::atleast_1d)),
     ("atleast_2d", |s| each(s, Var::atleast_2d)),
     ("atleast_3d", |s| each(s, Var::atleast_3d)),
@@ -65,18 +66,34 @@ pub(crate) const ROWS: &[Row] = &[
     ("H", |s| one(s.x(0).t())),
     ("mH", |s| one(s.x(0).mt())),
     ("mT", |s| one(s.x(0).mt())),
+    ("item", |s| {
+        let x = s.x(0);
+        one(match x.dtype() {
+            d if d.is_float() => Tensor::full((), x.item::<f64>(), DType::F64),
+            DType::Bool => Tensor::scalar(x.item::<bool>()),
+            _ => Tensor::scalar(x.item::<i64>()),
+        })
+    }),
+    ("linspace.tensor_overload", |s| {
+        let (start, end) = (s.float(0, "start"), s.float(1, "end"));
+        one(Tensor::linspace_of(start, end, s.int(2, "steps") as usize, dtype(s)))
+    }),
+    ("logspace", |s| one(logspace(s))),
+    ("logspace.tensor_overload", |s| one(logspace(s))),
+    ("to", |s| one(to(s))),
+    ("zero_", |s| one(s.x(0).fill(0))),
     ("linspace", |s| {
         let (start, end) = (s.float(0, "start"), s.float(1, "end"));
         one(Tensor::linspace_of(start, end, s.int(2, "steps") as usize, dtype(s)))
     }),
     ("meshgrid.list_of_tensors", |s| grid(s, s.vars(0, ""))),
     ("meshgrid.variadic_tensors", |s| grid(s, s.rest_vars(0))),
-    ("movedim", |s| one(s.x(0).movedim(&s.ints(1, "source"), &s.ints(2, "destination")))),
+    ("movedim", |s| one(s.x(0).movedim(s.ints(1, "source"), s.ints(2, "destination")))),
     ("narrow", |s| one(s.x(0).narrow(s.int(1, "dim"), s.int(2, "start"), s.int(3, "length") as usize))),
     ("narrow_copy", |s| one(s.x(0).narrow(s.int(1, "dim"), s.int(2, "start"), s.int(3, "length") as usize))),
-    ("new_full", |s| one(Tensor::full(s.sizes(1, "size"), number(s, 2, "fill_value"), like(s)))),
-    ("new_ones", |s| one(Tensor::ones(s.sizes(1, "size"), like(s)))),
-    ("new_zeros", |s| one(Tensor::zeros(s.sizes(1, "size"), like(s)))),
+    ("new_full", |s| one(s.x(0).value().to(like(s)).new_full(s.sizes(1, "size"), number(s, 2, "fill_value")))),
+    ("new_ones", |s| one(s.x(0).value().to(like(s)).new_ones(s.sizes(1, "size")))),
+    ("new_zeros", |s| one(s.x(0).value().to(like(s)).new_zeros(s.sizes(1, "size")))),
     ("nn.functional.pad.circular", |s| one(pad(s))),
     ("nn.functional.pad.constant", |s| one(pad(s))),
     ("nn.functional.pad.reflect", |s| one(pad(s))),
@@ -156,18 +173,18 @@ pub(crate) const ROWS: &[Row] = &[
     ("vstack", |s| one(Var::vstack(&s.vars(0, "")))),
     ("zeros", |s| one(Tensor::zeros(s.sizes(0, "size"), dtype(s)))),
     ("zeros_like", |s| one(Tensor::zeros(s.x(0).shape(), like(s)))),
-    ("bfloat16", |s| one(s.x(0).to(DType::BF16))),
-    ("bool", |s| one(s.x(0).to(DType::Bool))),
-    ("byte", |s| one(s.x(0).to(DType::U8))),
-    ("char", |s| one(s.x(0).to(DType::I8))),
-    ("double", |s| one(s.x(0).to(DType::F64))),
-    ("float", |s| one(s.x(0).to(DType::F32))),
-    ("half", |s| one(s.x(0).to(DType::F16))),
-    ("int", |s| one(s.x(0).to(DType::I32))),
-    ("long", |s| one(s.x(0).to(DType::I64))),
-    ("short", |s| one(s.x(0).to(DType::I16))),
-    ("tril_indices", |s| one(triangle(s, |x, k| x.tril(k)))),
-    ("triu_indices", |s| one(triangle(s, |x, k| x.triu(k)))),
+    ("bfloat16", |s| one(s.x(0).bfloat16())),
+    ("bool", |s| one(s.x(0).bool())),
+    ("byte", |s| one(s.x(0).byte())),
+    ("char", |s| one(s.x(0).char())),
+    ("double", |s| one(s.x(0).double())),
+    ("float", |s| one(s.x(0).float())),
+    ("half", |s| one(s.x(0).half())),
+    ("int", |s| one(s.x(0).int())),
+    ("long", |s| one(s.x(0).long())),
+    ("short", |s| one(s.x(0).short())),
+    ("tril_indices", |s| one(triangle(s, Tensor::tril_indices))),
+    ("triu_indices", |s| one(triangle(s, Tensor::triu_indices))),
 ];
 
 /// `f` of one tensor, or of each of several.
@@ -234,9 +251,38 @@ fn unfold(s: &Sample) -> Var {
     s.x(0).unfold(s.int(1, "dimension"), s.int(2, "size") as usize, s.int(3, "step") as usize)
 }
 
-/// Positions of a triangle of a matrix, one column each.
-fn triangle(s: &Sample, f: fn(&Tensor, isize) -> Tensor) -> Tensor {
-    let (rows, columns) = (s.int(0, "row") as usize, s.int(1, "col") as usize);
-    let mask = f(&Tensor::ones([rows, columns], DType::I64), s.int_or(2, "offset", 0));
-    mask.nonzero().t().to(s.dtype(KEYWORD, "dtype").unwrap_or(DType::I64))
+/// Positions of a triangle of a matrix.
+fn triangle(s: &Sample, f: fn(usize, usize, isize) -> Tensor) -> Tensor {
+    let at = f(s.int(0, "row") as usize, s.int(1, "col") as usize, s.int_or(2, "offset", 0));
+    at.to(s.dtype(KEYWORD, "dtype").unwrap_or(DType::I64))
+}
+
+fn logspace(s: &Sample) -> Tensor {
+    let (start, end, base) = (s.float(0, "start"), s.float(1, "end"), s.float_or(3, "base", 10.0));
+    Tensor::logspace_of(start, end, s.int(2, "steps") as usize, base, dtype(s))
+}
+
+/// The end alone, or start and end, or a step too.
+fn arange(s: &Sample) -> Tensor {
+    let step = if s.get(2, "step").is_some() { number(s, 2, "step") } else { Scalar::Int(1) };
+    let (start, end) = match s.get(1, "end") {
+        Some(_) => (number(s, 0, "start"), number(s, 1, "end")),
+        None => (Scalar::Int(0), number(s, 0, "end")),
+    };
+    match s.dtype(KEYWORD, "dtype") {
+        Some(dtype) => Tensor::arange_of(start, end, step, dtype),
+        None => Tensor::arange(start, end, step),
+    }
+}
+
+/// The dtype, which may stand first, behind a device, or be that of another tensor; the rest says how to copy.
+fn to(s: &Sample) -> Var {
+    let dtype = (1..s.count()).filter_map(|i| match s.get(i, "") {
+        Some(Value::DType(dtype)) => Some(*dtype),
+        Some(Value::Var(other)) => Some(other.dtype()),
+        _ => None,
+    });
+    let dtype = dtype.last().or(s.dtype(KEYWORD, "dtype")).expect("a sample names a dtype");
+    s.flag(KEYWORD, "copy", false);
+    s.x(0).to(dtype)
 }

@@ -7,18 +7,20 @@ use wengert_tensor_macros::profiled;
 
 #[profiled]
 impl Tensor {
-    /// For each class number a row of `classes` numbers that are 0, but 1 at the class; `i64`, one axis more.
+    /// For each class number a row of `classes` numbers that are 0, but 1 at the class; `i64`, one axis more. `None` stands
+    /// for as many classes as the largest number needs.
     ///
     /// # Panics
-    /// If a class is negative or not below `classes`, or the dtype is not `i64`.
+    /// If a class is negative or not below `classes`, the dtype is not `i64`, or there is no class to count by.
     ///
     /// # Examples
     /// ```
     /// use wengert_tensor::tensor;
     /// assert_eq!(tensor![2, 0].one_hot(3).to_vec::<i64>(), [0, 0, 1, 1, 0, 0]);
+    /// assert_eq!(tensor![1, 0].one_hot(None).shape(), [2, 2]);
     /// ```
     #[track_caller]
-    pub fn one_hot(&self, classes: usize) -> Tensor {
+    pub fn one_hot(&self, classes: impl Into<Option<usize>>) -> Tensor {
         const OP: &str = "one_hot";
         if self.dtype() != DType::I64 {
             bug!("", "one_hot is only applicable to index tensor of type LongTensor.");
@@ -27,6 +29,10 @@ impl Tensor {
         if let Some(class) = targets.iter().find(|c| **c < 0) {
             bug!(OP, "Class values must be non-negative. Got {class}");
         }
+        let classes = classes.into().unwrap_or_else(|| match targets.iter().max() {
+            Some(&largest) => largest as usize + 1,
+            None => bug!("", "Can not infer total number of classes from empty tensor."),
+        });
         if let Some(class) = targets.iter().find(|c| **c >= classes as i64) {
             bug!(OP, "Class values must be smaller than num_classes. Got {class} with {classes} classes");
         }
