@@ -490,3 +490,40 @@ fn spoiled_states_are_refused_or_harmless() {
         assert!(told.is_empty(), "{}: {told:#?}", row["optimizer"]);
     }
 }
+
+#[test]
+fn scalars_transposed_views_and_empty_parameters_step() {
+    let mut seen = Vec::new();
+    for row in rows(golden()).filter(|row| row["dtype"] == "float64" && row["options"] == serde_json::json!({})) {
+        let name = row["optimizer"].as_str().expect("text");
+        if seen.contains(&name) || name == "LBFGS" {
+            continue;
+        }
+        seen.push(name);
+        let run = |value: Tensor| {
+            let param = Param::new(value);
+            let mut optimizer = make(row, one(&param)).expect("ours");
+            for step in 0..4 {
+                set_grad(&param, step);
+                optimizer.step();
+            }
+            let fresh = Param::new(param.value());
+            make(row, one(&fresh)).expect("ours").load_state_dict(&optimizer.state_dict()).expect("fits");
+            param.value()
+        };
+        let number = Tensor::from_vec(vec![0.5f64], ());
+        if name != "Muon" {
+            let (scalar, vector) = (run(number.clone()), run(number.reshape([1])));
+            assert!(scalar.shape().is_empty(), "{name}");
+            assert_eq!(scalar.to_bytes(), vector.to_bytes(), "{name}");
+        }
+        let matrix = start_of(&serde_json::json!({"shape": [2, 3]}), DType::F64).value();
+        let (view, copy) = (run(matrix.t()), run(matrix.t().contiguous()));
+        assert_eq!(view.to_bytes(), copy.to_bytes(), "{name}");
+        // PyTorch divides by the number of elements there.
+        if !["Muon", "Adafactor"].contains(&name) {
+            assert_eq!(run(Tensor::zeros([0, 3], DType::F64)).numel(), 0, "{name}");
+        }
+    }
+    assert_eq!(seen.len(), 13, "{seen:?}");
+}
