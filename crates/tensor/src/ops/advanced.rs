@@ -6,6 +6,7 @@ use crate::shape::{Axes, Shape, axis, broadcast, numel};
 use crate::{DType, Tensor, bug, match_dtype};
 use wengert_tensor_macros::profiled;
 
+#[profiled]
 impl Tensor {
     /// This index with negative entries counted from the end of an axis of `size`.
     #[doc(hidden)]

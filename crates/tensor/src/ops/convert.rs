@@ -1,6 +1,7 @@
 //! Conversions by name, and new tensors that take their dtype from another.
 
 use crate::{DType, IntoShape, Scalar, Tensor};
+use wengert_tensor_macros::profiled;
 
 /// One row per method: its name and the dtype that it converts to.
 macro_rules! conversions {
@@ -26,6 +27,7 @@ conversions! {
     bool Bool;
 }
 
+#[profiled]
 impl Tensor {
     /// Zeros in this tensor's dtype.
     #[track_caller]

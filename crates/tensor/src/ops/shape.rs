@@ -15,6 +15,7 @@ use wengert_tensor_macros::profiled;
 /// use wengert_tensor::broadcast_shapes;
 /// assert_eq!(broadcast_shapes(&[&[3, 1], &[4]])[..], [3, 4]);
 /// ```
+#[profiled]
 #[track_caller]
 pub fn broadcast_shapes(shapes: &[&[usize]]) -> Shape {
     shapes.iter().fold(Shape::new(), |all, shape| broadcast("broadcast_shapes", &all, shape))

@@ -3,6 +3,7 @@
 
 use crate::cpu::par;
 use crate::{Element, Tensor, bug, match_dtype};
+use wengert_tensor_macros::profiled;
 
 /// A window along one axis: the first position, the position behind the last, and the step between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,7 @@ pub struct Window {
 ///
 /// # Panics
 /// If `x` has fewer than three axes or a window is empty.
+#[profiled]
 #[track_caller]
 pub fn largest(x: &Tensor, windows: &[Vec<Window>; 3]) -> Tensor {
     let rank = x.rank();
