@@ -1,4 +1,8 @@
-//! PyTorch's optimizers, with state that PyTorch can load and that loads PyTorch's.
+//! PyTorch's optimizers and learning-rate schedulers, with state that PyTorch can load and that loads PyTorch's.
+//!
+//! Constructors such as [`Adam::new`] all make an [`Optimizer`], those such as [`CosineAnnealingLR::new`] a [`Scheduler`].
+//! A scheduler does not hold the optimizer: `scheduler.step(&mut optimizer)`. What PyTorch writes `optimizer.step(closure)`
+//! is [`Optimizer::step_with`].
 //!
 //! # Examples
 //! ```
