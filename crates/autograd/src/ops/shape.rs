@@ -48,6 +48,9 @@ impl Var {
     /// The tensors side by side: along the second axis, vectors along the first.
     #[track_caller]
     pub fn hstack(parts: &[impl Borrow<Var>]) -> Var {
+        if parts.is_empty() {
+            bug!("", "hstack expects a non-empty TensorList");
+        }
         let parts: Vec<Var> = parts.iter().map(|p| p.borrow().atleast_1d()).collect();
         let dim = if parts.first().is_some_and(|p| p.rank() == 1) { 0 } else { 1 };
         Var::cat(&parts, dim)
@@ -56,6 +59,9 @@ impl Var {
     /// The tensors one below the other: along the first axis, vectors as rows.
     #[track_caller]
     pub fn vstack(parts: &[impl Borrow<Var>]) -> Var {
+        if parts.is_empty() {
+            bug!("", "vstack expects a non-empty TensorList");
+        }
         let parts: Vec<Var> = parts.iter().map(|p| p.borrow().atleast_2d()).collect();
         Var::cat(&parts, 0)
     }
@@ -63,6 +69,9 @@ impl Var {
     /// The tensors one behind the other, along the third axis.
     #[track_caller]
     pub fn dstack(parts: &[impl Borrow<Var>]) -> Var {
+        if parts.is_empty() {
+            bug!("", "dstack expects a non-empty TensorList");
+        }
         let parts: Vec<Var> = parts.iter().map(|p| p.borrow().atleast_3d()).collect();
         Var::cat(&parts, 2)
     }
@@ -70,6 +79,9 @@ impl Var {
     /// Vectors as columns of a matrix, other tensors side by side.
     #[track_caller]
     pub fn column_stack(parts: &[impl Borrow<Var>]) -> Var {
+        if parts.is_empty() {
+            bug!("", "column_stack expects a non-empty TensorList");
+        }
         let column = |p: &Var| if p.rank() <= 1 { p.reshape([p.numel(), 1]) } else { p.clone() };
         let parts: Vec<Var> = parts.iter().map(|p| column(p.borrow())).collect();
         Var::cat(&parts, 1)

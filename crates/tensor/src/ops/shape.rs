@@ -57,6 +57,9 @@ impl Tensor {
     /// As [`Tensor::cat`].
     #[track_caller]
     pub fn hstack(parts: &[impl Borrow<Tensor>]) -> Tensor {
+        if parts.is_empty() {
+            bug!("", "hstack expects a non-empty TensorList");
+        }
         let parts: Vec<Tensor> = parts.iter().map(|part| part.borrow().atleast_1d()).collect();
         let dim = parts.first().is_some_and(|part| part.rank() > 1) as isize;
         Tensor::cat(&parts, dim)
@@ -68,6 +71,9 @@ impl Tensor {
     /// As [`Tensor::cat`].
     #[track_caller]
     pub fn vstack(parts: &[impl Borrow<Tensor>]) -> Tensor {
+        if parts.is_empty() {
+            bug!("", "vstack expects a non-empty TensorList");
+        }
         let parts: Vec<Tensor> = parts.iter().map(|part| part.borrow().atleast_2d()).collect();
         Tensor::cat(&parts, 0)
     }
@@ -78,6 +84,9 @@ impl Tensor {
     /// As [`Tensor::cat`].
     #[track_caller]
     pub fn dstack(parts: &[impl Borrow<Tensor>]) -> Tensor {
+        if parts.is_empty() {
+            bug!("", "dstack expects a non-empty TensorList");
+        }
         let parts: Vec<Tensor> = parts.iter().map(|part| part.borrow().atleast_3d()).collect();
         Tensor::cat(&parts, 2)
     }
@@ -88,6 +97,9 @@ impl Tensor {
     /// As [`Tensor::cat`].
     #[track_caller]
     pub fn column_stack(parts: &[impl Borrow<Tensor>]) -> Tensor {
+        if parts.is_empty() {
+            bug!("", "column_stack expects a non-empty TensorList");
+        }
         let column = |part: &Tensor| if part.rank() < 2 { part.reshape([part.numel(), 1]) } else { part.clone() };
         let parts: Vec<Tensor> = parts.iter().map(|part| column(part.borrow())).collect();
         Tensor::cat(&parts, 1)
