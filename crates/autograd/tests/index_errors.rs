@@ -24,7 +24,9 @@ const ROWS: &[Row] = &[
     ("upper bound and lower bound inconsistent with step sign", || drop(Tensor::arange(0, -3, 2))),
     ("unsupported range: 0 -> inf", || drop(Tensor::arange(0, f64::INFINITY, 2))),
     ("unsupported range: -inf -> 1", || drop(Tensor::arange(f64::NEG_INFINITY, 1, 2))),
-    ("a Tensor with 10 elements cannot be converted to Scalar", || drop(x(&[10]).item::<f32>())),
+    ("a Tensor with 10 elements cannot be converted to Scalar", || {
+        x(&[10]).item::<f32>();
+    }),
     ("Input must be >= 2-d.", || drop(x(&[1]).fliplr())),
     ("Input must be >= 1-d.", || drop(x(&[]).flipud())),
     ("kthvalue(): selected number k out of range for dimension 0", || drop(x(&[2, 2]).kthvalue(3, 0))),
