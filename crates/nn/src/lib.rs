@@ -24,9 +24,11 @@ mod embedding;
 mod file;
 mod flatten;
 mod glob;
+mod group_norm;
 #[doc(hidden)]
 pub mod hooks;
 pub mod init;
+mod instance_norm;
 mod layer_norm;
 mod likelihood;
 mod linear;
@@ -71,12 +73,16 @@ pub use distance::{
     CosineEmbeddingLoss, CosineSimilarity, Distance, MarginRankingLoss, PairwiseDistance, PairwiseDistanceOptions,
     TripletMarginLoss, TripletMarginOptions, TripletMarginWithDistanceLoss,
 };
-pub use dropout::Dropout;
+pub use dropout::{AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout};
 pub use embedding::{Embedding, EmbeddingOptions};
 #[cfg(feature = "io")]
 pub use file::{ModelError, load_model, save_model};
 pub use flatten::{Flatten, Unflatten};
+pub use group_norm::{
+    GroupNorm, GroupNormOptions, LocalResponseNorm, LocalResponseNormOptions, RMSNorm, RMSNormOptions,
+};
 pub use hooks::{BackwardHook, ForwardHook, ForwardPreHook, ModuleHook};
+pub use instance_norm::{InstanceNorm, InstanceNorm1d, InstanceNorm2d, InstanceNorm3d, InstanceNormOptions};
 pub use layer_norm::{LayerNorm, LayerNormOptions};
 pub use likelihood::{
     GaussianNLLLoss, GaussianNLLOptions, LinearCrossEntropyLoss, LinearCrossEntropyLossOptions,
@@ -162,7 +168,18 @@ layers! {
     BatchNorm2d,
     BatchNorm3d,
     LayerNorm,
+    GroupNorm,
+    RMSNorm,
+    LocalResponseNorm,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
     Dropout,
+    Dropout1d,
+    Dropout2d,
+    Dropout3d,
+    AlphaDropout,
+    FeatureAlphaDropout,
     Embedding,
     MultiheadAttention,
     NonDynamicallyQuantizableLinear,

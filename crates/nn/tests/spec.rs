@@ -23,6 +23,18 @@ fn samples() -> Vec<(Box<dyn Module>, Option<Tensor>)> {
     params.insert("x", Param::new(normal(&[2]))).insert("y", Param::new(normal(&[3, 1])));
     vec![
         (Box::new(Identity::new()), flat()),
+        (
+            Box::new(Transformer::new(
+                TransformerOptions {
+                    dim_feedforward: 6,
+                    activation: TransformerActivation::GELU,
+                    ..TransformerOptions::new(4, 2)
+                },
+                1,
+                2,
+            )),
+            None,
+        ),
         (Box::new(Linear::new(4, 3)), flat()),
         (Box::new(Linear::with(LinearOptions { bias: false, ..LinearOptions::new(4, 3) })), flat()),
         (Box::new(Conv1d::new(4, 6, 3)), Some(normal(&[2, 4, 9]))),
@@ -147,6 +159,12 @@ fn same_bits(a: &StateDict, b: &StateDict) {
     }
 }
 
+/// The classes of a spec and of all below.
+fn note(spec: &Spec, seen: &mut Vec<String>) {
+    seen.push(spec.class().to_owned());
+    spec.children().iter().for_each(|(_, child)| note(child, seen));
+}
+
 #[test]
 fn every_registered_layer_is_described_and_rebuilt() {
     let registry = Registry::new();
@@ -158,7 +176,7 @@ fn every_registered_layer_is_described_and_rebuilt() {
         }
         module.eval();
         let spec = registry.describe(&*module).unwrap();
-        seen.push(spec.class().to_owned());
+        note(&spec, &mut seen);
         let again = registry.build(&spec).unwrap_or_else(|e| panic!("{}: {e}", spec.class()));
         assert_eq!(again.to_string(), module.to_string());
         same_bits(&again.state_dict(), &module.state_dict());

@@ -32,6 +32,35 @@ pub(crate) const ROWS: &[Row] = &[
             padding_idx: a.get("padding_idx"),
         }))
     }),
+    ("AlphaDropout", |a| layer(AlphaDropout::new(a.get("p")))),
+    ("Dropout", |a| layer(Dropout::new(a.get("p")))),
+    ("Dropout1d", |a| layer(Dropout1d::new(a.get("p")))),
+    ("Dropout2d", |a| layer(Dropout2d::new(a.get("p")))),
+    ("Dropout3d", |a| layer(Dropout3d::new(a.get("p")))),
+    ("FeatureAlphaDropout", |a| layer(FeatureAlphaDropout::new(a.get("p")))),
+    ("GroupNorm", |a| {
+        layer(GroupNorm::with(GroupNormOptions {
+            num_groups: a.get("num_groups"),
+            num_channels: a.get("num_channels"),
+            eps: a.get("eps"),
+            affine: a.get("affine"),
+            bias: a.get("bias"),
+        }))
+    }),
+    ("InstanceNorm1d", instance_norm::<1>),
+    ("InstanceNorm2d", instance_norm::<2>),
+    ("InstanceNorm3d", instance_norm::<3>),
+    ("LocalResponseNorm", |a| {
+        let (size, alpha, beta, k) = (a.get("size"), a.get("alpha"), a.get("beta"), a.get("k"));
+        layer(LocalResponseNorm::with(LocalResponseNormOptions { size, alpha, beta, k }))
+    }),
+    ("RMSNorm", |a| {
+        layer(RMSNorm::with(RMSNormOptions {
+            normalized_shape: a.get("normalized_shape"),
+            eps: a.get("eps"),
+            elementwise_affine: a.get("elementwise_affine"),
+        }))
+    }),
     ("LayerNorm", |a| {
         layer(LayerNorm::with(LayerNormOptions {
             normalized_shape: a.get("normalized_shape"),
@@ -51,6 +80,17 @@ pub(crate) const ROWS: &[Row] = &[
 
 fn batch_norm<const AXES: usize>(a: &Arguments) -> Case {
     layer(BatchNorm::<AXES>::with(BatchNormOptions {
+        num_features: a.get("num_features"),
+        eps: a.get("eps"),
+        momentum: a.get("momentum"),
+        affine: a.get("affine"),
+        bias: a.get("bias"),
+        track_running_stats: a.get("track_running_stats"),
+    }))
+}
+
+fn instance_norm<const AXES: usize>(a: &Arguments) -> Case {
+    layer(InstanceNorm::<AXES>::with(InstanceNormOptions {
         num_features: a.get("num_features"),
         eps: a.get("eps"),
         momentum: a.get("momentum"),
