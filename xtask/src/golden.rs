@@ -19,6 +19,7 @@ const TORCH: &str = "2.15";
 /// Scripts and the folders where their files belong. A script gets a folder and writes its files there.
 const SCRIPTS: &[(&str, &str)] = &[
     ("averaged", "crates/nn/tests/golden"),
+    ("char_lstm", "examples/tests/golden"),
     ("conv", "crates/tensor/tests/golden"),
     ("elementwise", "crates/tensor/tests/golden"),
     ("fashion", "examples/tests/golden"),

@@ -1,5 +1,6 @@
 //! The book's networks, each built in the book's order, so that a seed gives PyTorch's initial weights.
 
+mod char_lstm;
 mod googlenet;
 mod lenet;
 mod mlp;
@@ -7,6 +8,7 @@ mod nin;
 mod resnet;
 mod vgg;
 
+pub use char_lstm::{CharLstm, States, TIME_MACHINE, Vocabulary, lines};
 pub use googlenet::{Inception, googlenet};
 pub use lenet::{LeNet, lenet_bn};
 pub use mlp::{Mlp, mlp};
