@@ -5,7 +5,7 @@ use crate::op::Context;
 use crate::{Var, op};
 use std::borrow::Borrow;
 use wengert_tensor::shape::axis;
-use wengert_tensor::{Scalar, ScatterReduce, ScatterReduceOptions, Tensor};
+use wengert_tensor::{IntoDims, Scalar, ScatterReduce, ScatterReduceOptions, Tensor};
 
 impl Var {
     /// [`Tensor::cat`].
@@ -270,11 +270,11 @@ impl Var {
 
     /// [`Tensor::roll`].
     #[track_caller]
-    pub fn roll(&self, shifts: impl AsRef<[isize]>, dims: impl AsRef<[isize]>) -> Var {
-        op::record("RollBackward0", self.value.roll(shifts.as_ref(), dims.as_ref()), [self], || {
-            let back: Vec<isize> = shifts.as_ref().iter().map(|s| -s).collect();
-            let dims = dims.as_ref().to_vec();
-            move |_: &Context<'_>, grad: &Var| [Some(grad.roll(&back, &dims))]
+    pub fn roll(&self, shifts: impl IntoDims, dims: impl IntoDims) -> Var {
+        let (shifts, dims) = (shifts.into_dims(), dims.into_dims());
+        op::record("RollBackward0", self.value.roll(&shifts[..], &dims[..]), [self], || {
+            let back: Vec<isize> = shifts.iter().map(|s| -s).collect();
+            move |_: &Context<'_>, grad: &Var| [Some(grad.roll(&back[..], &dims[..]))]
         })
     }
 }

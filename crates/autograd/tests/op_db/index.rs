@@ -3,10 +3,24 @@
 use crate::sample::{KEYWORD, Sample, Value};
 use crate::{Row, one};
 use wengert_autograd::functional::EmbeddingOptions;
-use wengert_autograd::tensor::{DType, ScatterReduce, ScatterReduceOptions, SearchOptions, Tensor, Unique};
+use wengert_autograd::tensor::{
+    DType, Ellipsis, Index, NewAxis, ScatterReduce, ScatterReduceOptions, SearchOptions, Tensor, Unique,
+};
 use wengert_autograd::{Arg, Var};
 
 pub(crate) const ROWS: &[Row] = &[
+    ("__getitem__", |s| {
+        let indices = match s.get(1, "") {
+            // PyTorch's samples give a list of integers as such, and tuples otherwise.
+            Some(list @ Value::List(items)) if items.iter().all(|i| matches!(i, Value::Int(_))) => {
+                vec![between_brackets(list)]
+            }
+            Some(Value::List(items)) => items.iter().map(between_brackets).collect(),
+            Some(item) => vec![between_brackets(item)],
+            None => vec![],
+        };
+        one(s.x(0).i(&indices[..]))
+    }),
     ("argsort", |s| {
         s.flag(KEYWORD, "stable", false);
         let dim = s.int_or(1, "dim", -1);
@@ -173,6 +187,23 @@ pub(crate) const ROWS: &[Row] = &[
     ("unravel_index", |s| s.x(0).value().unravel_index(&s.sizes(1, "shape")).into_iter().map(Var::from).collect()),
     ("where", |s| one(Var::where_(s.x(1).value(), s.operand(0, ""), s.operand(2, "")))),
 ];
+
+/// What stands between the brackets of `x[…]`.
+fn between_brackets(item: &Value) -> Index {
+    match item {
+        Value::Int(at) => Index::from(*at as isize),
+        Value::Slice(start, end, step) => {
+            let bound = |x: &Option<i64>| x.map(|x| x as isize);
+            Index::Slice { start: bound(start), end: bound(end), step: step.unwrap_or(1) as usize }
+        }
+        Value::Ellipsis => Index::from(Ellipsis),
+        Value::None => Index::from(NewAxis),
+        Value::Var(at) => Index::from(at.value()),
+        Value::Bool(mask) => Index::from(Tensor::scalar(*mask)),
+        Value::List(items) => Index::from(items.iter().map(Value::int).collect::<Vec<isize>>()),
+        other => panic!("{other:?} is no index"),
+    }
+}
 
 /// Positions as `i64`, or as the sample asks.
 fn position(s: &Sample, at: Tensor) -> Tensor {

@@ -120,12 +120,7 @@ pub(crate) const ROWS: &[Row] = &[
     ("reshape_as", |s| one(s.x(0).reshape_as(&s.x(1)))),
     ("resolve_conj", |s| one(s.x(0))),
     ("resolve_neg", |s| one(s.x(0))),
-    ("roll", |s| {
-        one(match s.opt_ints(2, "dims") {
-            Some(dims) => s.x(0).roll(s.ints(1, "shifts"), dims),
-            None => s.x(0).ravel().roll(s.ints(1, "shifts"), [0]).reshape(s.x(0).shape()),
-        })
-    }),
+    ("roll", |s| one(s.x(0).roll(s.ints(1, "shifts"), s.opt_ints(2, "dims").unwrap_or_default()))),
     ("rot90", |s| {
         let dims = s.opt_ints(2, "dims").unwrap_or(vec![0, 1]);
         one(s.x(0).rot90(s.int_or(1, "k", 1) as i64, [dims[0], dims[1]]))
