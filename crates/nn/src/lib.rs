@@ -35,6 +35,7 @@ mod linear;
 mod list;
 mod load;
 mod loss;
+mod lstm_sequence;
 mod margin;
 mod module;
 mod norm;

@@ -4,6 +4,7 @@
 //! state. A batch of equal lengths is a packed one whose every step has all sequences.
 
 use crate::cells::{Kind, RNNNonlinearity, Weights, drawn, step};
+use crate::lstm_sequence::lstm_sequence;
 use crate::packed::PackedSequence;
 use crate::{Mode, Module, Param, Parts, Rebuild, SpecError, Tree, Var, Visitor};
 use wengert_autograd::functional::dropout;
@@ -177,7 +178,17 @@ impl Stack {
         c0: Option<Var>,
         backward: bool,
     ) -> (Var, Var, Option<Var>) {
-        let gates = data.linear(&direction.weight_ih.var(), direction.bias_ih.as_ref().map(Param::var).as_ref());
+        let input_bias = direction.bias_ih.as_ref().map(Param::var);
+        let order: Vec<usize> = if backward { (0..sizes.len()).rev().collect() } else { (0..sizes.len()).collect() };
+        let equal = sizes.len() > 1 && sizes.iter().all(|&n| n > 0 && n == h0.size(0));
+        if let (Some(c0), None, true) = (&c0, &direction.weight_hr, equal) {
+            let hidden_bias = direction.bias_hh.as_ref().map(Param::var);
+            let bias = input_bias.zip(hidden_bias).map(|(input, hidden)| input + hidden);
+            let gates = data.linear(&direction.weight_ih.var(), bias.as_ref());
+            let (output, h, c) = lstm_sequence(&gates, &h0, c0, &direction.weight_hh.var(), &order);
+            return (output, h, Some(c));
+        }
+        let gates = data.linear(&direction.weight_ih.var(), input_bias.as_ref());
         let weights = Weights {
             hidden: direction.weight_hh.var(),
             hidden_bias: direction.bias_hh.as_ref().map(Param::var),
@@ -185,7 +196,6 @@ impl Stack {
         };
         let batch = h0.size(0);
         let starts: Vec<usize> = sizes.iter().scan(0, |at, &n| Some(std::mem::replace(at, *at + n))).collect();
-        let order: Vec<usize> = if backward { (0..sizes.len()).rev().collect() } else { (0..sizes.len()).collect() };
         let rows = |x: &Var, from: usize, count: usize| {
             if from == 0 && count == x.size(0) { x.clone() } else { x.narrow(0, from as isize, count) }
         };
