@@ -3,9 +3,12 @@
 use crate::Var;
 use wengert_tensor::Conv2dOptions;
 
+pub use crate::ops::activation::GumbelOptions;
+pub use crate::ops::bilinear::bilinear;
 pub use crate::ops::conv_nd::{ConvOptions, ConvTransposeOptions};
+pub use crate::ops::ctc::{CtcOptions, ctc_loss};
 pub use crate::ops::dropout::{alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout};
-pub use crate::ops::embedding::EmbeddingOptions;
+pub use crate::ops::embedding::{EmbeddingOptions, embedding_renorm};
 pub use crate::ops::likelihood::{
     GaussianNLLOptions, PoissonNLLOptions, gaussian_nll_loss, linear_cross_entropy, poisson_nll_loss,
 };
@@ -20,6 +23,7 @@ pub use crate::ops::margin::{
     triplet_margin_with_distance_loss,
 };
 pub use crate::ops::norm::BatchNorm;
+pub use wengert_tensor::ctc::ZeroInfinity;
 
 /// [`Var::linear`].
 #[track_caller]

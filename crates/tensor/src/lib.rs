@@ -39,6 +39,7 @@ pub use ops::activation;
 pub use ops::binary::{BINARY, COMPARE, Operand, OperandRef};
 pub use ops::bins::SearchOptions;
 pub use ops::conv::{self, Conv2dOptions};
+pub use ops::ctc;
 pub use ops::index::{ScatterReduce, ScatterReduceOptions};
 pub use ops::indexing::{Ellipsis, Index, Indices, NewAxis, Step};
 #[doc(hidden)]

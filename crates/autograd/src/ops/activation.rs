@@ -243,6 +243,22 @@ impl Var {
         })
     }
 
+    /// A sample of classes that can be differentiated: the softmax of logits with Gumbel's noise, as
+    /// `torch.nn.functional.gumbel_softmax` draws it (Jang, Gu and Poole, 2017).
+    #[track_caller]
+    pub fn gumbel_softmax(&self, options: &GumbelOptions) -> Var {
+        let mut noise = self.value.contiguous().zeros_like();
+        noise.exponential_(1.0);
+        let soft = ((self - noise.log()) / options.tau).softmax(options.dim);
+        if !options.hard {
+            return soft;
+        }
+        let (_, index) = soft.value.max_dim_keepdim(options.dim);
+        let hard = soft.value.zeros_like().scatter_value(options.dim, &index, 1.0);
+        // Ones and zeros with the gradient of the soft sample.
+        Var::from(hard.sub(&soft.value)) + soft
+    }
+
     /// Records a function of this, element by element, given its value and its rule.
     #[inline]
     #[track_caller]
@@ -265,6 +281,23 @@ impl Var {
             bug!("", "\"{kernel}\" not implemented for '{}'", self.dtype().legacy_name());
         }
         &self.value
+    }
+}
+
+/// What [`Var::gumbel_softmax`] takes; the default is PyTorch's.
+#[derive(Clone, Copy, Debug)]
+pub struct GumbelOptions {
+    /// The temperature: 1.
+    pub tau: f64,
+    /// Whether samples are ones and zeros with the gradient of soft ones: no.
+    pub hard: bool,
+    /// The axis of classes: -1.
+    pub dim: isize,
+}
+
+impl Default for GumbelOptions {
+    fn default() -> GumbelOptions {
+        GumbelOptions { tau: 1.0, hard: false, dim: -1 }
     }
 }
 

@@ -76,6 +76,19 @@ impl Var {
     }
 }
 
+/// The table with those rows that indices name and whose norm is above `max_norm` scaled down to it: what PyTorch's
+/// `embedding` with a `max_norm` writes into its table (`torch.embedding_renorm_`).
+///
+/// # Panics
+/// If an index is out of range.
+#[track_caller]
+pub fn embedding_renorm(weight: &Tensor, index: &Tensor, max_norm: f64, norm_type: f64) -> Tensor {
+    let norms = weight.vector_norm_keepdim(1, norm_type);
+    let used = index.to(DType::I64).ravel().bincount(weight.size(0)).gt(0).unsqueeze(1);
+    let above = norms.gt(max_norm).logical_and(used);
+    above.where_(weight.mul(norms.add(1e-7).reciprocal().mul(max_norm)), weight)
+}
+
 pub(crate) fn catalog() -> Vec<Entry> {
     let index = Tensor::from_vec(vec![2i64, 0, 2, 1], [2, 2]);
     vec![Entry::shaped("embedding", "EmbeddingBackward0", &[&[3, 2]], move |x| {

@@ -1,10 +1,12 @@
 //! Operations on `Var`, each with its rule.
 
-mod activation;
+pub(crate) mod activation;
 pub(crate) mod attention;
+pub(crate) mod bilinear;
 mod binary;
 mod conv;
 pub(crate) mod conv_nd;
+pub(crate) mod ctc;
 pub(crate) mod dropout;
 mod einsum;
 pub(crate) mod embedding;
@@ -63,6 +65,8 @@ pub(crate) fn catalog() -> Vec<Entry> {
         softmax::catalog(),
         loss::catalog(),
         margin::catalog(),
+        ctc::catalog(),
+        bilinear::catalog(),
         likelihood::catalog(),
     ];
     files.into_iter().flatten().collect()

@@ -70,6 +70,20 @@ pub(crate) const ROWS: &[Row] = &[
         let (full, eps) = (s.flag(3, "full", false), s.float_or(4, "eps", 1e-6));
         one(gaussian_nll_loss(&s.x(0), s.x(1), s.x(2), &GaussianNLLOptions { full, eps, reduction: reduction(s) }))
     }),
+    ("nn.functional.ctc_loss", |s| {
+        let options = CtcOptions {
+            blank: s.int_or(4, "blank", 0) as usize,
+            reduction: reduction(s),
+            zero_infinity: if s.flag(KEYWORD, "zero_infinity", false) { ZeroInfinity::Yes } else { ZeroInfinity::No },
+        };
+        let lengths = |position| match s.get(position, "") {
+            Some(Value::List(list)) => {
+                Tensor::from_vec(list.iter().map(|n| n.int() as i64).collect::<Vec<_>>(), [list.len()])
+            }
+            _ => s.x(position).into_value(),
+        };
+        one(ctc_loss(&s.x(0), s.x(1).value(), &lengths(2), &lengths(3), &options))
+    }),
     ("nn.functional.linear_cross_entropy", linear_classes),
     ("nn.functional.linear_cross_entropy.chunked", linear_classes),
     ("nn.functional.linear_cross_entropy.chunked_none", linear_classes),

@@ -2,7 +2,9 @@
 
 use crate::sample::{KEYWORD, Sample};
 use crate::{Row, one};
-use wengert_autograd::functional::{alpha_dropout, dropout, dropout2d, dropout3d, feature_alpha_dropout, linear};
+use wengert_autograd::functional::{
+    alpha_dropout, bilinear, dropout, dropout2d, dropout3d, feature_alpha_dropout, linear,
+};
 use wengert_autograd::tensor::manual_seed;
 use wengert_autograd::{AttentionOptions, BagMode, BagOptions, Var};
 
@@ -101,6 +103,7 @@ pub(crate) const ROWS: &[Row] = &[
         one(s.x(0).normalize(s.float_or(1, "p", 2.0), s.int_or(2, "dim", 1), s.float_or(3, "eps", 1e-12)))
     }),
     ("nn.functional.linear", |s| one(linear(&s.x(0), &s.x(1), s.opt_var(2, "bias").as_ref()))),
+    ("nn.functional.bilinear", |s| one(bilinear(&s.x(0), &s.x(1), &s.x(2), s.opt_var(3, "bias").as_ref()))),
     ("nn.functional.embedding_bag", |s| {
         let mode = match &*s.text(6, "mode", "mean") {
             "sum" => BagMode::Sum,

@@ -9,6 +9,7 @@ mod bits;
 pub mod conv;
 mod convert;
 pub(crate) mod count;
+pub mod ctc;
 pub(crate) mod embed;
 pub(crate) mod index;
 pub(crate) mod indexing;
