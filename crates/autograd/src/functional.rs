@@ -22,6 +22,7 @@ pub use crate::ops::margin::{
     multi_margin_loss, multilabel_margin_loss, multilabel_soft_margin_loss, soft_margin_loss, triplet_margin_loss,
     triplet_margin_with_distance_loss,
 };
+pub use crate::ops::multihead::{MultiheadOptions, multi_head_attention_forward};
 pub use crate::ops::norm::BatchNorm;
 pub use wengert_tensor::ctc::ZeroInfinity;
 

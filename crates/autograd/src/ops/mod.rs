@@ -18,6 +18,7 @@ pub(crate) mod linalg;
 pub(crate) mod loss;
 pub(crate) mod margin;
 mod matmul;
+pub(crate) mod multihead;
 pub(crate) mod norm;
 pub(crate) mod norms;
 mod pool;
@@ -66,6 +67,7 @@ pub(crate) fn catalog() -> Vec<Entry> {
         loss::catalog(),
         margin::catalog(),
         ctc::catalog(),
+        multihead::catalog(),
         bilinear::catalog(),
         likelihood::catalog(),
     ];

@@ -3,7 +3,7 @@
 use crate::sample::{KEYWORD, Sample};
 use crate::{Row, one};
 use wengert_autograd::functional::{
-    alpha_dropout, bilinear, dropout, dropout2d, dropout3d, feature_alpha_dropout, linear,
+    MultiheadOptions, alpha_dropout, bilinear, dropout, dropout2d, dropout3d, feature_alpha_dropout, linear, multi_head_attention_forward,
 };
 use wengert_autograd::tensor::manual_seed;
 use wengert_autograd::{AttentionOptions, BagMode, BagOptions, Var};
@@ -119,6 +119,28 @@ pub(crate) const ROWS: &[Row] = &[
         };
         let (offsets, weights) = (s.opt_var(KEYWORD, "offsets"), s.opt_var(KEYWORD, "per_sample_weights"));
         one(s.x(0).embedding_bag(s.x(1).value(), offsets.as_ref().map(Var::value), weights.as_ref(), &options))
+    }),
+    ("nn.functional.multi_head_attention_forward", |s| {
+        seed();
+        let trains = s.flag(KEYWORD, "training", true);
+        assert_eq!(s.int(3, "embed_dim_to_check") as usize, s.x(0).size(-1));
+        assert!(!s.flag(KEYWORD, "use_separate_proj_weight", false));
+        let separate = ["q_proj_weight", "k_proj_weight", "v_proj_weight"].map(|name| s.opt_var(KEYWORD, name));
+        assert!(separate.iter().all(Option::is_none), "no sample has separate projections");
+        let options = MultiheadOptions {
+            in_proj_bias: s.opt_var(6, "in_proj_bias"),
+            bias_k: s.opt_var(7, "bias_k"),
+            bias_v: s.opt_var(8, "bias_v"),
+            add_zero_attn: s.flag(9, "add_zero_attn", false),
+            dropout: Some(s.float(10, "dropout_p")).filter(|_| trains).unwrap_or(0.0),
+            out_proj_bias: s.opt_var(12, "out_proj_bias"),
+            attn_mask: s.opt_var(KEYWORD, "attn_mask"),
+            key_padding_mask: s.opt_var(KEYWORD, "key_padding_mask"),
+            need_weights: s.flag(KEYWORD, "need_weights", true),
+            ..MultiheadOptions::new(s.int(4, "num_heads") as usize, s.x(5), s.x(11))
+        };
+        let (output, weights) = multi_head_attention_forward(&s.x(0), &s.x(1), &s.x(2), &options);
+        [Some(output), weights].into_iter().flatten().collect()
     }),
     ("nn.functional.scaled_dot_product_attention", |s| {
         seed();
