@@ -12,6 +12,7 @@ mod activation;
 mod activation_with;
 mod attention;
 mod averaged;
+mod bilinear;
 mod cells;
 mod container;
 mod conv;
@@ -44,6 +45,7 @@ mod padding;
 mod parameters;
 mod parts;
 mod pooling;
+mod pooling_nd;
 mod prelu;
 mod recurrent;
 mod sequential;
@@ -65,6 +67,7 @@ pub use activation_with::{
 };
 pub use attention::{Attend, MultiheadAttention, MultiheadAttentionOptions, NonDynamicallyQuantizableLinear};
 pub use averaged::{AveragedModel, AveragedModelOptions, AvgFn, get_ema_avg_fn, get_swa_avg_fn, update_bn};
+pub use bilinear::Bilinear;
 pub use cells::{GRUCell, LSTMCell, RNNCell, RNNNonlinearity};
 pub use container::Key;
 pub use conv::{Conv, Conv1d, Conv1dOptions, Conv2d, Conv2dOptions, Conv3d, Conv3dOptions, ConvOptions};
@@ -113,6 +116,11 @@ pub use padding::{
 pub use parameters::{ParameterDict, ParameterList};
 pub use parts::{NamedModules, Parts};
 pub use pooling::{AdaptiveAvgPool2d, AvgPool2d, AvgPool2dOptions, GlobalAvgPool2d, MaxPool2d, MaxPool2dOptions};
+pub use pooling_nd::{
+    AdaptiveAvgPool1d, AdaptiveAvgPool3d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d, AvgPool1d,
+    AvgPool3d, AvgPool3dOptions, LPPool1d, LPPool2d, LPPool3d, MaxPool1d, MaxPool1dOptions, MaxPool3d,
+    MaxPool3dOptions,
+};
 pub use prelu::{PReLU, RReLU};
 pub use recurrent::{GRU, LSTM, RNN, RecurrentOptions};
 pub use sequential::Sequential;
@@ -128,7 +136,7 @@ pub use transformer::{
 pub use tree::{Field, Tree, Visitor};
 pub use wengert_autograd as autograd;
 pub use wengert_autograd::functional::{self, CrossEntropyOptions, KlDivOptions, Reduction};
-pub use wengert_autograd::{Param, Var};
+pub use wengert_autograd::{AvgPoolOptions, Param, Var};
 pub use wengert_nn_derive::{Tree, module};
 pub use wengert_tensor as tensor;
 pub use wengert_tensor::{DType, Dict, StateDict, Tensor, Value};
@@ -201,6 +209,19 @@ layers! {
     AvgPool2d,
     AdaptiveAvgPool2d,
     GlobalAvgPool2d,
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool3d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AdaptiveMaxPool3d,
+    AvgPool1d,
+    AvgPool3d,
+    LPPool1d,
+    LPPool2d,
+    LPPool3d,
+    MaxPool1d,
+    MaxPool3d,
+    Bilinear,
     ReLU,
     ReLU6,
     Sigmoid,

@@ -22,6 +22,8 @@ mod file;
 mod layer;
 #[path = "module_db/loss.rs"]
 mod loss;
+#[path = "module_db/pooling.rs"]
+mod pooling;
 #[path = "module_db/recurrent.rs"]
 mod recurrent;
 #[path = "module_db/spatial.rs"]
@@ -34,5 +36,8 @@ pub(crate) type Row = (&'static str, fn(&Arguments) -> Case);
 
 #[test]
 fn modules_compute_what_pytorch_computes() {
-    check::all(&[activation::ROWS, attention::ROWS, layer::ROWS, loss::ROWS, recurrent::ROWS, spatial::ROWS].concat());
+    check::all(
+        &[activation::ROWS, attention::ROWS, layer::ROWS, loss::ROWS, pooling::ROWS, recurrent::ROWS, spatial::ROWS]
+            .concat(),
+    );
 }
