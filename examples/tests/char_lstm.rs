@@ -26,7 +26,7 @@ fn check(dtype: DType, name: &str, rtol: impl Fn(usize) -> f64) -> (String, Stri
         for start in (0..x.size(0) - 15).step_by(16) {
             let (scores, (h, c)) = net.run(&x.narrow(0, start as isize, 16), states.as_ref());
             states = Some((h.detach(), c.detach()));
-            let loss = cross_entropy(&scores.flatten(0, 1), &y.narrow(0, start as isize, 16).reshape([-1isize]));
+            let loss = cross_entropy(&scores.flatten(0, 1), y.narrow(0, start as isize, 16).reshape([-1isize]));
             optimizer.zero_grad();
             loss.backward();
             clip_grad_norm_(&net.parameters(), 1.0, 2.0);
