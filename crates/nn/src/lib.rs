@@ -47,6 +47,7 @@ mod parts;
 mod pooling;
 mod pooling_nd;
 mod prelu;
+mod rearrange;
 mod recurrent;
 mod sequential;
 mod setting;
@@ -122,6 +123,10 @@ pub use pooling_nd::{
     MaxPool3dOptions,
 };
 pub use prelu::{PReLU, RReLU};
+pub use rearrange::{
+    ChannelShuffle, Fold, FoldOptions, MaxUnpool, MaxUnpool1d, MaxUnpool2d, MaxUnpool3d, PixelShuffle, PixelUnshuffle,
+    Unfold, Upsample,
+};
 pub use recurrent::{GRU, LSTM, RNN, RecurrentOptions};
 pub use sequential::Sequential;
 pub use setting::Setting;
@@ -222,6 +227,12 @@ layers! {
     MaxPool1d,
     MaxPool3d,
     Bilinear,
+    PixelShuffle,
+    PixelUnshuffle,
+    ChannelShuffle,
+    Upsample,
+    Unfold,
+    Fold,
     ReLU,
     ReLU6,
     Sigmoid,

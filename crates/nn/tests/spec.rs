@@ -23,6 +23,13 @@ fn samples() -> Vec<(Box<dyn Module>, Option<Tensor>)> {
     params.insert("x", Param::new(normal(&[2]))).insert("y", Param::new(normal(&[3, 1])));
     vec![
         (Box::new(Identity::new()), flat()),
+        (Box::new(PixelShuffle::new(2)), image()),
+        (Box::new(PixelUnshuffle::new(2)), image()),
+        (Box::new(ChannelShuffle::new(2)), image()),
+        (Box::new(Upsample::scale(1.5, "bicubic")), image()),
+        (Box::new(Upsample::size([5, 6], "nearest")), image()),
+        (Box::new(Unfold::new(FoldOptions { stride: 2.into(), ..FoldOptions::new((2, 3)) })), image()),
+        (Box::new(Fold::new(4, FoldOptions::new(2))), Some(normal(&[2, 8, 9]))),
         (
             Box::new(Transformer::new(
                 TransformerOptions {
