@@ -102,39 +102,18 @@ macro_rules! plain {
 }
 plain! {
     ReLU, |input| input.relu();
-    ReLU6, |input| hardtanh(input, 0.0, 6.0);
+    ReLU6, |input| input.relu6();
     Sigmoid, |input| input.sigmoid();
-    LogSigmoid, |input| log_sigmoid(input);
-    Hardsigmoid, |input| hardtanh(&(input + 3.0), 0.0, 6.0) / 6.0;
+    LogSigmoid, |input| input.logsigmoid();
+    Hardsigmoid, |input| input.hardsigmoid();
     Tanh, |input| input.tanh();
-    Tanhshrink, |input| input - input.tanh();
+    Tanhshrink, |input| input.tanhshrink();
     SiLU, |input| input.silu();
-    Mish, |input| input * input.softplus(1.0, 20.0).tanh();
-    Hardswish, |input| input * hardtanh(&(input + 3.0), 0.0, 6.0) / 6.0;
-    SELU, |input| selu(input);
-    Softsign, |input| input / (input.abs() + 1.0);
+    Mish, |input| input.mish();
+    Hardswish, |input| input.hardswish();
+    SELU, |input| input.selu();
+    Softsign, |input| input.softsign();
     Softmax2d, |input| softmax2d(input);
-}
-
-/// x between two numbers, else the nearer of them; the gradient is 0 there and at the numbers.
-#[track_caller]
-pub(crate) fn hardtanh(input: &Var, low: f64, high: f64) -> Var {
-    let inside = input.gt(low).logical_and(input.lt(high));
-    Var::where_(&inside, input, input.detach().clamp(low, high))
-}
-
-/// The logarithm of the sigmoid.
-#[track_caller]
-pub(crate) fn log_sigmoid(input: &Var) -> Var {
-    // Beyond 40 the smaller term is below the last digit of f64.
-    -(-input).softplus(1.0, 40.0)
-}
-
-fn selu(input: &Var) -> Var {
-    // Klambauer et al. (2017), to all digits.
-    const ALPHA: f64 = 1.673_263_242_354_377_2;
-    const SCALE: f64 = 1.050_700_987_355_480_5;
-    input.elu(ALPHA) * SCALE
 }
 
 #[track_caller]

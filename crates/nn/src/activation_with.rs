@@ -1,6 +1,6 @@
 //! Activations that are made with numbers, as layers.
 
-use crate::activation::{hardtanh, rebuild};
+use crate::activation::rebuild;
 use crate::{Mode, Module, Parts, Rebuild, SpecError, Tree, Var};
 use wengert_tensor::{Dict, Value, bug};
 
@@ -99,7 +99,7 @@ impl Default for CELU {
 impl Module for CELU {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
-        (input / self.alpha).elu(1.0) * self.alpha
+        input.celu(self.alpha)
     }
 }
 
@@ -174,7 +174,7 @@ impl Default for Hardtanh {
 impl Module for Hardtanh {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
-        hardtanh(input, self.min_val, self.max_val)
+        input.hardtanh(self.min_val, self.max_val)
     }
 }
 
@@ -202,7 +202,7 @@ impl Threshold {
 impl Module for Threshold {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
-        input.masked_fill(&input.le(self.threshold), self.value)
+        input.threshold(self.threshold, self.value)
     }
 }
 
@@ -235,7 +235,7 @@ impl Default for Hardshrink {
 impl Module for Hardshrink {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
-        input.masked_fill(&input.detach().abs().le(self.lambd), 0.0)
+        input.hardshrink(self.lambd)
     }
 }
 
@@ -275,8 +275,7 @@ impl Default for Softshrink {
 impl Module for Softshrink {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
-        let shift = input.value().sign() * self.lambd;
-        (input - shift).masked_fill(&input.detach().abs().le(self.lambd), 0.0)
+        input.softshrink(self.lambd)
     }
 }
 
@@ -313,11 +312,7 @@ impl GELU {
 impl Module for GELU {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
-        if !self.tanh {
-            return input.gelu();
-        }
-        let inner = (input + input.pow(3) * 0.044715) * (std::f64::consts::FRAC_2_PI.sqrt());
-        input * 0.5 * (inner.tanh() + 1.0)
+        if self.tanh { input.gelu_tanh() } else { input.gelu() }
     }
 }
 
@@ -398,7 +393,7 @@ impl Softmin {
 impl Module for Softmin {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
-        (-input).softmax(self.dim)
+        input.softmin(self.dim)
     }
 }
 
@@ -431,13 +426,7 @@ impl Default for GLU {
 impl Module for GLU {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
-        let size = input.size(self.dim);
-        if !size.is_multiple_of(2) {
-            let axis = wengert_tensor::shape::axis("glu", self.dim, input.rank());
-            bug!("", "Halving dimension must be even, but dimension {axis} is size {size}");
-        }
-        let halves = input.chunk(2, self.dim);
-        &halves[0] * halves[1].sigmoid()
+        input.glu(self.dim)
     }
 }
 

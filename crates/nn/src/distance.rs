@@ -1,9 +1,11 @@
 //! Distances of vectors and losses of them: [`CosineSimilarity`], [`PairwiseDistance`], [`CosineEmbeddingLoss`],
 //! [`MarginRankingLoss`], [`TripletMarginLoss`], [`TripletMarginWithDistanceLoss`].
 
-use crate::loss::{rebuild, reduced};
+use crate::loss::rebuild;
 use crate::setting::reduction;
 use crate::{Mode, Module, Parts, Rebuild, Reduction, SpecError, Tree, Var};
+use wengert_autograd::functional;
+pub use wengert_autograd::functional::TripletMarginOptions;
 use wengert_tensor::{Dict, Value, bug};
 
 /// The cosine of the angle between vectors along an axis (`torch.nn.CosineSimilarity`).
@@ -126,7 +128,7 @@ pub struct MarginRankingLoss {
 
 /// What losses of two inputs and a target share.
 macro_rules! pairs {
-    ($($Loss:ident, |$loss:ident, $a:ident, $b:ident, $target:ident| $losses:expr;)*) => {$(
+    ($($Loss:ident, $function:ident;)*) => {$(
         impl $Loss {
             /// The mean, with margin 0.
             pub fn new() -> $Loss {
@@ -143,9 +145,8 @@ macro_rules! pairs {
             /// # Panics
             /// If the shapes do not fit.
             #[track_caller]
-            pub fn forward(&self, $a: &Var, $b: &Var, target: impl Into<Var>) -> Var {
-                let ($loss, $target) = (self, target.into());
-                reduced($losses, self.reduction)
+            pub fn forward(&self, a: &Var, b: &Var, target: impl Into<Var>) -> Var {
+                functional::$function(a, b, target, self.margin, self.reduction)
             }
         }
 
@@ -154,31 +155,8 @@ macro_rules! pairs {
     )*};
 }
 pairs! {
-    CosineEmbeddingLoss, |loss, a, b, target| {
-        if !(a.shape() == b.shape() && a.rank() == target.rank() + 1 && a.rank() <= 2) {
-            bug!(
-                "cosine_embedding_loss",
-                "inputs of sizes {:?} and {:?} do not fit a target of size {:?}", a.shape(), b.shape(), target.shape()
-            );
-        }
-        // As PyTorch: under the roots, not beside them.
-        let eps = 1e-12;
-        let squares = (a.square().sum(-1) + eps) * (b.square().sum(-1) + eps);
-        let cosine = (a * b).sum(-1) / squares.sqrt();
-        let near = Var::where_(&target.eq(1), 1.0 - &cosine, 0.0);
-        near + Var::where_(&target.eq(-1), (cosine - loss.margin).clamp(0.0, None), 0.0)
-    };
-    MarginRankingLoss, |loss, a, b, target| {
-        if a.rank() != b.rank() || a.rank() != target.rank() {
-            bug!(
-                "",
-                "margin_ranking_loss : All input tensors should have same dimension but got sizes: input1: {:?}, \
-                 input2: {:?}, target: {:?} ",
-                a.shape(), b.shape(), target.shape()
-            );
-        }
-        (-target * (a - b) + loss.margin).clamp(0.0, None)
-    };
+    CosineEmbeddingLoss, cosine_embedding_loss;
+    MarginRankingLoss, margin_ranking_loss;
 }
 
 /// max(0, margin + distance of anchor and positive − distance of anchor and negative) (`torch.nn.TripletMarginLoss`).
@@ -187,27 +165,6 @@ pub struct TripletMarginLoss {
     #[tree(skip)]
     options: TripletMarginOptions,
     mode: Mode,
-}
-
-/// What [`TripletMarginLoss::with`] takes.
-#[derive(Clone, Copy, Debug)]
-pub struct TripletMarginOptions {
-    /// The margin: 1.
-    pub margin: f64,
-    /// The norm's power: 2.
-    pub p: f64,
-    /// Added to each difference: 1e-6.
-    pub eps: f64,
-    /// Whether the distance of positive and negative counts, where it is smaller than the anchor's to the negative: no.
-    pub swap: bool,
-    /// How elements become one: by their mean.
-    pub reduction: Reduction,
-}
-
-impl Default for TripletMarginOptions {
-    fn default() -> TripletMarginOptions {
-        TripletMarginOptions { margin: 1.0, p: 2.0, eps: 1e-6, swap: false, reduction: Reduction::Mean }
-    }
 }
 
 impl TripletMarginLoss {
@@ -232,9 +189,7 @@ impl TripletMarginLoss {
     /// If the shapes do not fit.
     #[track_caller]
     pub fn forward(&self, anchor: &Var, positive: &Var, negative: &Var) -> Var {
-        let TripletMarginOptions { margin, p, eps, swap, reduction } = self.options;
-        let distance = |a: &Var, b: &Var| a.pairwise_distance(b, p, eps);
-        reduced(triplet([anchor, positive, negative], distance, margin, swap), reduction)
+        functional::triplet_margin_loss(anchor, positive, negative, &self.options)
     }
 }
 
@@ -283,8 +238,7 @@ impl TripletMarginWithDistanceLoss {
     /// If the ranks differ.
     #[track_caller]
     pub fn forward(&self, anchor: &Var, positive: &Var, negative: &Var) -> Var {
-        let TripletMarginOptions { margin, swap, reduction, .. } = self.options;
-        reduced(triplet([anchor, positive, negative], &self.distance, margin, swap), reduction)
+        functional::triplet_margin_with_distance_loss(anchor, positive, negative, &self.distance, &self.options)
     }
 }
 
@@ -296,32 +250,6 @@ fn check_margin(name: &str, margin: f64) {
     if margin <= 0.0 {
         bug!("", "{name}: expected margin to be greater than 0, got {} instead", Value::from(margin));
     }
-}
-
-#[track_caller]
-fn triplet(
-    [anchor, positive, negative]: [&Var; 3],
-    distance: impl Fn(&Var, &Var) -> Var,
-    margin: f64,
-    swap: bool,
-) -> Var {
-    let ranks = [anchor, positive, negative].map(Var::rank);
-    if ranks[0] != ranks[1] || ranks[1] != ranks[2] {
-        bug!(
-            "",
-            "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: \
-             anchor {}D, positive {}D, and negative {}D inputs",
-            ranks[0],
-            ranks[1],
-            ranks[2]
-        );
-    }
-    let near = distance(anchor, positive);
-    let mut far = distance(anchor, negative);
-    if swap {
-        far = far.minimum(distance(positive, negative));
-    }
-    (margin + near - far).clamp(0.0, None)
 }
 
 impl Rebuild for CosineSimilarity {

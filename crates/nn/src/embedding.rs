@@ -2,6 +2,7 @@
 
 use crate::setting::optional;
 use crate::{Mode, Module, Param, Parts, Rebuild, SpecError, Tree, Var, init};
+use wengert_autograd::functional;
 use wengert_tensor::{DType, Dict, Tensor, Value, bug};
 
 /// A table whose rows are looked up by integers (`torch.nn.Embedding`): indices (…) to (…, embedding).
@@ -83,25 +84,8 @@ impl Embedding {
 impl Module for Embedding {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
-        let indices = input.value();
-        if !indices.dtype().is_int() {
-            bug!("embedding", "expected indices of an integer dtype, but got {}", indices.dtype());
-        }
-        let rows = self.options.num_embeddings as i64;
-        let flat = indices.to_vec::<i64>();
-        if let Some(wrong) = flat.iter().find(|&&row| row < 0 || row >= rows) {
-            bug!("embedding", "index out of range in self: index {wrong} of {rows} rows");
-        }
-        let flat = Tensor::from_vec(flat, [indices.numel()]);
-        let mut found = self.weight.var().index_select(0, &flat);
-        if let Some(padding) = self.options.padding_idx {
-            // The same values, and no gradient to the padding row.
-            let rows = flat.eq(padding as i64).unsqueeze(1);
-            found = Var::where_(&rows, found.detach(), found);
-        }
-        let mut shape: Vec<isize> = indices.shape().iter().map(|&n| n as isize).collect();
-        shape.push(self.options.embedding_dim as isize);
-        found.reshape(shape)
+        let options = functional::EmbeddingOptions { padding_idx: self.options.padding_idx, ..Default::default() };
+        functional::embedding(input.value(), &self.weight.var(), &options)
     }
 }
 

@@ -1,12 +1,12 @@
 //! Losses that are negative logarithms of likelihoods: [`PoissonNLLLoss`], [`GaussianNLLLoss`], and
 //! [`LinearCrossEntropyLoss`], which has the layer before it.
 
-use crate::loss::{rebuild, reduced};
+use crate::loss::rebuild;
 use crate::setting::{optional, reduction, tuple};
 use crate::{Buffer, Linear, LinearOptions, Mode, Module, Parts, Rebuild, Reduction, SpecError, Tree, Var};
-use std::f64::consts::PI;
 use std::sync::Arc;
 use wengert_autograd::functional::{self, CrossEntropyOptions};
+pub use wengert_autograd::functional::{GaussianNLLOptions, PoissonNLLOptions};
 use wengert_tensor::{Dict, Object, Tensor, Value, bug};
 
 /// The loss of a rate, or of its logarithm, for a count that Poisson's distribution gave (`torch.nn.PoissonNLLLoss`).
@@ -15,25 +15,6 @@ pub struct PoissonNLLLoss {
     #[tree(skip)]
     options: PoissonNLLOptions,
     mode: Mode,
-}
-
-/// What [`PoissonNLLLoss::with`] takes.
-#[derive(Clone, Copy, Debug)]
-pub struct PoissonNLLOptions {
-    /// Whether inputs are logarithms of rates: yes.
-    pub log_input: bool,
-    /// Whether to add Stirling's approximation of what does not depend on the input: no.
-    pub full: bool,
-    /// Added to rates before their logarithm is taken: 1e-8.
-    pub eps: f64,
-    /// How elements become one: by their mean.
-    pub reduction: Reduction,
-}
-
-impl Default for PoissonNLLOptions {
-    fn default() -> PoissonNLLOptions {
-        PoissonNLLOptions { log_input: true, full: false, eps: 1e-8, reduction: Reduction::Mean }
-    }
 }
 
 impl PoissonNLLLoss {
@@ -53,16 +34,7 @@ impl PoissonNLLLoss {
     /// If the shapes do not fit.
     #[track_caller]
     pub fn forward(&self, input: &Var, target: impl Into<Var>) -> Var {
-        let (target, options) = (target.into(), &self.options);
-        let mut losses = match options.log_input {
-            true => input.exp() - &target * input,
-            false => input - &target * (input + options.eps).log(),
-        };
-        if options.full {
-            let stirling = &target * target.log() - &target + (&target * (2.0 * PI)).log() * 0.5;
-            losses = losses + stirling.masked_fill(&target.le(1), 0.0);
-        }
-        reduced(losses, options.reduction)
+        functional::poisson_nll_loss(input, target, &self.options)
     }
 }
 
@@ -75,23 +47,6 @@ pub struct GaussianNLLLoss {
     #[tree(skip)]
     options: GaussianNLLOptions,
     mode: Mode,
-}
-
-/// What [`GaussianNLLLoss::with`] takes.
-#[derive(Clone, Copy, Debug)]
-pub struct GaussianNLLOptions {
-    /// Whether to add the constant log(2π) / 2: no.
-    pub full: bool,
-    /// The least variance: 1e-6.
-    pub eps: f64,
-    /// How elements become one: by their mean.
-    pub reduction: Reduction,
-}
-
-impl Default for GaussianNLLOptions {
-    fn default() -> GaussianNLLOptions {
-        GaussianNLLOptions { full: false, eps: 1e-6, reduction: Reduction::Mean }
-    }
 }
 
 impl GaussianNLLLoss {
@@ -112,29 +67,7 @@ impl GaussianNLLLoss {
     /// If the shapes do not fit or a variance is negative.
     #[track_caller]
     pub fn forward(&self, input: &Var, target: impl Into<Var>, variance: impl Into<Var>) -> Var {
-        let (target, mut variance) = (target.into(), variance.into());
-        if variance.lt(0).any(()).item::<bool>() {
-            bug!("", "var has negative entry/entries");
-        }
-        if variance.shape() != input.shape() {
-            let same = |(a, b): &(&usize, &usize)| a == b;
-            if input.shape().split_last().is_some_and(|(_, rest)| rest == variance.shape()) {
-                variance = variance.unsqueeze(-1);
-            } else if input.rank() != variance.rank()
-                || input.shape().iter().zip(variance.shape()).filter(|pair| !same(pair)).map(|(_, b)| b).sum::<usize>()
-                    != 1
-            {
-                bug!("", "var is of incorrect size");
-            }
-        }
-        // Raised to the least variance, with the gradient of what it was.
-        let lack = variance.value().mul(-1.0).add(self.options.eps).clamp(0.0, None);
-        let variance = variance + lack;
-        let mut losses = (variance.log() + (input - target).square() / variance) * 0.5;
-        if self.options.full {
-            losses = losses + (2.0 * PI).ln() * 0.5;
-        }
-        reduced(losses, self.options.reduction)
+        functional::gaussian_nll_loss(input, target, variance, &self.options)
     }
 }
 

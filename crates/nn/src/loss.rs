@@ -275,15 +275,6 @@ impl KLDivLoss {
     }
 }
 
-/// The losses of all elements, made one.
-pub(crate) fn reduced(losses: Var, reduction: Reduction) -> Var {
-    match reduction {
-        Reduction::Mean => losses.mean(()),
-        Reduction::Sum => losses.sum(()),
-        Reduction::None => losses,
-    }
-}
-
 /// The specs of losses: the fields that PyTorch's have, in its order, and those that have one value here.
 macro_rules! rebuild {
     ($($Loss:ident [$($buffer:literal),*] |$loss:ident| [$($name:literal = $value:expr),*], |$parts:ident| $build:expr;)*)

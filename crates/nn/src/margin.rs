@@ -1,10 +1,11 @@
 //! Margin losses of scores and labels: [`HingeEmbeddingLoss`], [`SoftMarginLoss`], [`MultiMarginLoss`],
 //! [`MultiLabelMarginLoss`], [`MultiLabelSoftMarginLoss`].
 
-use crate::activation::log_sigmoid;
-use crate::loss::{rebuild, reduced};
+use crate::loss::rebuild;
 use crate::setting::reduction;
 use crate::{Buffer, Mode, Module, Parts, Rebuild, Reduction, SpecError, Tree, Var};
+use wengert_autograd::functional;
+pub use wengert_autograd::functional::MultiMarginOptions;
 use wengert_tensor::{Dict, Tensor, Value, bug};
 
 /// x where the target is 1, max(0, margin − x) where it is −1 (`torch.nn.HingeEmbeddingLoss`).
@@ -40,10 +41,7 @@ impl HingeEmbeddingLoss {
     /// If the shapes do not fit.
     #[track_caller]
     pub fn forward(&self, input: &Var, target: impl Into<Var>) -> Var {
-        let target = target.into();
-        let far = (self.margin - input).clamp(0.0, None);
-        let losses = Var::where_(&target.ne(1), far, 0.0) + Var::where_(&target.ne(-1), input, 0.0);
-        reduced(losses, self.reduction)
+        functional::hinge_embedding_loss(input, target, self.margin, self.reduction)
     }
 }
 
@@ -81,7 +79,7 @@ impl SoftMarginLoss {
     /// If the shapes do not fit.
     #[track_caller]
     pub fn forward(&self, input: &Var, target: impl Into<Var>) -> Var {
-        reduced((-target.into() * input).exp().log1p(), self.reduction)
+        functional::soft_margin_loss(input, target, self.reduction)
     }
 }
 
@@ -97,25 +95,6 @@ pub struct MultiMarginLoss {
     #[tree(skip)]
     options: MultiMarginOptions,
     mode: Mode,
-}
-
-/// What [`MultiMarginLoss::with`] takes.
-#[derive(Clone)]
-pub struct MultiMarginOptions {
-    /// The power, 1 or 2: 1.
-    pub p: usize,
-    /// The margin: 1.
-    pub margin: f64,
-    /// A weight per class: none.
-    pub weight: Option<Tensor>,
-    /// How elements become one: by their mean.
-    pub reduction: Reduction,
-}
-
-impl Default for MultiMarginOptions {
-    fn default() -> MultiMarginOptions {
-        MultiMarginOptions { p: 1, margin: 1.0, weight: None, reduction: Reduction::Mean }
-    }
 }
 
 impl MultiMarginLoss {
@@ -145,24 +124,8 @@ impl MultiMarginLoss {
     /// If the shapes do not fit or a class is out of bounds.
     #[track_caller]
     pub fn forward(&self, input: &Var, target: impl Into<Var>) -> Var {
-        let target = target.into().into_value();
-        let (input, target, batched) = batch("multi_margin_loss", input, &target, 0);
-        let count = input.size(1);
-        if let Some(wrong) = target.to_vec::<i64>().into_iter().find(|&class| class < 0 || class >= count as i64) {
-            bug!("multi_margin_loss", "Target {wrong} is out of bounds: there are {count} classes");
-        }
-        let index = target.reshape([-1, 1]);
-        let right = input.gather(1, &index);
-        let mut losses = (self.options.margin - right + &input).clamp(0.0, None);
-        if self.options.p == 2 {
-            losses = losses.square();
-        }
-        if let Some(weight) = &self.weight {
-            losses = losses * weight.value().index_select(0, &target.reshape([-1])).unsqueeze(1);
-        }
-        // Not the right class itself.
-        let losses = losses.scatter_value(1, &index, 0.0).sum(1) / count as f64;
-        reduced(if batched { losses } else { losses.squeeze([0]) }, self.options.reduction)
+        let weight = self.weight.as_ref().map(Buffer::value);
+        functional::multi_margin_loss(input, target, &MultiMarginOptions { weight, ..self.options.clone() })
     }
 }
 
@@ -202,26 +165,7 @@ impl MultiLabelMarginLoss {
     /// If the shapes do not fit or a class is out of bounds.
     #[track_caller]
     pub fn forward(&self, input: &Var, target: impl Into<Var>) -> Var {
-        let target = target.into().into_value();
-        let (input, target, batched) = batch("multilabel_margin_loss", input, &target, 1);
-        let (rows, count) = (input.size(0), input.size(1));
-        let classes = target.to_vec::<i64>();
-        let (mut listed, mut right) = (vec![0.0; rows * count], vec![0.0; rows * count]);
-        for (row, classes) in classes.chunks_exact(count.max(1)).enumerate() {
-            for (place, &class) in classes.iter().take_while(|&&class| class >= 0).enumerate() {
-                if class >= count as i64 {
-                    bug!("multilabel_margin_loss", "argument target is out of range: class {class} of {count}");
-                }
-                listed[row * count + place] = 1.0;
-                right[row * count + class as usize] = 1.0;
-            }
-        }
-        let factor = |values: Vec<f64>| Tensor::from_vec(values, [rows, count]).to(input.dtype());
-        let scores = input.gather(1, &target.clamp(0.0, None).reshape([rows as isize, count as isize]));
-        let pairs = (1.0 - scores.unsqueeze(2) + input.unsqueeze(1)).clamp(0.0, None);
-        let wrong = factor(right).mul(-1.0).add(1.0);
-        let losses = (pairs * factor(listed).unsqueeze(2) * wrong.unsqueeze(1)).sum([1, 2]) / count as f64;
-        reduced(if batched { losses } else { losses.squeeze([0]) }, self.reduction)
+        functional::multilabel_margin_loss(input, target, self.reduction)
     }
 }
 
@@ -256,33 +200,13 @@ impl MultiLabelSoftMarginLoss {
     /// If the shapes do not fit.
     #[track_caller]
     pub fn forward(&self, input: &Var, target: impl Into<Var>) -> Var {
-        let target = target.into();
-        let mut losses = -(&target * log_sigmoid(input) + (1 - &target) * log_sigmoid(&-input));
-        if let Some(weight) = &self.weight {
-            losses = losses * weight.value();
-        }
-        reduced(losses.sum(-1) / input.size(-1) as f64, self.reduction)
+        let weight = self.weight.as_ref().map(Buffer::value);
+        functional::multilabel_soft_margin_loss(input, target, weight.as_ref(), self.reduction)
     }
 }
 
 #[wengert_nn_derive::module]
 impl Module for MultiLabelSoftMarginLoss {}
-
-/// Scores (N, C) and targets with N, also of scores (C), and whether there was an N. `axes` is the rank of one target.
-#[track_caller]
-fn batch(name: &str, input: &Var, target: &Tensor, axes: usize) -> (Var, Tensor, bool) {
-    let batched = input.rank() == 2;
-    let rows = if batched { input.size(0) } else { 1 };
-    let fits = match axes {
-        0 => target.rank() < 2 && target.numel() == rows,
-        _ => target.shape() == input.shape() || (input.rank() == 0 && target.numel() == 1),
-    };
-    if input.rank() > 2 || !fits {
-        bug!(name, "inconsistent target size: {:?} for input of size {:?}", target.shape(), input.shape());
-    }
-    let columns = if batched { input.size(1) as isize } else { input.numel() as isize };
-    (input.reshape([rows as isize, columns]), target.clone(), batched)
-}
 
 /// The weights per class of a loss that is made from a file.
 fn weight(parts: &mut Parts<'_>) -> Result<Option<Buffer>, SpecError> {

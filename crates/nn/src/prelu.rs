@@ -1,7 +1,7 @@
 //! Leaky rectifiers whose slope is learnt or drawn: [`PReLU`] and [`RReLU`].
 
 use crate::{Mode, Module, Param, Parts, Rebuild, SpecError, Tree, Var};
-use wengert_tensor::{DType, Dict, Tensor, Value, bug, with_generator};
+use wengert_tensor::{DType, Dict, Tensor, Value, bug};
 
 /// x where positive, else a learnt slope times x, one for all or one per channel, which is axis 1 (`torch.nn.PReLU`).
 ///
@@ -44,23 +44,7 @@ impl Default for PReLU {
 impl Module for PReLU {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
-        let mut weight = self.weight.var();
-        if self.num_parameters != 1 {
-            let channels = input.shape().get(1).copied().unwrap_or(1);
-            if channels != self.num_parameters || input.rank() == 0 {
-                bug!(
-                    "",
-                    "Mismatch of parameter numbers and input channel size. Found parameter numbers = {} and channel size = \
-                     {channels}.",
-                    self.num_parameters
-                );
-            }
-            let behind = vec![1; input.rank().saturating_sub(2)];
-            weight = weight.reshape([vec![self.num_parameters as isize], behind].concat());
-        } else if input.rank() == 0 {
-            weight = weight.squeeze([0]);
-        }
-        Var::where_(&input.gt(0.0), input, weight * input)
+        input.prelu(&self.weight.var())
     }
 }
 
@@ -102,15 +86,10 @@ impl Default for RReLU {
 impl Module for RReLU {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
-        if !self.mode.is_training() {
-            return input.leaky_relu((self.lower + self.upper) / 2.0);
+        match self.mode.is_training() {
+            true => input.rrelu(self.lower, self.upper),
+            false => input.leaky_relu((self.lower + self.upper) / 2.0),
         }
-        // PyTorch draws an f64 for each value that is not positive, in their order.
-        let mut slopes: Vec<f64> = input.to_vec::<f64>().iter().map(|&x| f64::from(u8::from(x > 0.0))).collect();
-        let count = slopes.iter().filter(|&&slope| slope == 0.0).count();
-        let drawn = with_generator(|g| g.uniform([count], self.lower, self.upper, DType::F64)).to_vec::<f64>();
-        slopes.iter_mut().filter(|slope| **slope == 0.0).zip(drawn).for_each(|(slope, drawn)| *slope = drawn);
-        input * Tensor::from_vec(slopes, input.shape()).to(input.dtype())
     }
 }
 
