@@ -3,7 +3,8 @@
 use crate::sample::{KEYWORD, Sample};
 use crate::{Row, one};
 use wengert_autograd::functional::{
-    MultiheadOptions, alpha_dropout, bilinear, dropout, dropout2d, dropout3d, feature_alpha_dropout, linear, multi_head_attention_forward,
+    MultiheadOptions, alpha_dropout, bilinear, dropout, dropout2d, dropout3d, feature_alpha_dropout, linear,
+    multi_head_attention_forward,
 };
 use wengert_autograd::tensor::manual_seed;
 use wengert_autograd::{AttentionOptions, BagMode, BagOptions, Var};
