@@ -32,6 +32,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("numpy_files", "crates/io/tests/numpy"),
     ("op_db", "crates/autograd/tests/op_db/golden"),
     ("optim", "crates/optim/tests/golden"),
+    ("parametrizations", "crates/nn/tests/golden"),
     ("pool", "crates/tensor/tests/golden"),
     ("resume", "examples/tests/golden"),
     ("rng", "crates/tensor/tests/golden"),

@@ -39,6 +39,8 @@ pub use ops::pool_nd::{AvgPoolOptions, MaxPoolOptions};
 pub use ops::resample::{Align, OutputSize, Outside, Resample, Sampling};
 pub use ops::shape::PadMode;
 pub use ops::stats::Interpolation;
+#[doc(hidden)]
+pub use param::Compute;
 pub use param::Param;
 #[doc(hidden)]
 pub use sizes::Sizes;

@@ -4,7 +4,7 @@ use crate::Var;
 use crate::node::{self, Node};
 use crate::var::check_floating;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 use wengert_tensor::{DType, Tensor};
 
 /// A trainable tensor: identity, value, gradient, `requires_grad` (`torch.nn.Parameter`).
@@ -34,6 +34,17 @@ struct State {
     value: Tensor,
     /// The leaf of graphs; another one if shape or dtype change.
     leaf: Arc<Node>,
+    /// What computes the value that users of the parameter see, if it is parametrised.
+    parametrization: Option<Weak<dyn Compute>>,
+}
+
+/// What [`Param::var`] gives while a parameter is parametrised.
+#[doc(hidden)]
+pub trait Compute: Send + Sync {
+    /// The value, with its history.
+    fn compute(&self) -> Var;
+    /// Whether the parameter's own value has no part in it.
+    fn replaces(&self) -> bool;
 }
 
 impl Param {
@@ -46,19 +57,57 @@ impl Param {
         check_floating(value.dtype());
         let leaf = node::leaf(value.shape(), value.dtype());
         let id = leaf.seq;
-        Param(Arc::new(Inner { id, requires_grad: AtomicBool::new(true), state: RwLock::new(State { value, leaf }) }))
+        let state = RwLock::new(State { value, leaf, parametrization: None });
+        Param(Arc::new(Inner { id, requires_grad: AtomicBool::new(true), state }))
     }
 
-    /// The value now, tracked if the parameter requires a gradient.
+    /// The value now, tracked if the parameter requires a gradient. A parametrised one is computed.
     pub fn var(&self) -> Var {
         let state = self.read();
+        if let Some(by) = &state.parametrization
+            && let Some(by) = by.upgrade()
+        {
+            drop(state);
+            return by.compute();
+        }
+        self.tracked(&state)
+    }
+
+    /// [`Param::var`] without the parametrisation.
+    #[doc(hidden)]
+    pub fn own_var(&self) -> Var {
+        self.tracked(&self.read())
+    }
+
+    fn tracked(&self, state: &State) -> Var {
         let node = self.requires_grad().then(|| state.leaf.clone());
         Var::with_node(state.value.clone(), node)
     }
 
-    /// The value now.
+    /// Lets [`Param::var`] be computed, or again be the value.
+    #[doc(hidden)]
+    pub fn parametrize(&self, by: Option<Weak<dyn Compute>>) {
+        self.write().parametrization = by;
+    }
+
+    /// Whether [`Param::var`] is computed.
+    #[doc(hidden)]
+    pub fn is_parametrized(&self) -> bool {
+        self.read().parametrization.as_ref().is_some_and(|by| by.strong_count() > 0)
+    }
+
+    /// The value now. Of a parametrised parameter it is what the parametrisation starts from, unless that has parameters
+    /// of its own.
     pub fn value(&self) -> Tensor {
-        self.read().value.clone()
+        let state = self.read();
+        if let Some(by) = &state.parametrization
+            && let Some(by) = by.upgrade()
+            && by.replaces()
+        {
+            drop(state);
+            return crate::no_grad(|| by.compute()).into_value();
+        }
+        state.value.clone()
     }
 
     /// Replaces the value. If shape or dtype change, graphs of the old value no longer reach the gradient, and the

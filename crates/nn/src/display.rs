@@ -1,6 +1,7 @@
 //! Trees as text: PyTorch's `print(net)`.
 
-use crate::{Tree, walk::Members};
+use crate::Tree;
+use crate::walk::{self, Members};
 use std::fmt;
 
 /// Writes a tree as PyTorch prints it: what `#[derive(Tree)]` uses for `Display`.
@@ -14,7 +15,7 @@ pub fn format_tree(tree: &(impl Tree + ?Sized), f: &mut fmt::Formatter<'_>) -> f
 fn text(tree: &(impl Tree + ?Sized)) -> String {
     let extra = tree.extra_repr();
     let children = Members::of(tree).children;
-    let name = tree.type_name();
+    let name = walk::class_name(tree);
     if children.is_empty() && !extra.contains('\n') {
         return format!("{name}({extra})");
     }

@@ -43,6 +43,8 @@ mod norm;
 mod packed;
 mod padding;
 mod parameters;
+pub mod parametrizations;
+pub mod parametrize;
 mod parts;
 mod pooling;
 mod pooling_nd;
@@ -57,6 +59,7 @@ mod state;
 mod summary;
 mod transformer;
 mod tree;
+pub mod utils;
 mod walk;
 
 pub use activation::{

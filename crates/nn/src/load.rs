@@ -99,7 +99,7 @@ pub(crate) fn load(
     let IncompatibleKeys { missing_keys, unexpected_keys } = plan.keys.clone();
     if !plan.mismatches.is_empty() || strict && !(missing_keys.is_empty() && unexpected_keys.is_empty()) {
         return Err(LoadError {
-            module: root.type_name().to_owned(),
+            module: walk::class_name(root).into_owned(),
             missing_keys: if strict { missing_keys } else { Vec::new() },
             unexpected_keys: if strict { unexpected_keys } else { Vec::new() },
             size_mismatches: plan.mismatches,

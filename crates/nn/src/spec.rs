@@ -342,6 +342,10 @@ impl Describer<'_> {
             return Err(SpecError::UnknownType { place: place(path), type_name: module.type_name().to_owned() });
         };
         let members = Members::of(module);
+        if members.mode.is_some_and(|mode| !mode.parametrizations().is_empty()) {
+            let what = "parametrised modules are saved by their state_dict only, as in PyTorch".to_owned();
+            return Err(SpecError::Invalid { place: place(path), what });
+        }
         let mut params: Vec<(Value, Value)> = Vec::new();
         for name in names(row.params, &members.params) {
             let value =

@@ -1,6 +1,7 @@
 //! Cells that a module changes through `&self`: [`Buffer`] for tensors, [`Mode`] for the training flag.
 
 use crate::hooks::Hooks;
+use crate::parametrize::Parametrizations;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use wengert_tensor::Tensor;
@@ -67,6 +68,8 @@ pub struct Mode {
     training: AtomicBool,
     /// The hooks of the module, once it has had any.
     hooks: OnceLock<Arc<Mutex<Hooks>>>,
+    /// The parametrisations of the module's parameters.
+    parametrizations: Parametrizations,
 }
 
 impl Mode {
@@ -77,6 +80,10 @@ impl Mode {
 
     pub(crate) fn set(&self, training: bool) {
         self.training.store(training, Ordering::Relaxed);
+    }
+
+    pub(crate) fn parametrizations(&self) -> &Parametrizations {
+        &self.parametrizations
     }
 
     pub(crate) fn hooks(&self) -> Option<Arc<Mutex<Hooks>>> {
@@ -97,6 +104,6 @@ impl std::fmt::Debug for Mode {
 impl Default for Mode {
     /// Training.
     fn default() -> Mode {
-        Mode { training: AtomicBool::new(true), hooks: OnceLock::new() }
+        Mode { training: AtomicBool::new(true), hooks: OnceLock::new(), parametrizations: Parametrizations::default() }
     }
 }

@@ -19,6 +19,11 @@ impl<'a> Members<'a> {
     pub(crate) fn of(tree: &'a (impl Tree + ?Sized)) -> Members<'a> {
         let mut members = Members::default();
         tree.visit(&mut members);
+        let parametrizations = members.mode.map(Mode::parametrizations).filter(|all| !all.is_empty());
+        if let Some(parametrizations) = parametrizations {
+            members.params.retain(|(name, _)| !parametrizations.has(name));
+            members.children.push(("parametrizations".to_owned(), parametrizations));
+        }
         members
     }
 }
@@ -36,6 +41,12 @@ impl<'a> Visitor<'a> for Members<'a> {
     fn mode(&mut self, mode: &'a Mode) {
         self.mode.get_or_insert(mode);
     }
+}
+
+/// The printed name of a type, as PyTorch changes it for modules with parametrised members.
+pub(crate) fn class_name(tree: &(impl Tree + ?Sized)) -> std::borrow::Cow<'_, str> {
+    let parametrized = Members::of(tree).mode.is_some_and(|mode| !mode.parametrizations().is_empty());
+    if parametrized { format!("Parametrized{}", tree.type_name()).into() } else { tree.type_name().into() }
 }
 
 /// The module behind any pointers.
