@@ -2,16 +2,35 @@
 
 use crate::cache::Block;
 use crate::{DType, Device, Element};
+use std::ptr::NonNull;
+use std::sync::Arc;
 
-/// A buffer of `len` elements of one dtype, aligned to 64 bytes.
+/// A buffer of `len` elements of one dtype, aligned to 64 bytes, or to its elements if the memory is another's.
 ///
-/// Invariants: the block holds at least `len * dtype.size()` bytes; all of them are initialised; in a `Bool` storage
-/// each of the first `len` bytes is 0 or 1.
+/// Invariants: the block, or the memory of another, holds at least `len * dtype.size()` bytes; all of them are
+/// initialised; in a `Bool` storage each of the first `len` bytes is 0 or 1. Exactly one of `block` and `shown` is there.
 pub struct Storage {
     block: Option<Block>,
+    shown: Option<Box<Shown>>,
     len: usize,
     dtype: DType,
 }
+
+/// Memory that is another's: it is read, and copied before it is written.
+struct Shown {
+    ptr: NonNull<u8>,
+    /// Keeps the memory alive.
+    _owner: Arc<dyn AsRef<[u8]> + Send + Sync>,
+}
+
+// SAFETY: the pointer is used as a shared slice of the owner, which is `Send` and `Sync`, and so is `[u8]`.
+unsafe impl Send for Shown {}
+// SAFETY: as above.
+unsafe impl Sync for Shown {}
+
+// Nothing is written here, so that no panic can leave it half done.
+impl std::panic::UnwindSafe for Shown {}
+impl std::panic::RefUnwindSafe for Shown {}
 
 impl Storage {
     /// A storage whose contents are unspecified (but initialised): for kernels that write every element.
@@ -19,7 +38,7 @@ impl Storage {
         let bytes = len.checked_mul(dtype.size()).expect("layouts bound the number of bytes");
         let (block, zero) = Block::new(bytes);
         crate::profile::memory(|| bytes as isize);
-        let mut storage = Storage { block: Some(block), len, dtype };
+        let mut storage = Storage { block: Some(block), shown: None, len, dtype };
         if dtype == DType::Bool && !zero {
             // Bytes of another tensor need not be booleans.
             storage.bytes_mut().fill(0);
@@ -32,11 +51,46 @@ impl Storage {
         let bytes = len.checked_mul(dtype.size()).expect("layouts bound the number of bytes");
         let (block, zero) = Block::new(bytes);
         crate::profile::memory(|| bytes as isize);
-        let mut storage = Storage { block: Some(block), len, dtype };
+        let mut storage = Storage { block: Some(block), shown: None, len, dtype };
         if !zero {
             storage.bytes_mut().fill(0);
         }
         storage
+    }
+
+    /// A storage that shows bytes of something else from `start` on, without a copy. They are never written: who writes
+    /// to a tensor of this storage gets memory of its own first. `None` if there are fewer bytes than the elements
+    /// need, if they are not aligned for the dtype, or if they are to be `bool` and not all 0 or 1.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::sync::Arc;
+    /// use wengert_tensor::{DType, Storage, Tensor};
+    /// let file: Arc<Vec<u8>> = Arc::new(vec![0, 1, 1]);
+    /// let flags = Storage::from_shown(DType::Bool, 2, file.clone(), 1).unwrap();
+    /// let mut flags = Tensor::from_parts(Arc::new(flags), &[2], &[1], 0)?;
+    /// flags.as_mut_slice::<bool>()[0] = false;
+    /// assert_eq!(flags.to_vec::<bool>(), [false, true]);
+    /// assert_eq!(*file, [0, 1, 1]);
+    /// assert!(Storage::from_shown(DType::F32, 1, file, 0).is_none());
+    /// # Ok::<(), wengert_tensor::Error>(())
+    /// ```
+    pub fn from_shown(
+        dtype: DType,
+        len: usize,
+        owner: Arc<dyn AsRef<[u8]> + Send + Sync>,
+        start: usize,
+    ) -> Option<Storage> {
+        let bytes = (*owner).as_ref().get(start..start.checked_add(len.checked_mul(dtype.size())?)?)?;
+        let aligned = bytes.as_ptr().addr().is_multiple_of(dtype.size());
+        if !aligned || dtype == DType::Bool && bytes.iter().any(|&b| b > 1) {
+            return None;
+        }
+        // The slice is borrowed from what the `Arc` holds. It stays as good as while this borrow lasts: the storage
+        // keeps the `Arc`, so that nobody can get a unique reference to the owner, and safe code that has only shared
+        // ones cannot move, free or write what it lent.
+        let ptr = NonNull::from(bytes).cast();
+        Some(Storage { block: None, shown: Some(Box::new(Shown { ptr, _owner: owner })), len, dtype })
     }
 
     /// The number of elements.
@@ -56,6 +110,11 @@ impl Storage {
         self.dtype
     }
 
+    /// Whether the memory is another's, which [`Storage::from_shown`] shows.
+    pub fn is_shown(&self) -> bool {
+        self.block.is_none()
+    }
+
     /// Where the memory is.
     pub fn device(&self) -> Device {
         Device::Cpu
@@ -63,7 +122,18 @@ impl Storage {
 
     #[inline]
     fn ptr(&self) -> *mut u8 {
-        self.block.as_ref().expect("taken only by drop").ptr().as_ptr()
+        match &self.block {
+            Some(block) => block.ptr().as_ptr(),
+            None => self.shown.as_ref().expect("what has no block shows another's memory").ptr.as_ptr(),
+        }
+    }
+
+    /// Makes the memory the storage's own, so that it may be written.
+    #[inline]
+    fn own(&mut self) {
+        if self.block.is_none() {
+            *self = self.clone();
+        }
     }
 
     /// All elements.
@@ -74,8 +144,9 @@ impl Storage {
     #[track_caller]
     pub fn as_slice<T: Element>(&self) -> &[T] {
         self.check::<T>();
-        // SAFETY: the block is aligned to 64, holds `len` elements of `T` (checked dtype, struct invariant), all
-        // initialised and, for bool, valid; the borrow of self keeps it alive and unwritten.
+        // SAFETY: the memory is aligned for `T`, holds `len` elements of it (checked dtype, struct invariant), all
+        // initialised and, for bool, valid; the borrow of self keeps it alive and unwritten, and its owner if it is
+        // another's (`from_shown`).
         unsafe { std::slice::from_raw_parts(self.ptr().cast(), self.len) }
     }
 
@@ -87,7 +158,8 @@ impl Storage {
     #[track_caller]
     pub fn as_mut_slice<T: Element>(&mut self) -> &mut [T] {
         self.check::<T>();
-        // SAFETY: as in `as_slice`, and the borrow is exclusive. What is written through it are values of `T`, so the
+        self.own();
+        // SAFETY: as in `as_slice`; the memory is the storage's own block, since that is what `own` sees to; and the borrow is exclusive. What is written through it are values of `T`, so the
         // invariant on bools holds.
         unsafe { std::slice::from_raw_parts_mut(self.ptr().cast(), self.len) }
     }
@@ -101,6 +173,7 @@ impl Storage {
 
     /// The contents as bytes, for filling from a file. Private: a caller could break the invariant on bools.
     fn bytes_mut(&mut self) -> &mut [u8] {
+        self.own();
         let bytes = self.len * self.dtype.size();
         // SAFETY: as in `as_mut_slice`; u8 has no invalid values.
         unsafe { std::slice::from_raw_parts_mut(self.ptr(), bytes) }
