@@ -1,6 +1,6 @@
 //! [`Checkpoint`]: an open file whose tensors are listed at once and read when they are asked for.
 
-use crate::source::{FileSource, Source};
+use crate::source::{FileSource, Opened, Source};
 use crate::{Error, format, safetensors, torch};
 use std::collections::HashMap;
 use std::path::Path;
@@ -70,12 +70,12 @@ pub struct Checkpoint {
 /// Where the tensors are.
 enum Content {
     Torch {
-        file: FileSource,
+        file: Opened,
         catalog: torch::Catalog,
         ids: Vec<u32>,
     },
     Safetensors {
-        file: FileSource,
+        file: Opened,
         header: safetensors::Header,
     },
     /// Those of formats that are read whole.
@@ -93,8 +93,12 @@ impl Checkpoint {
     /// # Errors
     /// As [`crate::load`], except for damage to the tensors' own bytes, which is found when they are read.
     pub fn open(path: impl AsRef<Path>) -> Result<Checkpoint, Error> {
-        let path = path.as_ref();
-        let (tensors, content) = open(path).map_err(|e| e.in_file(path))?;
+        Checkpoint::open_with(path.as_ref(), &|path| Ok(Box::new(FileSource::open(path)?)))
+    }
+
+    /// The same through a way to open files.
+    pub(crate) fn open_with(path: &Path, source: Opener<'_>) -> Result<Checkpoint, Error> {
+        let (tensors, content) = open(path, source).map_err(|e| e.in_file(path))?;
         let places = tensors.iter().enumerate().map(|(i, info)| (info.name.clone(), i)).collect();
         Ok(Checkpoint { tensors, places, content, path: path.to_owned() })
     }
@@ -139,10 +143,10 @@ impl Checkpoint {
     fn read(&self, places: &[usize]) -> Result<Vec<Tensor>, Error> {
         match &self.content {
             Content::Torch { file, catalog, ids } => {
-                catalog.load(file, &places.iter().map(|&place| ids[place]).collect::<Vec<_>>())
+                catalog.load(&**file, &places.iter().map(|&place| ids[place]).collect::<Vec<_>>())
             }
             Content::Safetensors { file, header } => {
-                places.iter().map(|&place| safetensors::tensor(file, &header.entries[place])).collect()
+                places.iter().map(|&place| safetensors::tensor(&**file, &header.entries[place])).collect()
             }
             Content::Whole(tensors) => Ok(places.iter().map(|&place| tensors[place].clone()).collect()),
             Content::Shards { files, places: of } => {
@@ -160,15 +164,18 @@ impl Checkpoint {
     }
 }
 
-fn open(path: &Path) -> Result<(Vec<TensorInfo>, Content), Error> {
+/// How a file is opened.
+type Opener<'a> = &'a dyn Fn(&Path) -> std::io::Result<Opened>;
+
+fn open(path: &Path, opener: Opener<'_>) -> Result<(Vec<TensorInfo>, Content), Error> {
     if is_index(path) {
-        return open_shards(path);
+        return open_shards(path, opener);
     }
-    let file = FileSource::open(path)?;
+    let file = opener(path)?;
     let mut head = vec![0; file.len().min(512) as usize];
     file.read_at(0, &mut head)?;
     if torch::detect(&head, file.len()) {
-        let catalog = torch::Catalog::read(&file)?;
+        let catalog = torch::Catalog::read(&*file)?;
         let (mut tensors, mut ids) = (Vec::new(), Vec::new());
         for (name, id) in catalog.tensors()? {
             let (shape, dtype_name, dtype) = catalog.describe(id);
@@ -178,7 +185,7 @@ fn open(path: &Path) -> Result<(Vec<TensorInfo>, Content), Error> {
         return Ok((tensors, Content::Torch { file, catalog, ids }));
     }
     if safetensors::detect(&head, file.len()) {
-        let header = safetensors::Header::read(&file)?;
+        let header = safetensors::Header::read(&*file)?;
         let describe = |entry: &safetensors::Entry| TensorInfo {
             name: entry.name.clone(),
             shape: entry.shape.clone(),
@@ -187,7 +194,7 @@ fn open(path: &Path) -> Result<(Vec<TensorInfo>, Content), Error> {
         };
         return Ok((header.entries.iter().map(describe).collect(), Content::Safetensors { file, header }));
     }
-    let value = format::load(&file, path.extension().and_then(|e| e.to_str()), torch::pickle::Unknown::Refuse)?;
+    let value = format::load(&*file, path.extension().and_then(|e| e.to_str()), torch::pickle::Unknown::Refuse)?;
     let (mut infos, mut tensors) = (Vec::new(), Vec::new());
     flatten(&value, "", &mut |name, tensor: &Tensor| {
         let (shape, dtype) = (tensor.shape().to_vec(), tensor.dtype());
@@ -220,7 +227,7 @@ pub(crate) fn is_index(path: &Path) -> bool {
 /// The largest index that is read: a million names.
 const MAX_INDEX: u64 = 256 << 20;
 
-fn open_shards(path: &Path) -> Result<(Vec<TensorInfo>, Content), Error> {
+fn open_shards(path: &Path, opener: Opener<'_>) -> Result<(Vec<TensorInfo>, Content), Error> {
     let fail = |what: String| Err(Error::corrupt("index", what));
     let source = FileSource::open(path)?;
     if source.len() > MAX_INDEX {
@@ -245,7 +252,7 @@ fn open_shards(path: &Path) -> Result<(Vec<TensorInfo>, Content), Error> {
             return fail(format!("'{name}' is no name of a file beside it"));
         }
         numbers.insert(name, files.len());
-        files.push(Checkpoint::open(folder.join(name))?);
+        files.push(Checkpoint::open_with(&folder.join(name), opener)?);
     }
     let (mut tensors, mut places) = (Vec::new(), Vec::new());
     for (number, file) in files.iter().enumerate() {

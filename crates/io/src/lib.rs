@@ -16,12 +16,14 @@
 //! assert_eq!(loaded.get("model").and_then(Value::to_state_dict).unwrap()["weight"].to_vec::<f32>(), [1.0, 2.0]);
 //! # Ok::<(), wengert_io::Error>(())
 //! ```
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod atomic;
 mod checkpoint;
 mod error;
 mod format;
+#[allow(unsafe_code)]
+mod mapped;
 mod native;
 mod npy;
 mod npz;
@@ -32,6 +34,7 @@ mod training;
 
 pub use checkpoint::{Checkpoint, LoadOptions, TensorInfo};
 pub use error::Error;
+pub use mapped::load_mapped;
 pub use training::{SamplerState, TrainingState};
 pub use wengert_tensor as tensor;
 

@@ -6,7 +6,7 @@
 //! reader would misunderstand raises the major version, which it refuses.
 
 use crate::Error;
-use crate::source::Source;
+use crate::source::{Source, crc, read_summed, show};
 use crate::torch::build::Order;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -102,7 +102,7 @@ pub(crate) fn save(value: &Value, out: &mut dyn Write, _name: &str) -> Result<()
     let mut stored: Vec<Stored> = Vec::new();
     for storage in &collector.storages {
         let dtype = DTYPES.iter().position(|d| *d == storage.dtype()).expect("the list has all dtypes") as u8;
-        let crc = crc32fast::hash(&little_endian(storage));
+        let crc = crc(&little_endian(storage));
         stored.push(Stored { dtype, elements: storage.len() as u64, position: 0, crc });
     }
     // Positions depend on the header's length and it on theirs, so they count from the end of the header.
@@ -299,14 +299,16 @@ pub(crate) fn load(source: &dyn Source) -> Result<Value, Error> {
         let place = position.zip(size).and_then(|(p, size)| Some((p, p.checked_add(size).filter(|&e| e <= len)?)));
         let Some((position, storage_end)) = place else { return fail(format!("storage {i} lies outside the file")) };
         end = storage_end;
-        let storage = Storage::from_bytes_with(dtype, entry.elements as usize, |out| {
-            source.read_at(position, out)?;
-            if crc32fast::hash(out) != entry.crc {
-                return fail(format!("storage {i} is damaged: the CRC-32 differs"));
-            }
-            Order::Little.to_native(out, dtype.size());
-            Ok::<(), Error>(())
-        })?;
+        let storage = match show(source, position, dtype, entry.elements as usize) {
+            Some(storage) => storage,
+            None => Storage::from_bytes_with(dtype, entry.elements as usize, |out| {
+                if read_summed(source, position, out)? != entry.crc {
+                    return fail(format!("storage {i} is damaged: the CRC-32 differs"));
+                }
+                Order::Little.to_native(out, dtype.size());
+                Ok::<(), Error>(())
+            })?,
+        };
         storages.push(Arc::new(storage));
     }
     Reader { budget: 100_000 + 8 * nodes.len() as u64, storages, done: Vec::with_capacity(nodes.len()) }.all(nodes)

@@ -1,7 +1,7 @@
 //! NumPy's `.npy`: one array, its dtype and order in a Python literal before the data.
 
 use crate::Error;
-use crate::source::Source;
+use crate::source::{Source, show};
 use crate::torch::build::Order;
 use std::io::Write;
 use std::sync::Arc;
@@ -56,12 +56,20 @@ pub(crate) fn load(source: &dyn Source) -> Result<Value, Error> {
     let head = source.read_vec(0, source.len().min(12 + MAX_HEADER as u64) as usize)?;
     let header = parse(&head)?;
     let len = source.len() - header.start as u64;
-    let tensor = build(&header, len, |out| Ok(source.read_at(header.start as u64, out)?))?;
+    let numel = elements(&header, len)?;
+    let shown = match header.order {
+        Order::Little => show(source, header.start as u64, header.dtype, numel),
+        Order::Big => None,
+    };
+    let tensor = match shown {
+        Some(storage) => view(&header, storage)?,
+        None => build(&header, len, |out| Ok(source.read_at(header.start as u64, out)?))?,
+    };
     Ok(tensor.into())
 }
 
-/// Makes the tensor, once the header has been found to agree with the bytes that there are.
-fn build(header: &Header, len: u64, fill: impl FnOnce(&mut [u8]) -> Result<(), Error>) -> Result<Tensor, Error> {
+/// The number of elements, once the header has been found to agree with the bytes that there are.
+fn elements(header: &Header, len: u64) -> Result<usize, Error> {
     let size = header.dtype.size();
     // Zero sizes count as one, so that no product of the others overflows later.
     let bound = header.shape.iter().try_fold(size as u64, |a, &s| a.checked_mul(s.max(1) as u64));
@@ -69,11 +77,21 @@ fn build(header: &Header, len: u64, fill: impl FnOnce(&mut [u8]) -> Result<(), E
     if bound.is_none_or(|b| b > i64::MAX as u64) || numel.checked_mul(size as u64) != Some(len) {
         return fail(format!("shape {:?} of {} does not fit {len} bytes of data", header.shape, header.dtype));
     }
-    let storage = Storage::from_bytes_with(header.dtype, numel as usize, |out| {
+    usize::try_from(numel).or_else(|_| fail("larger than memory"))
+}
+
+/// Makes the tensor of bytes that `fill` writes.
+fn build(header: &Header, len: u64, fill: impl FnOnce(&mut [u8]) -> Result<(), Error>) -> Result<Tensor, Error> {
+    let storage = Storage::from_bytes_with(header.dtype, elements(header, len)?, |out| {
         fill(out)?;
-        header.order.to_native(out, size);
+        header.order.to_native(out, header.dtype.size());
         Ok::<(), Error>(())
     })?;
+    view(header, storage)
+}
+
+/// The tensor that lies in a storage as the header says.
+fn view(header: &Header, storage: Storage) -> Result<Tensor, Error> {
     let mut strides = vec![0isize; header.shape.len()];
     let mut step = 1isize;
     let axes: Vec<usize> =

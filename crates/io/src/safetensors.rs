@@ -4,7 +4,7 @@
 //! and keeps the last of two tensors of one name.
 
 use crate::Error;
-use crate::source::{Source, read_parallel};
+use crate::source::{Source, read_parallel, show};
 use ::safetensors::tensor::{Dtype, TensorInfo};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use std::collections::{BTreeMap, HashSet};
@@ -115,13 +115,16 @@ pub(crate) fn tensor(source: &dyn Source, entry: &Entry) -> Result<Tensor, Error
         });
     };
     let numel = entry.shape.iter().product();
-    let storage = Storage::from_bytes_with(dtype, numel, |out| {
-        read_parallel(source, entry.start, out)?;
-        if cfg!(target_endian = "big") {
-            out.chunks_exact_mut(dtype.size()).for_each(<[u8]>::reverse);
-        }
-        Ok::<(), Error>(())
-    })?;
+    let storage = match show(source, entry.start, dtype, numel) {
+        Some(storage) => storage,
+        None => Storage::from_bytes_with(dtype, numel, |out| {
+            read_parallel(source, entry.start, out)?;
+            if cfg!(target_endian = "big") {
+                out.chunks_exact_mut(dtype.size()).for_each(<[u8]>::reverse);
+            }
+            Ok::<(), Error>(())
+        })?,
+    };
     let mut strides = vec![1isize; entry.shape.len()];
     for axis in (1..strides.len()).rev() {
         strides[axis - 1] = strides[axis].saturating_mul(entry.shape[axis].max(1) as isize);

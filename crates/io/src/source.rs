@@ -4,6 +4,8 @@ use rayon::prelude::*;
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
+use wengert_tensor::{DType, Storage};
 
 /// Bytes that one thread reads at a time: enough that a system call costs nothing, few enough to be still in the cache
 /// when they are summed.
@@ -72,6 +74,22 @@ pub(crate) trait Source: Sync {
         self.read_at(position, &mut out)?;
         Ok(out)
     }
+
+    /// What keeps all bytes in memory, if they are to be shown there instead of being copied.
+    fn shown(&self) -> Option<Arc<dyn AsRef<[u8]> + Send + Sync>> {
+        None
+    }
+}
+
+/// A source that lives by itself.
+pub(crate) type Opened = Box<dyn Source + Send>;
+
+/// A storage that shows the source's own little-endian bytes, where they may be shown and lie as elements must.
+pub(crate) fn show(source: &dyn Source, position: u64, dtype: DType, len: usize) -> Option<Storage> {
+    if cfg!(target_endian = "big") {
+        return None;
+    }
+    Storage::from_shown(dtype, len, source.shown()?, usize::try_from(position).ok()?)
 }
 
 /// Bytes in memory.
@@ -107,6 +125,11 @@ impl FileSource {
         let file = File::open(path)?;
         let metadata = file.metadata()?;
         Ok(FileSource { len: metadata.len(), file })
+    }
+
+    /// The file itself.
+    pub(crate) fn into_file(self) -> File {
+        self.file
     }
 }
 

@@ -9,7 +9,7 @@ pub(crate) mod write;
 pub(crate) mod zip;
 
 use crate::Error;
-use crate::source::Source;
+use crate::source::{Source, show};
 use build::{Builder, Order, Storages};
 use std::path::Path;
 use std::sync::Arc;
@@ -133,6 +133,12 @@ impl Storages for DataRecords<'_, '_> {
             return Err(Error::corrupt(place(), what));
         }
         let order = self.order;
+        if matches!(order, Order::Little)
+            && let Some(position) = self.archive.position(&record)
+            && let Some(storage) = show(self.archive.source(), position, dtype, request.numel as usize)
+        {
+            return Ok(Arc::new(storage));
+        }
         let storage = Storage::from_bytes_with(dtype, request.numel as usize, |out| {
             self.archive.read_into(&record, out)?;
             order.to_native(out, dtype.size());

@@ -165,6 +165,16 @@ impl<'a> Archive<'a> {
         self.records.entries.get(name).map(|e| e.packed)
     }
 
+    /// Where a record's bytes are, if they lie in the file as they are.
+    pub(crate) fn position(&self, name: &str) -> Option<u64> {
+        self.records.entries.get(name).filter(|e| e.method == 0).map(|e| e.data)
+    }
+
+    /// The file.
+    pub(crate) fn source(&self) -> &dyn Source {
+        self.source
+    }
+
     /// Pays for inflating a record.
     fn inflate(&self, name: &str, size: u64) -> Result<(), Error> {
         let rest =
