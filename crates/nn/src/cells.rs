@@ -1,84 +1,9 @@
-//! One step of a recurrent layer: [`RNNCell`], [`GRUCell`], [`LSTMCell`], and the arithmetic that they share with whole layers.
+//! One step of a recurrent layer: [`RNNCell`], [`GRUCell`], [`LSTMCell`].
 
+pub use crate::recurrent_sequence::RNNNonlinearity;
+use crate::recurrent_sequence::{Kind, Weights, recurrent_sequence};
 use crate::{Mode, Module, Param, Parts, Rebuild, SpecError, Tree, Var, init};
 use wengert_tensor::{DType, Dict, Tensor, Value, bug};
-
-/// The function of a plain recurrent layer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum RNNNonlinearity {
-    /// The hyperbolic tangent.
-    #[default]
-    Tanh,
-    /// max(x, 0).
-    ReLU,
-}
-
-impl RNNNonlinearity {
-    /// PyTorch's name.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            RNNNonlinearity::Tanh => "tanh",
-            RNNNonlinearity::ReLU => "relu",
-        }
-    }
-}
-
-/// What a step computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Rnn(RNNNonlinearity),
-    Gru,
-    Lstm,
-}
-
-impl Kind {
-    /// How many rows of weights each hidden unit has.
-    pub(crate) fn gates(self) -> usize {
-        match self {
-            Kind::Rnn(_) => 1,
-            Kind::Gru => 3,
-            Kind::Lstm => 4,
-        }
-    }
-}
-
-/// The weights of one direction of one layer.
-pub(crate) struct Weights {
-    pub(crate) hidden: Var,
-    pub(crate) hidden_bias: Option<Var>,
-    /// Projects the output of an LSTM.
-    pub(crate) projection: Option<Var>,
-}
-
-/// One step: the part of the gates that comes from the input, hidden state and cell state to the next states.
-pub(crate) fn step(kind: Kind, input_gates: &Var, h: &Var, c: Option<&Var>, weights: &Weights) -> (Var, Option<Var>) {
-    let hidden_gates = h.linear(&weights.hidden, weights.hidden_bias.as_ref());
-    match kind {
-        Kind::Rnn(RNNNonlinearity::Tanh) => ((input_gates + hidden_gates).tanh(), None),
-        Kind::Rnn(RNNNonlinearity::ReLU) => ((input_gates + hidden_gates).relu(), None),
-        Kind::Gru => {
-            let size = h.size(-1);
-            let both = (input_gates.narrow(-1, 0, 2 * size) + hidden_gates.narrow(-1, 0, 2 * size)).sigmoid();
-            let (reset, update) = (both.narrow(-1, 0, size), both.narrow(-1, size as isize, size));
-            let last = 2 * size as isize;
-            let new = (input_gates.narrow(-1, last, size) + reset * hidden_gates.narrow(-1, last, size)).tanh();
-            ((h - &new) * update + new, None)
-        }
-        Kind::Lstm => {
-            let c = c.expect("an LSTM has a cell state");
-            let size = c.size(-1);
-            let gates = input_gates + hidden_gates;
-            let both = gates.narrow(-1, 0, 2 * size).sigmoid();
-            let (take, keep) = (both.narrow(-1, 0, size), both.narrow(-1, size as isize, size));
-            let new = gates.narrow(-1, 2 * size as isize, size).tanh();
-            let show = gates.narrow(-1, 3 * size as isize, size).sigmoid();
-            let c = keep * c + take * new;
-            let h = show * c.tanh();
-            let h = weights.projection.as_ref().map_or(h.clone(), |p| h.linear(p, None));
-            (h, Some(c))
-        }
-    }
-}
 
 /// A parameter drawn from U(−1/√hidden, 1/√hidden).
 pub(crate) fn drawn(shape: &[usize], hidden: usize) -> Param {
@@ -171,15 +96,13 @@ impl Cell {
                 }
             }
         };
-        let gates = x.linear(&self.weight_ih.var(), self.bias_ih.as_ref().map(Param::var).as_ref());
-        let weights = Weights {
-            hidden: self.weight_hh.var(),
-            hidden_bias: self.bias_hh.as_ref().map(Param::var),
-            projection: None,
-        };
+        let [input_bias, hidden_bias] = [&self.bias_ih, &self.bias_hh].map(|bias| bias.as_ref().map(Param::var));
+        let gates = kind.input_gates(&x, &self.weight_ih.var(), input_bias.as_ref(), hidden_bias.as_ref());
+        let hidden_bias = hidden_bias.filter(|_| kind == Kind::Gru);
+        let weights = Weights { hidden: self.weight_hh.var(), hidden_bias, projection: None };
         let h = state(states[0]);
         let c = (kind == Kind::Lstm).then(|| state(states[1]));
-        let (h, c) = step(kind, &gates, &h, c.as_ref(), &weights);
+        let (_, h, c) = recurrent_sequence(kind, &gates, (&h, c.as_ref()), weights, &[h.size(0)], false);
         let out = |x: Var| if batched { x } else { x.squeeze([0]) };
         (out(h), c.map(out))
     }

@@ -3,9 +3,9 @@
 //! The input's part of all gates of a layer is one product for the whole sequence; a step is then one product with the hidden
 //! state. A batch of equal lengths is a packed one whose every step has all sequences.
 
-use crate::cells::{Kind, RNNNonlinearity, Weights, drawn, step};
-use crate::lstm_sequence::lstm_sequence;
+use crate::cells::drawn;
 use crate::packed::PackedSequence;
+use crate::recurrent_sequence::{Kind, RNNNonlinearity, Weights, recurrent_sequence};
 use crate::{Mode, Module, Param, Parts, Rebuild, SpecError, Tree, Var, Visitor};
 use wengert_autograd::functional::dropout;
 use wengert_tensor::{Dict, Tensor, Value, bug};
@@ -178,51 +178,15 @@ impl Stack {
         c0: Option<Var>,
         backward: bool,
     ) -> (Var, Var, Option<Var>) {
-        let input_bias = direction.bias_ih.as_ref().map(Param::var);
-        let order: Vec<usize> = if backward { (0..sizes.len()).rev().collect() } else { (0..sizes.len()).collect() };
-        let equal = sizes.len() > 1 && sizes.iter().all(|&n| n > 0 && n == h0.size(0));
-        if let (Some(c0), None, true) = (&c0, &direction.weight_hr, equal) {
-            let hidden_bias = direction.bias_hh.as_ref().map(Param::var);
-            let bias = input_bias.zip(hidden_bias).map(|(input, hidden)| input + hidden);
-            let gates = data.linear(&direction.weight_ih.var(), bias.as_ref());
-            let (output, h, c) = lstm_sequence(&gates, &h0, c0, &direction.weight_hh.var(), &order);
-            return (output, h, Some(c));
-        }
-        let gates = data.linear(&direction.weight_ih.var(), input_bias.as_ref());
+        let kind = self.kind;
+        let [input_bias, hidden_bias] = [&direction.bias_ih, &direction.bias_hh].map(|b| b.as_ref().map(Param::var));
+        let gates = kind.input_gates(data, &direction.weight_ih.var(), input_bias.as_ref(), hidden_bias.as_ref());
         let weights = Weights {
             hidden: direction.weight_hh.var(),
-            hidden_bias: direction.bias_hh.as_ref().map(Param::var),
+            hidden_bias: hidden_bias.filter(|_| kind == Kind::Gru),
             projection: direction.weight_hr.as_ref().map(Param::var),
         };
-        let batch = h0.size(0);
-        let starts: Vec<usize> = sizes.iter().scan(0, |at, &n| Some(std::mem::replace(at, *at + n))).collect();
-        let rows = |x: &Var, from: usize, count: usize| {
-            if from == 0 && count == x.size(0) { x.clone() } else { x.narrow(0, from as isize, count) }
-        };
-        let join = |parts: Vec<Var>| if parts.len() == 1 { parts[0].clone() } else { Var::cat(&parts, 0) };
-        let mut outputs: Vec<Option<Var>> = vec![None; sizes.len()];
-        // Backward, a sequence joins at its end; forward, it leaves there.
-        let first = order.first().map_or(batch, |&t| sizes[t]);
-        let (mut h, mut c) = (rows(&h0, 0, first), c0.as_ref().map(|c0| rows(c0, 0, first)));
-        let (mut done_h, mut done_c) = (Vec::new(), Vec::new());
-        for t in order {
-            let (now, before) = (sizes[t], h.size(0));
-            if now > before {
-                h = join(vec![h, rows(&h0, before, now - before)]);
-                c = c.map(|c| join(vec![c, rows(c0.as_ref().expect("both or none"), before, now - before)]));
-            } else if now < before {
-                done_h.push(rows(&h, now, before - now));
-                done_c.extend(c.as_ref().map(|c| rows(c, now, before - now)));
-                h = rows(&h, 0, now);
-                c = c.map(|c| rows(&c, 0, now));
-            }
-            (h, c) = step(self.kind, &rows(&gates, starts[t], now), &h, c.as_ref(), &weights);
-            outputs[t] = Some(h.clone());
-        }
-        let whole = |last: Var, done: Vec<Var>| join([last].into_iter().chain(done.into_iter().rev()).collect());
-        let outputs: Vec<Var> = outputs.into_iter().flatten().collect();
-        let output = if outputs.is_empty() { rows(&gates, 0, 0).narrow(-1, 0, self.out()) } else { join(outputs) };
-        (output, whole(h, done_h), c.map(|c| whole(c, done_c)))
+        recurrent_sequence(kind, &gates, (&h0, c0.as_ref()), weights, sizes, backward)
     }
 
     /// Checks a state: `[layers · sides, batch, size]`, or without `batch`.
