@@ -1,5 +1,6 @@
 //! What the containers share: an ordered list of named modules, and the keys that index it.
 
+use crate::replace::Slot;
 use crate::{Module, Parts, SpecError, Visitor};
 use std::sync::Arc;
 use wengert_tensor::bug;
@@ -13,6 +14,11 @@ impl Entries {
         for (name, module) in &self.0 {
             visitor.child(name, module.as_module());
         }
+    }
+
+    /// The place of the module of that name.
+    pub(crate) fn place(&mut self, name: &str) -> Option<&mut dyn Slot> {
+        self.0.iter_mut().find(|(own, _)| own == name).map(|(_, module)| module as &mut dyn Slot)
     }
 
     /// Adds a module at the end, or replaces the one of that name in its place.

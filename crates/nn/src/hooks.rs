@@ -268,6 +268,13 @@ pub(crate) fn register(module: &dyn Module, add: impl FnOnce(&mut Hooks, u64)) -
             module.type_name()
         );
     };
+    if !module.is_watched() {
+        bug!(
+            "",
+            "hooks of {} would never run: put `#[module]` on its `impl Module`, so that its forward pass is seen",
+            module.type_name()
+        );
+    }
     let hooks = mode.hooks_or_new();
     let number = NUMBER.fetch_add(1, Ordering::Relaxed) as u64;
     add(&mut lock(&hooks), number);

@@ -51,6 +51,7 @@ mod prelu;
 mod rearrange;
 mod recurrent;
 mod recurrent_sequence;
+mod replace;
 mod sequential;
 mod setting;
 mod size;
@@ -131,6 +132,8 @@ pub use rearrange::{
     Unfold, Upsample,
 };
 pub use recurrent::{GRU, LSTM, RNN, RecurrentOptions};
+#[doc(hidden)]
+pub use replace::{New, Slot};
 pub use sequential::Sequential;
 pub use setting::Setting;
 pub use size::{Padding, PaddingMode, Pair, Single, Size, Triple};

@@ -1,6 +1,7 @@
 //! Modules held in lists and dicts that have no forward pass of their own.
 
 use crate::container::{Entries, Key};
+use crate::replace::Slot;
 use crate::{Mode, Module, Parts, Rebuild, SpecError, Tree, Visitor};
 use std::ops::Index;
 use std::sync::Arc;
@@ -84,6 +85,9 @@ impl Tree for ModuleList {
     fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
         visitor.mode(&self.mode);
         self.entries.visit(visitor);
+    }
+    fn child_mut(&mut self, name: &str) -> Option<&mut dyn Slot> {
+        self.entries.place(name)
     }
     fn type_name(&self) -> &str {
         "ModuleList"
@@ -193,6 +197,9 @@ impl Tree for ModuleDict {
         visitor.mode(&self.mode);
         self.entries.visit(visitor);
     }
+    fn child_mut(&mut self, name: &str) -> Option<&mut dyn Slot> {
+        self.entries.place(name)
+    }
     fn type_name(&self) -> &str {
         "ModuleDict"
     }
@@ -217,6 +224,9 @@ impl<M: Module> Tree for Vec<M> {
     fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
         self.as_slice().iter().enumerate().for_each(|(i, module)| visitor.child(&i.to_string(), module));
     }
+    fn child_mut(&mut self, name: &str) -> Option<&mut dyn Slot> {
+        self.get_mut(name.parse::<usize>().ok()?).map(|module| module as &mut dyn Slot)
+    }
     fn type_name(&self) -> &str {
         "ModuleList"
     }
@@ -232,6 +242,9 @@ impl<M: Module> Module for Vec<M> {}
 impl<M: Module, const N: usize> Tree for [M; N] {
     fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
         self.iter().enumerate().for_each(|(i, module)| visitor.child(&i.to_string(), module));
+    }
+    fn child_mut(&mut self, name: &str) -> Option<&mut dyn Slot> {
+        self.get_mut(name.parse::<usize>().ok()?).map(|module| module as &mut dyn Slot)
     }
     fn type_name(&self) -> &str {
         "ModuleList"

@@ -2,6 +2,7 @@
 
 use crate::hooks::{self, BackwardHook, ForwardHook, ForwardPreHook, ModuleHook};
 use crate::load::{self, IncompatibleKeys, LoadError};
+use crate::replace::{self, Slot};
 use crate::walk::{self, Members};
 use crate::{Buffer, Tree, Visitor, glob};
 use std::any::Any;
@@ -219,8 +220,7 @@ pub trait Module: Tree + AsModule + Send + Sync {
     /// (`register_forward_pre_hook`).
     ///
     /// # Panics
-    /// If the module has no [`Mode`](crate::Mode), in which hooks are kept. (A net of yours also needs `#[module]` on its
-    /// `impl Module`.)
+    /// If the module has no [`Mode`](crate::Mode), in which hooks are kept, or there is no `#[module]` on its `impl Module`.
     #[track_caller]
     fn register_forward_pre_hook(&self, hook: ForwardPreHook) -> ModuleHook {
         hooks::register(self.as_module(), hooks::add_pre(hook))
@@ -276,6 +276,79 @@ pub trait Module: Tree + AsModule + Send + Sync {
         Some(module)
     }
 
+    /// The module of that dotted name (`get_submodule`).
+    ///
+    /// # Panics
+    /// If there is none. [`get`](Module::get) gives `None` then.
+    ///
+    /// # Examples
+    /// ```
+    /// use wengert_nn::{Linear, Module, ReLU, sequential};
+    /// let net = sequential! { "body" => sequential![Linear::new(4, 3), ReLU::new()], "head" => Linear::new(3, 1) };
+    /// assert_eq!(net.get_submodule("body.1").to_string(), "ReLU()");
+    /// assert_eq!(net.get_parameter("head.bias").shape()[..], [1]);
+    /// ```
+    #[track_caller]
+    fn get_submodule(&self, path: &str) -> &dyn Module {
+        walk::submodule(self.as_module(), path)
+    }
+
+    /// The parameter of that dotted name (`get_parameter`).
+    ///
+    /// # Panics
+    /// If there is none.
+    #[track_caller]
+    fn get_parameter(&self, path: &str) -> Param {
+        let (module, name) = walk::member(self.as_module(), path);
+        match Members::of(module).params.into_iter().find(|(own, _)| own == name) {
+            Some((_, param)) => param.clone(),
+            None => bug!("", "`{name}` is not an nn.Parameter of {}", module.type_name()),
+        }
+    }
+
+    /// The buffer of that dotted name (`get_buffer`).
+    ///
+    /// # Panics
+    /// If there is none.
+    #[track_caller]
+    fn get_buffer(&self, path: &str) -> Buffer {
+        let (module, name) = walk::member(self.as_module(), path);
+        match Members::of(module).buffers.into_iter().find(|(own, _)| own == name) {
+            Some((_, buffer)) => buffer.clone(),
+            None => bug!("", "`{name}` is not a buffer of {}", module.type_name()),
+        }
+    }
+
+    /// Puts another module in the place of the one of that dotted name (`set_submodule`).
+    ///
+    /// A container takes modules of any type, a field those of its own: a `Box<dyn Module>` any. A field that is at hand is
+    /// assigned more simply: `net.head = Linear::new(512, 2)`.
+    ///
+    /// # Panics
+    /// If there is no such module, or it is shared with another tree, or the new one is of a type that has no place there.
+    ///
+    /// # Examples
+    /// ```
+    /// use wengert_nn::{Linear, Module, ReLU, Tanh, sequential};
+    /// let mut net = sequential! { "body" => sequential![Linear::new(4, 3), ReLU::new()], "head" => Linear::new(3, 1) };
+    /// net.set_submodule("body.1", Tanh::new());
+    /// assert_eq!(net.get_submodule("body.1").to_string(), "Tanh()");
+    /// ```
+    #[track_caller]
+    fn set_submodule<M: Module>(&mut self, path: &str, module: M)
+    where
+        Self: Sized,
+    {
+        let class = module.type_name().to_owned();
+        replace::set(self, path, &mut Some(module), &class);
+    }
+
+    /// Whether hooks, summaries and errors see the forward pass: `#[module]` says so.
+    #[doc(hidden)]
+    fn is_watched(&self) -> bool {
+        false
+    }
+
     /// What a pointer points to: `Box` and `Arc` of a module stand for that module.
     #[doc(hidden)]
     fn pointee(&self) -> Option<&dyn Module> {
@@ -326,7 +399,7 @@ impl std::fmt::Debug for dyn Module {
 
 /// Lets a pointer to a module stand for the module.
 macro_rules! pointer {
-    ($($pointer:ident),*) => {$(
+    ($($pointer:ident, |$place:ident| $inner:expr;)*) => {$(
         impl<M: Module + ?Sized> Tree for $pointer<M> {
             fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
                 (**self).visit(visitor)
@@ -343,6 +416,10 @@ macro_rules! pointer {
             fn since(&self, name: &str) -> i64 {
                 (**self).since(name)
             }
+            fn child_mut(&mut self, name: &str) -> Option<&mut dyn Slot> {
+                let $place = self;
+                $inner.child_mut(name)
+            }
             fn prints_repeats_once(&self) -> bool {
                 (**self).prints_repeats_once()
             }
@@ -353,10 +430,16 @@ macro_rules! pointer {
             fn forward(&self, input: &Var) -> Var {
                 (**self).forward(input)
             }
+            fn is_watched(&self) -> bool {
+                (**self).is_watched()
+            }
             fn pointee(&self) -> Option<&dyn Module> {
                 Some((**self).as_module())
             }
         }
     )*};
 }
-pointer!(Box, Arc);
+pointer! {
+    Box, |place| (**place);
+    Arc, |place| Arc::get_mut(place)?;
+}

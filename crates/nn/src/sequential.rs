@@ -1,6 +1,7 @@
 //! [`Sequential`]: modules that run one after another.
 
 use crate::container::{Entries, Key};
+use crate::replace::Slot;
 use crate::{Mode, Module, Parts, Rebuild, SpecError, Tree, Var, Visitor};
 use std::ops::{Index, RangeBounds};
 use std::sync::Arc;
@@ -122,6 +123,9 @@ impl Tree for Sequential {
     fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
         visitor.mode(&self.mode);
         self.entries.visit(visitor);
+    }
+    fn child_mut(&mut self, name: &str) -> Option<&mut dyn Slot> {
+        self.entries.place(name)
     }
     fn type_name(&self) -> &str {
         "Sequential"

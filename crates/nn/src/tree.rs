@@ -1,5 +1,6 @@
 //! [`Tree`]: what a module is made of. Which types may be its fields, and what each kind of field means.
 
+use crate::replace::Slot;
 use crate::{Buffer, Mode, Module};
 use wengert_autograd::{Param, Var};
 use wengert_tensor::{DType, Device, Scalar, Tensor};
@@ -63,6 +64,12 @@ pub trait Tree {
         1
     }
 
+    /// The place of a child, to put another module there; `None` if there is no such child, or it is shared.
+    #[doc(hidden)]
+    fn child_mut(&mut self, _name: &str) -> Option<&mut dyn Slot> {
+        None
+    }
+
     /// Whether equal children in a row are printed once, as `(0-2): 3 x Linear(…)`, like PyTorch's `ModuleList`.
     fn prints_repeats_once(&self) -> bool {
         false
@@ -103,11 +110,20 @@ pub trait Visitor<'a> {
 pub trait Field {
     /// Shows the field to the visitor under its name.
     fn visit_field<'a>(&'a self, name: &str, visitor: &mut dyn Visitor<'a>);
+
+    /// The field as the place of a child, if it is one.
+    #[doc(hidden)]
+    fn slot(&mut self) -> Option<&mut dyn Slot> {
+        None
+    }
 }
 
 impl<M: Module> Field for M {
     fn visit_field<'a>(&'a self, name: &str, visitor: &mut dyn Visitor<'a>) {
         visitor.child(name, self);
+    }
+    fn slot(&mut self) -> Option<&mut dyn Slot> {
+        Some(self)
     }
 }
 
@@ -134,6 +150,9 @@ impl<T: Field> Field for Option<T> {
         if let Some(field) = self {
             field.visit_field(name, visitor);
         }
+    }
+    fn slot(&mut self) -> Option<&mut dyn Slot> {
+        self.as_mut().and_then(T::slot)
     }
 }
 

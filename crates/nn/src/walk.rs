@@ -4,7 +4,7 @@ use crate::{Buffer, Mode, Module, Tree, Visitor};
 use std::any::TypeId;
 use std::collections::HashSet;
 use wengert_autograd::Param;
-use wengert_tensor::StateDict;
+use wengert_tensor::{StateDict, bug};
 
 /// The members of one module, by kind, each kind in declaration order.
 #[derive(Default)]
@@ -98,6 +98,28 @@ pub(crate) fn named_modules(root: &dyn Module) -> Vec<(String, &dyn Module)> {
     let mut out = Vec::new();
     walk(String::new(), resolve(root), &mut Seen::default(), &mut out);
     out
+}
+
+/// The module at a path.
+#[track_caller]
+pub(crate) fn submodule<'a>(root: &'a dyn Module, path: &str) -> &'a dyn Module {
+    let mut module = resolve(root);
+    for name in path.split('.').filter(|_| !path.is_empty()) {
+        let members = Members::of(module);
+        match members.children.into_iter().find(|(own, _)| own == name) {
+            Some((_, child)) => module = child,
+            None if members.params.iter().any(|(own, _)| own == name) => bug!("", "`{name}` is not an nn.Module"),
+            None => bug!("", "{} has no attribute `{name}`", module.type_name()),
+        }
+    }
+    module
+}
+
+/// The module that has what is at a path, and its name there.
+#[track_caller]
+pub(crate) fn member<'a, 'b>(root: &'a dyn Module, path: &'b str) -> (&'a dyn Module, &'b str) {
+    let (parent, name) = path.rsplit_once('.').unwrap_or(("", path));
+    (submodule(root, parent), name)
 }
 
 /// Dotted names of one kind of members of all modules, in the order of [`named_modules`].

@@ -13,6 +13,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let krate = attributes.krate.clone().unwrap_or_else(|| parse_quote!(::wengert_nn));
     let mut generics = input.generics.clone();
     let mut since = Vec::new();
+    let places = places(&input.data, &krate)?;
     let body = match &input.data {
         Data::Struct(data) => {
             let (pattern, calls) = fields(&data.fields, &krate, &mut generics, &mut since)?;
@@ -70,6 +71,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
             #extra_repr
             #version
             #since
+            #places
         }
         #display
     })
@@ -120,6 +122,44 @@ fn fields(
         }
     }
     Ok((quote! { { #bindings .. } }, calls))
+}
+
+/// The method that finds the fields of a struct that may be children, by name.
+fn places(data: &Data, krate: &Path) -> Result<Option<TokenStream>> {
+    let Data::Struct(data) = data else { return Ok(None) };
+    let mut arms = TokenStream::new();
+    for (index, field) in data.fields.iter().enumerate() {
+        let attributes = FieldAttributes::parse(&field.attrs)?;
+        if attributes.skip || is_plain(&field.ty) {
+            continue;
+        }
+        let member =
+            field.ident.as_ref().map_or_else(|| syn::Index::from(index).into_token_stream(), ToTokens::to_token_stream);
+        if attributes.flatten {
+            arms.extend(quote! {
+                if let Some(place) = #krate::Tree::child_mut(&mut self.#member, name) { return Some(place); }
+            });
+            continue;
+        }
+        let own = field.ident.as_ref().map_or_else(|| index.to_string(), |i| i.unraw().to_string());
+        let name = attributes.rename.map_or(own, |name| name.value());
+        arms.extend(quote! { if name == #name { return #krate::Field::slot(&mut self.#member); } });
+    }
+    Ok((!arms.is_empty()).then(|| {
+        quote! {
+            fn child_mut(&mut self, name: &str) -> ::core::option::Option<&mut dyn #krate::Slot> { #arms None }
+        }
+    }))
+}
+
+/// Whether a type is one that is surely no module, by its name: what is asked needlessly costs no more than a line of code.
+fn is_plain(ty: &syn::Type) -> bool {
+    let text = ty.to_token_stream().to_string().replace(' ', "");
+    let inner = text.strip_prefix("Option<").and_then(|rest| rest.strip_suffix('>')).unwrap_or(&text);
+    let plain = ["Param", "Buffer", "Mode", "usize", "isize", "f64", "f32", "bool", "i64", "String", "&'staticstr"];
+    plain.contains(&inner)
+        || inner.starts_with("Vec<usize")
+        || inner.starts_with('[') && inner.ends_with("]") && inner.contains("usize;")
 }
 
 /// Whether one of the type parameters occurs in the type.

@@ -27,7 +27,7 @@ pub(crate) fn expand(input: TokenStream) -> Result<TokenStream, syn::Error> {
     else {
         // A list has no forward pass.
         let items: TokenStream = items.into_iter().collect();
-        return Ok(quote! { #whole { #items } });
+        return Ok(quote! { #whole { #items fn is_watched(&self) -> bool { true } } });
     };
     let Some(end) = (keyword..items.len()).find(|&i| is_group(&items[i], Delimiter::Brace)) else {
         return Err(syn::Error::new(items[keyword].span(), "`forward` has no body"));
@@ -59,6 +59,7 @@ pub(crate) fn expand(input: TokenStream) -> Result<TokenStream, syn::Error> {
                 }
                 ::wengert_nn::hooks::watched(self, __input, &|__input: &::wengert_nn::Var| self.#name(__input))
             }
+            fn is_watched(&self) -> bool { true }
             #rest
         }
     })
