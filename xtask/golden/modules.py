@@ -67,7 +67,8 @@ def value(x):
     if isinstance(x, float) and not math.isfinite(x):
         return {'float': repr(x)}
     if isinstance(x, torch.nn.Module):
-        return {'module': repr(x), 'config': config(x)}
+        # Its text, and the configuration of its parts by name.
+        return {'tuple': [repr(x), {'dict': {name: {'dict': config(m)} for name, m in x.named_modules()}}]}
     if x is None or isinstance(x, (bool, int, float, str)):
         return x
     if dataclasses.is_dataclass(x):
@@ -191,6 +192,13 @@ def made(info, sample, training):
     return m
 
 
+def materialise(m, sample, training):
+    """The first pass: in f32, so that there is one draw of parameters, and in evaluation, so that no statistics move."""
+    torch.manual_seed(2)
+    m.eval()(*sample.forward_input.args, **sample.forward_input.kwargs)
+    m.train(training)
+
+
 def row(info, sample, training):
     m = made(info, sample, training)
     given = sample.constructor_input
@@ -199,9 +207,7 @@ def row(info, sample, training):
         return row
     row |= {'args': value(tuple(sample.forward_input.args)), 'kwargs': value(sample.forward_input.kwargs)}
     if info.is_lazy:
-        # Materialised in f32, so that there is one draw of parameters.
-        torch.manual_seed(2)
-        m(*sample.forward_input.args, **sample.forward_input.kwargs)
+        materialise(m, sample, training)
         row['lazy'] = row['text']
         row['text'] = repr(m)
     whole = any(isinstance(x, torch.nn.Module) for x in (*given.args, *given.kwargs.values()))
@@ -210,8 +216,7 @@ def row(info, sample, training):
     single = run(m.float(), sample.forward_input, torch.float32)
     m = made(info, sample, training)
     if info.is_lazy:
-        torch.manual_seed(2)
-        m(*sample.forward_input.args, **sample.forward_input.kwargs)
+        materialise(m, sample, training)
     double = run(m.double(), sample.forward_input, torch.float64)
     row['f64'] = stored(double)
     far = distance(nothing_missing(single), nothing_missing(double))
@@ -298,6 +303,28 @@ MORE = [
     (nn.BCEWithLogitsLoss, called(weight=torch.rand(5), pos_weight=torch.rand(5), reduction='sum'), [x(4, 5), torch.rand(4, 5)]),
     (nn.MultiMarginLoss, called(p=2, margin=0.7, reduction='sum'), [x(3, 5), torch.tensor([1, 4, 0])]),
     (nn.MultiMarginLoss, called(), [x(5), torch.tensor(2)]),
+    (nn.LazyLinear, called(3), [x(4, 5)]),
+    (nn.LazyLinear, called(3, bias=False), [x(5)]),
+    (nn.LazyConv2d, called(6, (3, 2), stride=2, groups=2, bias=False), [x(2, 4, 7, 6)]),
+    (nn.LazyConvTranspose2d, called(6, 3, 2, 1, groups=2), [x(4, 5, 3)]),
+    (nn.LazyBatchNorm1d, called(), [x(4, 3)]),
+    (nn.LazyBatchNorm2d, called(momentum=None), [x(4, 3, 2, 2)]),
+    (nn.LazyBatchNorm3d, called(affine=False), [x(2, 3, 2, 2, 1)]),
+    (nn.LazyInstanceNorm1d, called(), [x(2, 3, 4)]),
+    (nn.LazyInstanceNorm2d, called(affine=False), [x(2, 3, 2, 3)]),
+    (nn.LazyInstanceNorm3d, called(track_running_stats=False), [x(2, 3, 2, 2, 3)]),
+    (nn.UpsamplingNearest2d, called(size=(5, 3)), [x(1, 2, 3, 4)]),
+    (nn.UpsamplingBilinear2d, called(scale_factor=1.5), [x(1, 2, 3, 4)]),
+    (nn.FractionalMaxPool2d, called(2, output_size=(3, 4)), [x(2, 3, 6, 7)]),
+    (nn.FractionalMaxPool3d, called(2, output_ratio=(0.5, 0.6, 0.7)), [x(1, 2, 6, 5, 4)]),
+    (nn.AdaptiveLogSoftmaxWithLoss, called(16, 20, [4, 10]), [x(6, 16), torch.tensor([0, 5, 19, 11, 3, 10])]),
+    (nn.AdaptiveLogSoftmaxWithLoss, called(8, 9, [2, 5], div_value=2.0, head_bias=True), [x(8), torch.tensor(3)]),
+    (nn.EmbeddingBag, called(7, 3), [torch.tensor([[1, 4, 6], [0, 0, 2]])]),
+    (nn.EmbeddingBag, called(7, 3, mode='sum', padding_idx=1), called(torch.tensor([1, 4, 6, 0, 1]), torch.tensor([0, 2, 2]))),
+    (nn.EmbeddingBag, called(7, 3, mode='sum'), called(torch.tensor([1, 4, 6, 0]), torch.tensor([0, 3]), x(4))),
+    (nn.EmbeddingBag, called(7, 3, mode='max', include_last_offset=True), called(torch.tensor([1, 4, 6, 0]), torch.tensor([0, 3, 4]))),
+    (nn.EmbeddingBag, called(7, 3, max_norm=1.0, scale_grad_by_freq=True), [torch.tensor([[1, 4, 1], [0, 0, 2]])]),
+    (nn.Embedding, called(7, 3, max_norm=1.0, norm_type=1.0, scale_grad_by_freq=True, padding_idx=-2), [torch.tensor([[1, 4, 5], [0, 0, 2]])]),
     (nn.CosineEmbeddingLoss, called(margin=0.2), [x(6), x(6), torch.tensor(-1.0)]),
     (nn.GaussianNLLLoss, called(full=True, reduction='none'), [x(4, 3), x(4, 3), torch.rand(4).requires_grad_()]),
     (nn.PoissonNLLLoss, called(full=True, reduction='sum'), [x(4, 3), torch.tensor([[0.0, 1, 2], [5, 9, 3], [1, 1, 7], [4, 0, 2]])]),

@@ -26,6 +26,8 @@ pub struct Param(Arc<Inner>);
 
 struct Inner {
     id: u64,
+    /// Whether an empty value stands for none yet.
+    lazy: bool,
     requires_grad: AtomicBool,
     state: RwLock<State>,
 }
@@ -54,16 +56,58 @@ impl Param {
     /// If the dtype is not a floating one.
     #[track_caller]
     pub fn new(value: Tensor) -> Param {
+        Param::make(value, false)
+    }
+
+    /// A parameter without a shape (`torch.nn.parameter.UninitializedParameter`): [`Param::set`] gives it one, and until then its
+    /// value is an empty tensor that only says its dtype, and what computes with it panics.
+    ///
+    /// # Examples
+    /// ```
+    /// use wengert_autograd::{Param, tensor::{DType, Tensor}};
+    /// let w = Param::uninitialized();
+    /// assert!(w.is_uninitialized());
+    /// w.set(Tensor::ones([2, 3], DType::F32));
+    /// assert_eq!(w.var().shape(), [2, 3]);
+    /// ```
+    pub fn uninitialized() -> Param {
+        Param::make(Tensor::zeros([0], DType::F32), true)
+    }
+
+    #[track_caller]
+    fn make(value: Tensor, lazy: bool) -> Param {
         check_floating(value.dtype());
         let leaf = node::leaf(value.shape(), value.dtype());
         let id = leaf.seq;
         let state = RwLock::new(State { value, leaf, parametrization: None });
-        Param(Arc::new(Inner { id, requires_grad: AtomicBool::new(true), state }))
+        Param(Arc::new(Inner { id, lazy, requires_grad: AtomicBool::new(true), state }))
+    }
+
+    /// Whether the parameter has no shape yet.
+    pub fn is_uninitialized(&self) -> bool {
+        self.0.lazy && *self.read().value.shape() == [0]
+    }
+
+    #[track_caller]
+    fn check_initialized(&self, state: &State, what: &str) {
+        if self.0.lazy && *state.value.shape() == [0] {
+            wengert_tensor::bug!(
+                "",
+                "Attempted to use an uninitialized parameter in {what}. This error happens when you are using a `LazyModule` or \
+                 explicitly manipulating `Param::uninitialized` parameters. When using LazyModules Call `forward` with a dummy \
+                 batch to initialize the parameters before calling torch functions"
+            );
+        }
     }
 
     /// The value now, tracked if the parameter requires a gradient. A parametrised one is computed.
+    ///
+    /// # Panics
+    /// If the parameter is [uninitialised](Param::uninitialized).
+    #[track_caller]
     pub fn var(&self) -> Var {
         let state = self.read();
+        self.check_initialized(&state, "an operation");
         if let Some(by) = &state.parametrization
             && let Some(by) = by.upgrade()
         {
@@ -75,8 +119,11 @@ impl Param {
 
     /// [`Param::var`] without the parametrisation.
     #[doc(hidden)]
+    #[track_caller]
     pub fn own_var(&self) -> Var {
-        self.tracked(&self.read())
+        let state = self.read();
+        self.check_initialized(&state, "an operation");
+        self.tracked(&state)
     }
 
     fn tracked(&self, state: &State) -> Var {
@@ -196,8 +243,21 @@ impl Param {
     }
 
     /// The shape of the value.
+    ///
+    /// # Panics
+    /// If the parameter is [uninitialised](Param::uninitialized).
+    #[track_caller]
     pub fn shape(&self) -> wengert_tensor::Shape {
-        wengert_tensor::Shape::from_slice(self.read().value.shape())
+        let state = self.read();
+        if self.0.lazy && *state.value.shape() == [0] {
+            wengert_tensor::bug!(
+                "",
+                "Can't access the shape of an uninitialized parameter or buffer. This error usually happens in \
+                 `load_state_dict` when trying to load an uninitialized parameter into an initialized one. Call `forward` to \
+                 initialize the parameters before accessing their attributes."
+            );
+        }
+        wengert_tensor::Shape::from_slice(state.value.shape())
     }
 
     /// The dtype of the value.
@@ -206,8 +266,14 @@ impl Param {
     }
 
     /// The number of elements.
+    ///
+    /// # Panics
+    /// If the parameter is [uninitialised](Param::uninitialized).
+    #[track_caller]
     pub fn numel(&self) -> usize {
-        self.read().value.numel()
+        let state = self.read();
+        self.check_initialized(&state, "numel");
+        state.value.numel()
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {

@@ -302,13 +302,19 @@ pub(crate) fn affine(shape: &[usize], bias: bool) -> (Param, Option<Param>) {
 /// As [`affine`], with a bias of so many numbers.
 pub(crate) fn affine_with(shape: &[usize], bias: Option<usize>) -> (Param, Option<Param>) {
     let weight = Param::new(Tensor::zeros(shape, DType::F32));
-    kaiming_uniform_(&weight, FanMode::FanIn, Nonlinearity::LeakyReLU(5f64.sqrt()));
-    let bias = bias.map(|count| {
-        let [fan_in, _] = fans(shape);
-        let bound = if fan_in > 0 { 1.0 / (fan_in as f64).sqrt() } else { 0.0 };
-        Param::new(wengert_tensor::uniform([count], -bound, bound))
-    });
+    let bias = bias.map(|count| Param::new(Tensor::zeros([count], DType::F32)));
+    draw_affine(&weight, bias.as_ref());
     (weight, bias)
+}
+
+/// Draws weight and bias that are there, as [`affine`] does.
+pub(crate) fn draw_affine(weight: &Param, bias: Option<&Param>) {
+    kaiming_uniform_(weight, FanMode::FanIn, Nonlinearity::LeakyReLU(5f64.sqrt()));
+    if let Some(bias) = bias {
+        let [fan_in, _] = fans(&weight.shape());
+        let bound = if fan_in > 0 { 1.0 / (fan_in as f64).sqrt() } else { 0.0 };
+        uniform_(bias, -bound, bound);
+    }
 }
 
 /// Inputs and outputs of one unit of a layer with such a weight: (out, in, kernel…).

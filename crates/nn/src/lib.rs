@@ -10,6 +10,7 @@ extern crate self as wengert_nn;
 
 mod activation;
 mod activation_with;
+mod adaptive_softmax;
 mod attention;
 mod averaged;
 mod bilinear;
@@ -21,9 +22,11 @@ mod display;
 mod distance;
 mod dropout;
 mod embedding;
+mod embedding_bag;
 #[cfg(feature = "io")]
 mod file;
 mod flatten;
+mod fractional_pool;
 mod glob;
 mod group_norm;
 #[doc(hidden)]
@@ -31,6 +34,7 @@ pub mod hooks;
 pub mod init;
 mod instance_norm;
 mod layer_norm;
+mod lazy;
 mod likelihood;
 mod linear;
 mod list;
@@ -70,6 +74,7 @@ pub use activation_with::{
     CELU, ELU, GELU, GLU, Hardshrink, Hardtanh, LeakyReLU, LogSoftmax, Softmax, Softmin, Softplus, Softshrink,
     Threshold,
 };
+pub use adaptive_softmax::{AdaptiveLogSoftmaxOptions, AdaptiveLogSoftmaxWithLoss};
 pub use attention::{Attend, MultiheadAttention, MultiheadAttentionOptions, NonDynamicallyQuantizableLinear};
 pub use averaged::{AveragedModel, AveragedModelOptions, AvgFn, get_ema_avg_fn, get_swa_avg_fn, update_bn};
 pub use bilinear::Bilinear;
@@ -84,18 +89,25 @@ pub use distance::{
 };
 pub use dropout::{AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout};
 pub use embedding::{Embedding, EmbeddingOptions};
+pub use embedding_bag::{EmbeddingBag, EmbeddingBagOptions};
 #[cfg(feature = "io")]
 pub use file::{ModelError, load_model, save_model};
 pub use flatten::{Flatten, Unflatten};
+pub use fractional_pool::{FractionalMaxPool, FractionalMaxPool2d, FractionalMaxPool3d};
 pub use group_norm::{
     GroupNorm, GroupNormOptions, LocalResponseNorm, LocalResponseNormOptions, RMSNorm, RMSNormOptions,
 };
 pub use hooks::{BackwardHook, ForwardHook, ForwardPreHook, ModuleHook};
 pub use instance_norm::{InstanceNorm, InstanceNorm1d, InstanceNorm2d, InstanceNorm3d, InstanceNormOptions};
 pub use layer_norm::{LayerNorm, LayerNormOptions};
+pub use lazy::{
+    Lazy, LazyBatchNorm1d, LazyBatchNorm2d, LazyBatchNorm3d, LazyConv1d, LazyConv2d, LazyConv3d, LazyConvTranspose1d,
+    LazyConvTranspose2d, LazyConvTranspose3d, LazyInstanceNorm1d, LazyInstanceNorm2d, LazyInstanceNorm3d, LazyLayer,
+    LazyLinear,
+};
 pub use likelihood::{
-    GaussianNLLLoss, GaussianNLLOptions, LinearCrossEntropyLoss, LinearCrossEntropyLossOptions,
-    LinearCrossEntropyOptions, PoissonNLLLoss, PoissonNLLOptions,
+    CTCLoss, CtcOptions, GaussianNLLLoss, GaussianNLLOptions, LinearCrossEntropyLoss, LinearCrossEntropyLossOptions,
+    LinearCrossEntropyOptions, PoissonNLLLoss, PoissonNLLOptions, ZeroInfinity,
 };
 pub use linear::{Identity, Linear, LinearOptions};
 pub use list::{ModuleDict, ModuleList};
@@ -129,7 +141,7 @@ pub use pooling_nd::{
 pub use prelu::{PReLU, RReLU};
 pub use rearrange::{
     ChannelShuffle, Fold, FoldOptions, MaxUnpool, MaxUnpool1d, MaxUnpool2d, MaxUnpool3d, PixelShuffle, PixelUnshuffle,
-    Unfold, Upsample,
+    Unfold, Upsample, UpsamplingBilinear2d, UpsamplingNearest2d,
 };
 pub use recurrent::{GRU, LSTM, RNN, RecurrentOptions};
 #[doc(hidden)]
@@ -147,7 +159,7 @@ pub use transformer::{
 pub use tree::{Field, Tree, Visitor};
 pub use wengert_autograd as autograd;
 pub use wengert_autograd::functional::{self, CrossEntropyOptions, KlDivOptions, Reduction};
-pub use wengert_autograd::{AvgPoolOptions, Param, Var};
+pub use wengert_autograd::{AvgPoolOptions, BagMode, Param, Var};
 pub use wengert_nn_derive::{Tree, module};
 pub use wengert_tensor as tensor;
 pub use wengert_tensor::{DType, Dict, StateDict, Tensor, Value};
@@ -201,6 +213,7 @@ layers! {
     AlphaDropout,
     FeatureAlphaDropout,
     Embedding,
+    EmbeddingBag,
     MultiheadAttention,
     NonDynamicallyQuantizableLinear,
     TransformerEncoderLayer,
@@ -230,6 +243,8 @@ layers! {
     LPPool1d,
     LPPool2d,
     LPPool3d,
+    FractionalMaxPool2d,
+    FractionalMaxPool3d,
     MaxPool1d,
     MaxPool3d,
     Bilinear,
@@ -237,6 +252,8 @@ layers! {
     PixelUnshuffle,
     ChannelShuffle,
     Upsample,
+    UpsamplingNearest2d,
+    UpsamplingBilinear2d,
     Unfold,
     Fold,
     ReLU,
@@ -284,6 +301,8 @@ layers! {
     LinearCrossEntropyLoss,
     PoissonNLLLoss,
     GaussianNLLLoss,
+    CTCLoss,
+    AdaptiveLogSoftmaxWithLoss,
     HingeEmbeddingLoss,
     SoftMarginLoss,
     MultiMarginLoss,

@@ -6,7 +6,7 @@ use crate::setting::{optional, reduction, tuple};
 use crate::{Buffer, Linear, LinearOptions, Mode, Module, Parts, Rebuild, Reduction, SpecError, Tree, Var};
 use std::sync::Arc;
 use wengert_autograd::functional::{self, CrossEntropyOptions};
-pub use wengert_autograd::functional::{GaussianNLLOptions, PoissonNLLOptions};
+pub use wengert_autograd::functional::{CtcOptions, GaussianNLLOptions, PoissonNLLOptions, ZeroInfinity};
 use wengert_tensor::{Dict, Object, Tensor, Value, bug};
 
 /// The loss of a rate, or of its logarithm, for a count that Poisson's distribution gave (`torch.nn.PoissonNLLLoss`).
@@ -73,6 +73,48 @@ impl GaussianNLLLoss {
 
 #[wengert_nn_derive::module]
 impl Module for GaussianNLLLoss {}
+
+/// The loss of sequences of labels that may stand anywhere in a longer one, with blanks between them (`torch.nn.CTCLoss`).
+///
+/// # Examples
+/// ```
+/// use wengert_nn::{CTCLoss, Var, tensor::{DType, Tensor}};
+/// let log_probs = Var::from(Tensor::full([2, 1, 2], 0.5f64.ln(), DType::F64));
+/// let [target, steps, length] = [1i64, 2, 1].map(|n| Tensor::from_vec(vec![n], [1]));
+/// let loss = CTCLoss::new().forward(&log_probs, &target, &steps, &length);
+/// assert!((loss.item::<f64>() + 0.75f64.ln()).abs() < 1e-12);
+/// ```
+#[derive(Default, Tree)]
+pub struct CTCLoss {
+    #[tree(skip)]
+    options: CtcOptions,
+    mode: Mode,
+}
+
+impl CTCLoss {
+    /// The mean, with blank 0.
+    pub fn new() -> CTCLoss {
+        CTCLoss::default()
+    }
+
+    /// With options.
+    pub fn with(options: CtcOptions) -> CTCLoss {
+        CTCLoss { options, mode: Mode::default() }
+    }
+
+    /// The loss of log-probabilities `[steps, n, classes]` or `[steps, classes]` for targets `[n, length]`, or all labels one
+    /// after the other; lengths are `[n]`, or `[]` for one sample.
+    ///
+    /// # Panics
+    /// If shapes or lengths do not fit, in PyTorch's words.
+    #[track_caller]
+    pub fn forward(&self, log_probs: &Var, targets: &Tensor, input_lengths: &Tensor, target_lengths: &Tensor) -> Var {
+        functional::ctc_loss(log_probs, targets, input_lengths, target_lengths, &self.options)
+    }
+}
+
+#[wengert_nn_derive::module]
+impl Module for CTCLoss {}
 
 /// Cross entropy of the classes that a linear layer gives (`torch.nn.LinearCrossEntropyLoss`): inputs are (N, in) or (in),
 /// targets as those of [`CrossEntropyLoss`](crate::CrossEntropyLoss) for logits (N, C, out…) or (C).
@@ -263,6 +305,18 @@ impl LinearCrossEntropyLoss {
 impl Module for LinearCrossEntropyLoss {}
 
 rebuild! {
+    CTCLoss [] |loss| [
+        "reduction" = reduction(loss.options.reduction),
+        "blank" = loss.options.blank,
+        "zero_infinity" = loss.options.zero_infinity == ZeroInfinity::Yes
+    ], |parts| CTCLoss {
+        options: CtcOptions {
+            blank: parts.get("blank")?,
+            reduction: parts.get("reduction")?,
+            zero_infinity: if parts.get("zero_infinity")? { ZeroInfinity::Yes } else { ZeroInfinity::No },
+        },
+        mode: parts.mode(),
+    };
     PoissonNLLLoss [] |loss| [
         "reduction" = reduction(loss.options.reduction),
         "log_input" = loss.options.log_input,

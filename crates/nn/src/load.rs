@@ -125,6 +125,13 @@ impl Target<'_> {
         }
     }
 
+    fn is_uninitialized(&self) -> bool {
+        match self {
+            Target::Param(param) => param.is_uninitialized(),
+            Target::Buffer(buffer) => buffer.is_uninitialized(),
+        }
+    }
+
     fn set(&self, value: Tensor) {
         match self {
             Target::Param(param) => param.set(value),
@@ -184,7 +191,7 @@ impl<'a> Plan<'a> {
         let current = target.value();
         // Before version 0.4 PyTorch had no 0-d tensors and saved them with one axis.
         let found = if current.rank() == 0 && *found.shape() == [1] { found.select(0, 0) } else { found.clone() };
-        if found.shape() != current.shape() {
+        if found.shape() != current.shape() && !target.is_uninitialized() {
             let (found, expected) = (found.shape().to_vec(), current.shape().to_vec());
             self.mismatches.push(SizeMismatch { key, found, expected });
             return;

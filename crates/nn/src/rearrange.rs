@@ -233,6 +233,61 @@ impl Rebuild for Upsample {
     }
 }
 
+/// An [`Upsample`] of images with a name and a mode of its own, row by row.
+macro_rules! upsampling {
+    ($($(#[$doc:meta])* $Layer:ident, $mode:literal, $align:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Tree)]
+        #[tree(extra_repr = Self::text)]
+        pub struct $Layer {
+            #[tree(flatten)]
+            layer: Upsample,
+        }
+
+        impl $Layer {
+            /// To a size.
+            pub fn size(size: impl Into<Pair>) -> $Layer {
+                $Layer { layer: Upsample::with(Some(size.into().to_array().to_vec()), None, $mode, $align) }
+            }
+
+            /// By a factor.
+            pub fn scale(factor: f64) -> $Layer {
+                $Layer { layer: Upsample::with(None, Some(factor), $mode, $align) }
+            }
+
+            fn text(&self) -> String {
+                self.layer.text()
+            }
+        }
+
+        #[wengert_nn_derive::module]
+        impl Module for $Layer {
+            #[track_caller]
+            fn forward(&self, input: &Var) -> Var {
+                self.layer.forward(input)
+            }
+        }
+
+        impl Rebuild for $Layer {
+            const CLASS: &'static str = concat!("torch.nn.modules.upsampling.", stringify!($Layer));
+            fn config(&self) -> Dict {
+                let mut config = self.layer.config();
+                config.insert("name", Value::from(stringify!($Layer)));
+                config
+            }
+            fn rebuild(parts: &mut Parts<'_>) -> Result<$Layer, SpecError> {
+                Ok($Layer { layer: Upsample::rebuild(parts)? })
+            }
+        }
+    )*};
+}
+upsampling! {
+    /// Images at another size, each pixel repeated (`torch.nn.UpsamplingNearest2d`).
+    UpsamplingNearest2d, "nearest", None;
+    /// Images at another size, between pixels whose corners stay where they are (`torch.nn.UpsamplingBilinear2d`).
+    UpsamplingBilinear2d, "bilinear", Some(true);
+}
+
 /// What [`Unfold`] and [`Fold`] move over an image.
 #[derive(Clone, Copy, Debug)]
 pub struct FoldOptions {

@@ -4,7 +4,7 @@ use crate::hooks::Hooks;
 use crate::parametrize::Parametrizations;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
-use wengert_tensor::Tensor;
+use wengert_tensor::{DType, Tensor};
 
 /// A tensor that belongs to a module's state and is no parameter, such as a running mean.
 ///
@@ -21,12 +21,25 @@ use wengert_tensor::Tensor;
 pub struct Buffer {
     value: Arc<RwLock<Tensor>>,
     persistent: bool,
+    /// Whether an empty value stands for none yet.
+    lazy: bool,
 }
 
 impl Buffer {
     /// A buffer that is in the state dict.
     pub fn new(value: Tensor) -> Buffer {
-        Buffer { value: Arc::new(RwLock::new(value)), persistent: true }
+        Buffer { value: Arc::new(RwLock::new(value)), persistent: true, lazy: false }
+    }
+
+    /// A buffer without a shape (`torch.nn.parameter.UninitializedBuffer`): [`Buffer::set`] gives it one, and until then its value
+    /// is an empty tensor.
+    pub fn uninitialized() -> Buffer {
+        Buffer { lazy: true, ..Buffer::new(Tensor::zeros([0], DType::F32)) }
+    }
+
+    /// Whether the buffer has no shape yet.
+    pub fn is_uninitialized(&self) -> bool {
+        self.lazy && *self.value().shape() == [0]
     }
 
     /// A buffer that is not in the state dict (`register_buffer(…, persistent=False)`).
@@ -80,6 +93,15 @@ impl Mode {
 
     pub(crate) fn set(&self, training: bool) {
         self.training.store(training, Ordering::Relaxed);
+    }
+
+    /// Takes over the flag and the hooks of another module's.
+    pub(crate) fn inherit(&self, other: &Mode) {
+        self.set(other.is_training());
+        if let Some(hooks) = other.hooks() {
+            // A new module has none of its own.
+            let _ = self.hooks.set(hooks);
+        }
     }
 
     pub(crate) fn parametrizations(&self) -> &Parametrizations {

@@ -76,16 +76,11 @@ impl Summary {
 pub fn summary(net: &dyn Module, input: impl Into<Var>) -> Summary {
     let input = input.into();
     let net = walk::resolve(net);
-    let modes: Vec<_> =
-        net.modules().into_iter().filter_map(|m| Members::of(m).mode).map(|m| (m, m.is_training())).collect();
+    // By name, not by cell: a lazy module becomes another one in its first pass.
+    let modes =
+        net.named_modules().into_iter().filter_map(|(path, m)| Some((path, Members::of(m).mode?.is_training())));
+    let _restore = Restore(net, modes.collect());
     net.eval();
-    struct Restore<'a>(Vec<(&'a crate::Mode, bool)>);
-    impl Drop for Restore<'_> {
-        fn drop(&mut self) {
-            self.0.iter().for_each(|(mode, training)| mode.set(*training));
-        }
-    }
-    let _restore = Restore(modes);
     type Runs = HashMap<usize, (Vec<usize>, u64)>;
     let runs: Rc<RefCell<Runs>> = Rc::default();
     let notes = runs.clone();
@@ -113,6 +108,19 @@ pub fn summary(net: &dyn Module, input: impl Into<Var>) -> Summary {
         }
     });
     Summary { rows: rows.collect(), input: input.shape().to_vec() }
+}
+
+/// Puts the modules of a net back in the modes they had.
+struct Restore<'a>(&'a dyn Module, HashMap<String, bool>);
+
+impl Drop for Restore<'_> {
+    fn drop(&mut self) {
+        for (path, module) in self.0.named_modules() {
+            if let (Some(mode), Some(training)) = (Members::of(module).mode, self.1.get(&path)) {
+                mode.set(*training);
+            }
+        }
+    }
 }
 
 /// Where a module is: modules of one tree that have state are at different places, but for a struct and its first field.

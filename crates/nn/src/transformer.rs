@@ -516,16 +516,29 @@ fn last_norm(parts: &mut Parts<'_>) -> Result<Option<LayerNorm>, SpecError> {
     if parts.has_child("norm") { parts.child("norm").map(Some) } else { Ok(None) }
 }
 
+/// What a stack of layers was made with: a norm that is none stands among the attributes, not the modules.
+fn stack_config(layers: &ModuleList, norm: &Option<LayerNorm>) -> Dict {
+    let mut config: Dict = [("num_layers", Value::from(layers.len()))].into_iter().collect();
+    if norm.is_none() {
+        config.insert("norm", Value::None);
+    }
+    config
+}
+
 impl Rebuild for TransformerEncoder {
     const CLASS: &'static str = "torch.nn.modules.transformer.TransformerEncoder";
     fn config(&self) -> Dict {
-        let pairs: [(&str, Value); 4] = [
-            ("num_layers", self.layers.len().into()),
-            ("enable_nested_tensor", true.into()),
-            ("use_nested_tensor", false.into()),
-            ("mask_check", true.into()),
-        ];
-        pairs.into_iter().collect()
+        let mut config = stack_config(&self.layers, &self.norm);
+        // PyTorch's faster path for padded batches, which depends on how the layers are made.
+        let first =
+            (!self.layers.is_empty()).then(|| self.layers[0].downcast_ref::<TransformerEncoderLayer>()).flatten();
+        let nested = first
+            .map(|layer| &layer.options)
+            .is_some_and(|o| o.batch_first && o.bias && !o.norm_first && o.nhead.is_multiple_of(2));
+        config.insert("enable_nested_tensor", true);
+        config.insert("use_nested_tensor", nested);
+        config.insert("mask_check", true);
+        config
     }
     fn rebuild(parts: &mut Parts<'_>) -> Result<TransformerEncoder, SpecError> {
         Ok(TransformerEncoder { layers: parts.child("layers")?, norm: last_norm(parts)?, mode: parts.mode() })
@@ -535,7 +548,7 @@ impl Rebuild for TransformerEncoder {
 impl Rebuild for TransformerDecoder {
     const CLASS: &'static str = "torch.nn.modules.transformer.TransformerDecoder";
     fn config(&self) -> Dict {
-        [("num_layers", Value::from(self.layers.len()))].into_iter().collect()
+        stack_config(&self.layers, &self.norm)
     }
     fn rebuild(parts: &mut Parts<'_>) -> Result<TransformerDecoder, SpecError> {
         Ok(TransformerDecoder { layers: parts.child("layers")?, norm: last_norm(parts)?, mode: parts.mode() })

@@ -34,6 +34,11 @@ pub(crate) const ROWS: &[Row] = &[
             vec![net.encode(&x.x(0), &masks(x, "src_mask", "src_key_padding_mask"))]
         })
     }),
+    ("TransformerEncoder", |a| {
+        call(TransformerEncoder::new(of_layer(a), a.get("num_layers"), None), |net, x| {
+            vec![net.encode(&x.x(0), &masks(x, "mask", "src_key_padding_mask"))]
+        })
+    }),
     ("TransformerDecoderLayer", |a| {
         call(TransformerDecoderLayer::new(options(a)), |net, x| {
             let (own, other) =
@@ -64,6 +69,27 @@ fn flag(x: &Inputs, name: &str, default: bool) -> bool {
 
 fn masks(x: &Inputs, mask: &str, padding: &str) -> Masks {
     Masks { mask: tensor(x, mask), key_padding_mask: tensor(x, padding), is_causal: false }
+}
+
+/// The options with which the layer in the arguments was made, from its text and the configuration of its parts.
+fn of_layer(a: &Arguments) -> TransformerOptions {
+    let layer = a.value("encoder_layer").as_slice().expect("a text and parts");
+    let (text, parts) = (layer[0].as_str().expect("a text"), layer[1].as_dict().expect("parts"));
+    let of = |part: &str, name: &str| parts.get(part).and_then(|p| p.as_dict()?.get(name)).expect("it has it").clone();
+    let size = |part: &str, name: &str| usize::from_value(&of(part, name)).expect("a size");
+    let flag = |part: &str, name: &str| bool::from_value(&of(part, name)).expect("a bool");
+    let gelu = size("", "activation_relu_or_gelu") == 2;
+    TransformerOptions {
+        d_model: size("linear1", "in_features"),
+        nhead: size("self_attn", "num_heads"),
+        dim_feedforward: size("linear1", "out_features"),
+        dropout: f64::from_value(&of("dropout", "p")).expect("a share"),
+        activation: if gelu { TransformerActivation::GELU } else { TransformerActivation::ReLU },
+        layer_norm_eps: f64::from_value(&of("norm1", "eps")).expect("a number"),
+        batch_first: flag("self_attn", "batch_first"),
+        norm_first: flag("", "norm_first"),
+        bias: !text.contains("bias=False"),
+    }
 }
 
 fn options(a: &Arguments) -> TransformerOptions {

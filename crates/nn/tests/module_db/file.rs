@@ -73,10 +73,6 @@ impl Golden {
                 let arguments = Some(list(&json[1]).iter().map(|x| self.value(x)).collect());
                 Value::Object(Arc::new(Object { class: text(&json[0]).to_owned(), arguments, ..Object::default() }))
             }
-            "module" => {
-                let config = map(&tagged["config"]).iter().map(|(k, v)| (k.as_str(), self.value(v))).collect();
-                Value::Tuple(vec![self.value(json), Value::Dict(config)])
-            }
             _ => Value::DType(json.to_string()),
         }
     }

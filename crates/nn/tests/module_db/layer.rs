@@ -1,7 +1,7 @@
 //! Layers with parameters, pools, norms and paddings.
 
 use crate::Row;
-use crate::case::{Arguments, Case, layer};
+use crate::case::{Arguments, Case, call, layer};
 use wengert_nn::*;
 
 pub(crate) const ROWS: &[Row] = &[
@@ -25,12 +25,26 @@ pub(crate) const ROWS: &[Row] = &[
     ("BatchNorm1d", batch_norm::<1>),
     ("BatchNorm2d", batch_norm::<2>),
     ("BatchNorm3d", batch_norm::<3>),
-    ("Embedding", |a| {
-        layer(Embedding::with(EmbeddingOptions {
-            num_embeddings: a.get("num_embeddings"),
-            embedding_dim: a.get("embedding_dim"),
-            padding_idx: a.get("padding_idx"),
-        }))
+    ("Embedding", |a| layer(Embedding::with(table(a)))),
+    ("EmbeddingBag", |a| {
+        let mode = match a.value("mode").as_str() {
+            Some("sum") => BagMode::Sum,
+            Some("max") => BagMode::Max,
+            _ => BagMode::Mean,
+        };
+        let include_last_offset = a.get("include_last_offset");
+        call(EmbeddingBag::with(EmbeddingBagOptions { table: table(a), mode, include_last_offset }), |net, i| {
+            vec![net.run(i.x(0).value(), i.opt(1).as_ref().map(Var::value), i.opt(2).as_ref())]
+        })
+    }),
+    ("LazyBatchNorm1d", |a| layer(LazyBatchNorm1d::with(batch_options(a)))),
+    ("LazyBatchNorm2d", |a| layer(LazyBatchNorm2d::with(batch_options(a)))),
+    ("LazyBatchNorm3d", |a| layer(LazyBatchNorm3d::with(batch_options(a)))),
+    ("LazyInstanceNorm1d", |a| layer(LazyInstanceNorm1d::with(instance_options(a)))),
+    ("LazyInstanceNorm2d", |a| layer(LazyInstanceNorm2d::with(instance_options(a)))),
+    ("LazyInstanceNorm3d", |a| layer(LazyInstanceNorm3d::with(instance_options(a)))),
+    ("LazyLinear", |a| {
+        layer(LazyLinear::with(LinearOptions { bias: a.get("bias"), ..LinearOptions::new(0, a.get("out_features")) }))
     }),
     ("AlphaDropout", |a| layer(AlphaDropout::new(a.get("p")))),
     ("Dropout", |a| layer(Dropout::new(a.get("p")))),
@@ -78,24 +92,48 @@ pub(crate) const ROWS: &[Row] = &[
     }),
 ];
 
-fn batch_norm<const AXES: usize>(a: &Arguments) -> Case {
-    layer(BatchNorm::<AXES>::with(BatchNormOptions {
-        num_features: a.get("num_features"),
+fn table(a: &Arguments) -> EmbeddingOptions {
+    EmbeddingOptions {
+        num_embeddings: a.get("num_embeddings"),
+        embedding_dim: a.get("embedding_dim"),
+        padding_idx: a.get("padding_idx"),
+        max_norm: a.get("max_norm"),
+        norm_type: a.get("norm_type"),
+        scale_grad_by_freq: a.get("scale_grad_by_freq"),
+    }
+}
+
+/// The features of a norm, unless it is lazy.
+fn features(a: &Arguments) -> usize {
+    a.0.get("num_features").map_or(0, |_| a.get("num_features"))
+}
+
+fn batch_options(a: &Arguments) -> BatchNormOptions {
+    BatchNormOptions {
+        num_features: features(a),
         eps: a.get("eps"),
         momentum: a.get("momentum"),
         affine: a.get("affine"),
         bias: a.get("bias"),
         track_running_stats: a.get("track_running_stats"),
-    }))
+    }
+}
+
+fn instance_options(a: &Arguments) -> InstanceNormOptions {
+    InstanceNormOptions {
+        num_features: features(a),
+        eps: a.get("eps"),
+        momentum: a.get("momentum"),
+        affine: a.get("affine"),
+        bias: a.get("bias"),
+        track_running_stats: a.get("track_running_stats"),
+    }
+}
+
+fn batch_norm<const AXES: usize>(a: &Arguments) -> Case {
+    layer(BatchNorm::<AXES>::with(batch_options(a)))
 }
 
 fn instance_norm<const AXES: usize>(a: &Arguments) -> Case {
-    layer(InstanceNorm::<AXES>::with(InstanceNormOptions {
-        num_features: a.get("num_features"),
-        eps: a.get("eps"),
-        momentum: a.get("momentum"),
-        affine: a.get("affine"),
-        bias: a.get("bias"),
-        track_running_stats: a.get("track_running_stats"),
-    }))
+    layer(InstanceNorm::<AXES>::with(instance_options(a)))
 }

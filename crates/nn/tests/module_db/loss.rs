@@ -1,7 +1,7 @@
 //! Losses.
 
 use crate::Row;
-use crate::case::{Arguments, call};
+use crate::case::{Arguments, Inputs, call};
 use wengert_nn::*;
 
 /// A loss of an input and a target.
@@ -19,6 +19,27 @@ macro_rules! pair {
 }
 
 pub(crate) const ROWS: &[Row] = &[
+    ("AdaptiveLogSoftmaxWithLoss", |a| {
+        let net = AdaptiveLogSoftmaxWithLoss::new(AdaptiveLogSoftmaxOptions {
+            in_features: a.get("in_features"),
+            n_classes: a.get("n_classes"),
+            cutoffs: a.get("cutoffs"),
+            div_value: a.get("div_value"),
+            head_bias: a.get("head_bias"),
+        });
+        call(net, |net, i| {
+            let (output, loss) = net.forward(&i.x(0), i.x(1).value());
+            vec![output, loss]
+        })
+    }),
+    ("CTCLoss", |a| {
+        let loss = CTCLoss::with(CtcOptions {
+            blank: a.get("blank"),
+            reduction: a.get("reduction"),
+            zero_infinity: if a.get("zero_infinity") { ZeroInfinity::Yes } else { ZeroInfinity::No },
+        });
+        call(loss, |loss, i| vec![loss.forward(&i.x(0), i.x(1).value(), &lengths(i, 2), &lengths(i, 3))])
+    }),
     loss!("BCELoss", |a| BCELoss::weighted(a.tensor("weight"), a.get("reduction"))),
     loss!("BCEWithLogitsLoss", |a| {
         BCEWithLogitsLoss::weighted(a.tensor("weight"), a.tensor("pos_weight"), a.get("reduction"))
@@ -89,6 +110,20 @@ pub(crate) const ROWS: &[Row] = &[
         call(loss, |loss, i| vec![loss.forward(&i.x(0), &i.x(1), &i.x(2))])
     }),
 ];
+
+/// Lengths, given as a tensor, a tuple or a number.
+fn lengths(inputs: &Inputs, position: usize) -> Tensor {
+    inputs.opt(position).map(Var::into_value).unwrap_or_else(|| {
+        let value = inputs.value(position).expect("lengths");
+        match i64::from_value(value) {
+            Some(one) => Tensor::scalar(one),
+            None => {
+                let all: Vec<usize> = Setting::from_value(value).expect("numbers");
+                Tensor::from_vec(all.iter().map(|&n| n as i64).collect(), [all.len()])
+            }
+        }
+    })
+}
 
 fn classes(a: &Arguments) -> CrossEntropyOptions {
     CrossEntropyOptions {

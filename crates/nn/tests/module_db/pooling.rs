@@ -45,6 +45,8 @@ pub(crate) const ROWS: &[Row] = &[
             divisor_override: a.get("divisor_override"),
         }))
     }),
+    ("FractionalMaxPool2d", fractional::<2>),
+    ("FractionalMaxPool3d", fractional::<3>),
     ("LPPool1d", |a| {
         layer(LPPool1d::with(a.get("norm_type"), a.get::<Single>("kernel_size"), a.get("stride"), a.get("ceil_mode")))
     }),
@@ -78,6 +80,17 @@ pub(crate) const ROWS: &[Row] = &[
         call(net, |net, x| vec![net.apply_to(&x.x(0), &x.x(1))])
     }),
 ];
+
+fn fractional<const AXES: usize>(a: &Arguments) -> Case {
+    let kernel: Size<AXES> = a.get("kernel_size");
+    let mut net = match (a.get::<Option<Size<AXES>>>("output_size"), a.value("output_ratio").as_float()) {
+        (Some(size), _) => FractionalMaxPool::size(kernel, size),
+        (None, Some(ratio)) => FractionalMaxPool::ratio(kernel, [ratio; AXES]),
+        (None, None) => FractionalMaxPool::ratio(kernel, a.get("output_ratio")),
+    };
+    net.random_samples = a.tensor("_random_samples").map(Buffer::new);
+    layer(net)
+}
 
 fn max_pool2d(a: &Arguments) -> Case {
     layer(MaxPool2d::with(MaxPool2dOptions {

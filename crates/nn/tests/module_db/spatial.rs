@@ -17,6 +17,24 @@ pub(crate) const ROWS: &[Row] = &[
     ("ConvTranspose1d", conv_transpose::<1>),
     ("ConvTranspose2d", conv_transpose::<2>),
     ("ConvTranspose3d", conv_transpose::<3>),
+    ("LazyConv1d", |a| layer(LazyConv1d::with(conv(a)))),
+    ("LazyConv2d", |a| layer(LazyConv2d::with(conv(a)))),
+    ("LazyConv3d", |a| layer(LazyConv3d::with(conv(a)))),
+    ("LazyConvTranspose1d", |a| layer(LazyConvTranspose1d::with(transposed(a)))),
+    ("LazyConvTranspose2d", |a| layer(LazyConvTranspose2d::with(transposed(a)))),
+    ("LazyConvTranspose3d", |a| layer(LazyConvTranspose3d::with(transposed(a)))),
+    ("UpsamplingBilinear2d", |a| {
+        layer(match a.get::<Option<Pair>>("size") {
+            Some(size) => UpsamplingBilinear2d::size(size),
+            None => UpsamplingBilinear2d::scale(a.get("scale_factor")),
+        })
+    }),
+    ("UpsamplingNearest2d", |a| {
+        layer(match a.get::<Option<Pair>>("size") {
+            Some(size) => UpsamplingNearest2d::size(size),
+            None => UpsamplingNearest2d::scale(a.get("scale_factor")),
+        })
+    }),
     ("ReflectionPad1d", |a| layer(ReflectionPad1d::new(pads(a)))),
     ("ReflectionPad2d", |a| layer(ReflectionPad2d::new(pads(a)))),
     ("ReflectionPad3d", |a| layer(ReflectionPad3d::new(pads(a)))),
