@@ -11,6 +11,8 @@ use wengert_tensor::{DType, Storage, Tensor, Value};
 pub(crate) const MAGIC: &[u8] = b"\x93NUMPY";
 /// A header is one short line; NumPy itself refuses more than 10,000 bytes.
 const MAX_HEADER: usize = 1 << 16;
+/// Magic, version, length and the largest header.
+pub(crate) const MAX_HEAD: usize = 12 + MAX_HEADER;
 
 /// NumPy's codes without byte order, and the dtypes. `V2` is what the package `ml_dtypes` saves a bfloat16 as.
 const DTYPES: &[(&str, DType)] = &[
@@ -40,20 +42,20 @@ struct Header {
     start: usize,
 }
 
-/// Reads one array from memory.
-pub(crate) fn read(bytes: &[u8]) -> Result<Tensor, Error> {
-    let header = parse(bytes)?;
-    let data = &bytes[header.start..];
-    build(&header, data.len() as u64, |out| {
-        out.copy_from_slice(data);
-        Ok(())
-    })
+/// Reads one array of so many bytes whose first ones are known; `read` fills a buffer with those from a position on, once
+/// they are known to be what the array needs.
+pub(crate) fn read(
+    head: &[u8],
+    size: u64,
+    read: impl FnOnce(usize, &mut [u8]) -> Result<(), Error>,
+) -> Result<Tensor, Error> {
+    let header = parse(head)?;
+    build(&header, size - header.start as u64, |out| read(header.start, out))
 }
 
 /// Reads a file that is one array.
 pub(crate) fn load(source: &dyn Source) -> Result<Value, Error> {
-    // Magic, version, length and the largest header.
-    let head = source.read_vec(0, source.len().min(12 + MAX_HEADER as u64) as usize)?;
+    let head = source.read_vec(0, source.len().min(MAX_HEAD as u64) as usize)?;
     let header = parse(&head)?;
     let len = source.len() - header.start as u64;
     let numel = elements(&header, len)?;

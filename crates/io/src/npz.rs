@@ -24,9 +24,11 @@ pub(crate) fn load(source: &dyn Source) -> Result<Value, Error> {
         let Some(name) = record.strip_suffix(".npy") else {
             return Err(Error::corrupt("npz", format!("record '{record}' is no .npy")));
         };
-        let bytes = archive.read(record)?.unwrap_or_default();
-        let tensor = npy::read(&bytes).map_err(|error| match error {
-            Error::Corrupt { what, .. } => Error::corrupt(format!("array '{name}'"), what),
+        let size = archive.size(record).unwrap_or_default();
+        let head = archive.head(record, npy::MAX_HEAD)?;
+        let tensor = npy::read(&head, size, |start, out| archive.read_behind(record, start, out));
+        let tensor = tensor.map_err(|error| match error {
+            Error::Corrupt { place, what } if place == "npy" => Error::corrupt(format!("array '{name}'"), what),
             Error::Unsupported { what, advice } => {
                 Error::Unsupported { what: format!("array '{name}': {what}"), advice }
             }

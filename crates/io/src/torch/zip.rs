@@ -9,14 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many times larger than its compressed form a record of `torch.save` may be.
 const MAX_RATIO: u64 = 200;
-/// The same for NumPy's archives: arrays of zeros are ordinary there, and deflate cannot do better than this.
+/// The same for NumPy's archives: arrays of zeros are ordinary there, and deflate cannot do better than this. Their
+/// reader inflates no record whose array does not need all of it.
 const DEFLATE_RATIO: u64 = 1032;
-/// All that an archive may inflate to, besides a multiple of the file's size that depends on who wrote it.
+/// All that an archive of `torch.save` may inflate to, besides a multiple of the file's size.
 const INFLATED: u64 = 64 << 20;
-/// That multiple for `torch.save`, which never deflates; weights that another program deflated hardly shrink.
+/// That multiple: PyTorch never deflates, and weights that another program deflated hardly shrink.
 const INFLATED_PER_BYTE: u64 = 16;
-/// The same for NumPy's archives.
-const FLAT_INFLATED_PER_BYTE: u64 = 64;
 
 /// A record's place.
 #[derive(Clone, Debug)]
@@ -106,11 +105,11 @@ impl<'a> Archive<'a> {
     }
 
     fn open_in(source: &'a dyn Source, place: Place) -> Result<Archive<'a>, Error> {
-        let (ratio, per_byte) = match place {
-            Place::Flat => (DEFLATE_RATIO, FLAT_INFLATED_PER_BYTE),
-            Place::Folder => (MAX_RATIO, INFLATED_PER_BYTE),
+        let ratio = match place {
+            Place::Flat => DEFLATE_RATIO,
+            Place::Folder => MAX_RATIO,
         };
-        let inflatable = AtomicU64::new(INFLATED.saturating_add(source.len().saturating_mul(per_byte)));
+        let inflatable = AtomicU64::new(INFLATED.saturating_add(source.len().saturating_mul(INFLATED_PER_BYTE)));
         let directory = find_directory(source)?;
         let size = usize::try_from(directory.size).or_else(|_| fail("the directory is larger than memory"))?;
         let bytes = source.read_vec(directory.offset, size)?;
@@ -194,35 +193,79 @@ impl<'a> Archive<'a> {
         Ok(Some(out))
     }
 
-    /// Fills a buffer of exactly the record's size and checks its CRC, unless none was computed.
+    /// Fills a buffer of exactly the record's size and checks its CRC, unless none was computed. What is inflated is
+    /// paid for.
     pub(crate) fn read_into(&self, name: &str, out: &mut [u8]) -> Result<(), Error> {
-        let place = || format!("record {name}");
-        let entry = self.records.entries.get(name).ok_or_else(|| Error::corrupt(place(), "missing"))?;
-        debug_assert_eq!(out.len() as u64, entry.size);
-        let crc = if entry.method == 0 && entry.crc == 0 {
-            read_parallel(self.source, entry.data, out)?;
-            0
-        } else if entry.method == 0 {
-            read_summed(self.source, entry.data, out)?
-        } else {
+        if let Some(entry) = self.records.entries.get(name).filter(|entry| entry.method != 0) {
             self.inflate(name, entry.size)?;
+        }
+        self.read_behind(name, 0, out)
+    }
+
+    /// A record's first bytes: so many, or all that it has.
+    pub(crate) fn head(&self, name: &str, len: usize) -> Result<Vec<u8>, Error> {
+        let entry = self.entry(name)?;
+        let len = entry.size.min(len as u64) as usize;
+        if entry.method == 0 {
+            return Ok(self.source.read_vec(entry.data, len)?);
+        }
+        // Deflate's worst case is a little more than the data.
+        let packed = self.source.read_vec(entry.data, entry.packed.min(2 * len as u64 + 1024) as usize)?;
+        let mut out = vec![0; len];
+        let mut inflate = flate2::read::DeflateDecoder::new(&packed[..]);
+        inflate.read_exact(&mut out).map_err(|e| damaged(name, e))?;
+        Ok(out)
+    }
+
+    /// Fills a buffer with what follows a record's first bytes, to its end, and checks the CRC of all of it, unless none
+    /// was computed. What is inflated is not paid for: the caller knows that the buffer is needed.
+    pub(crate) fn read_behind(&self, name: &str, skip: usize, out: &mut [u8]) -> Result<(), Error> {
+        let entry = self.entry(name)?;
+        if (skip + out.len()) as u64 != entry.size {
+            return Err(Error::corrupt(format!("record {name}"), "it has another size than expected"));
+        }
+        let mut before = vec![0; skip];
+        let crc = if entry.method == 0 {
+            self.source.read_at(entry.data, &mut before)?;
+            let start = entry.data + skip as u64;
+            if entry.crc == 0 {
+                read_parallel(self.source, start, out)?;
+                0
+            } else {
+                joined(&before, read_summed(self.source, start, out)?, out.len())
+            }
+        } else {
             let packed = self.source.read_vec(entry.data, entry.packed as usize)?;
             let mut inflate = flate2::read::DeflateDecoder::new(&packed[..]);
-            let damaged = |e: std::io::Error| Error::corrupt(place(), format!("cannot be inflated: {e}"));
-            inflate.read_exact(out).map_err(damaged)?;
-            if inflate.read(&mut [0]).map_err(damaged)? != 0 {
-                return Err(Error::corrupt(place(), "it inflates to more than its size"));
+            inflate.read_exact(&mut before).map_err(|e| damaged(name, e))?;
+            inflate.read_exact(out).map_err(|e| damaged(name, e))?;
+            if inflate.read(&mut [0]).map_err(|e| damaged(name, e))? != 0 {
+                return Err(Error::corrupt(format!("record {name}"), "it inflates to more than its size"));
             }
-            if entry.crc == 0 { 0 } else { crc(out) }
+            if entry.crc == 0 { 0 } else { joined(&before, crc(out), out.len()) }
         };
         if crc != entry.crc {
-            return Err(Error::corrupt(
-                place(),
-                format!("its CRC-32 is {crc:08x}, the archive says {:08x}", entry.crc),
-            ));
+            let what = format!("its CRC-32 is {crc:08x}, the archive says {:08x}", entry.crc);
+            return Err(Error::corrupt(format!("record {name}"), what));
         }
         Ok(())
     }
+
+    fn entry(&self, name: &str) -> Result<&Entry, Error> {
+        self.records.entries.get(name).ok_or_else(|| Error::corrupt(format!("record {name}"), "missing"))
+    }
+}
+
+fn damaged(name: &str, error: std::io::Error) -> Error {
+    Error::corrupt(format!("record {name}"), format!("cannot be inflated: {error}"))
+}
+
+/// The CRC-32 of some bytes and of others behind them, whose own is known.
+fn joined(before: &[u8], behind: u32, len: usize) -> u32 {
+    let mut all = crc32fast::Hasher::new();
+    all.update(before);
+    all.combine(&crc32fast::Hasher::new_with_initial_len(behind, len as u64));
+    all.finalize()
 }
 
 /// Finds the directory from the end of the file, with the zip64 record if there is one.
@@ -236,7 +279,7 @@ fn find_directory(source: &dyn Source) -> Result<Directory, Error> {
         .rev()
         .find(|&i| tail[i..].starts_with(b"PK\x05\x06") && i + 22 + fields.u16(i + 20) as usize == tail_len);
     let Some(end) = end else {
-        return fail("its end is missing: the file is truncated");
+        return fail("its end is missing: the file is truncated, or something was added to it");
     };
     let disks = [fields.u16(end + 4), fields.u16(end + 6)];
     let counts = [fields.u16(end + 8), fields.u16(end + 10)];
