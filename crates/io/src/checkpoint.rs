@@ -33,8 +33,8 @@ pub struct LoadOptions<'a> {
 
 /// A checkpoint whose names, shapes and dtypes are known, and whose tensors are still in the file.
 ///
-/// For `torch.save` archives and safetensors only the description is read, whatever the size of the file; the other
-/// formats are read whole. A path that ends in `.index.json` opens the files that it names, which hold one state dict
+/// For PyTorch's files and safetensors only the description is read, whatever the size of the file; the other formats
+/// are read whole. A path that ends in `.index.json` opens the files that it names, which hold one state dict
 /// together.
 ///
 /// # Examples
@@ -174,8 +174,15 @@ fn open(path: &Path, opener: Opener<'_>) -> Result<(Vec<TensorInfo>, Content), E
     let file = opener(path)?;
     let mut head = vec![0; file.len().min(512) as usize];
     file.read_at(0, &mut head)?;
-    if torch::detect(&head, file.len()) {
-        let catalog = torch::Catalog::read(&*file)?;
+    let unknown = torch::pickle::Unknown::Refuse;
+    let catalog = if torch::detect(&head, file.len()) {
+        Some(torch::Catalog::archive(&*file, unknown)?)
+    } else if torch::legacy::after_magic(&head).is_some() {
+        Some(torch::Catalog::stream(&*file, unknown)?)
+    } else {
+        None
+    };
+    if let Some(catalog) = catalog {
         let (mut tensors, mut ids) = (Vec::new(), Vec::new());
         for (name, id) in catalog.tensors()? {
             let (shape, dtype_name, dtype) = catalog.describe(id);
@@ -194,7 +201,7 @@ fn open(path: &Path, opener: Opener<'_>) -> Result<(Vec<TensorInfo>, Content), E
         };
         return Ok((header.entries.iter().map(describe).collect(), Content::Safetensors { file, header }));
     }
-    let value = format::load(&*file, path.extension().and_then(|e| e.to_str()), torch::pickle::Unknown::Refuse)?;
+    let value = format::load(&*file, path.extension().and_then(|e| e.to_str()), unknown)?;
     let (mut infos, mut tensors) = (Vec::new(), Vec::new());
     flatten(&value, "", &mut |name, tensor: &Tensor| {
         let (shape, dtype) = (tensor.shape().to_vec(), tensor.dtype());

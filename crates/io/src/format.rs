@@ -35,7 +35,7 @@ const FORMATS: &[Format] = &[
         name: "PyTorch before 1.6",
         extensions: &[],
         detect: |head, _| torch::legacy::after_magic(head).is_some(),
-        load: torch::legacy::load,
+        load: torch::load_stream,
         save: None,
     },
     Format {
@@ -68,6 +68,30 @@ const FORMATS: &[Format] = &[
     },
 ];
 
+/// What other files, which people take for checkpoints, have at a position: what they are, and what to do.
+const FOREIGN: &[(usize, &[u8], &str, &str)] = &[
+    (257, b"ustar", "a tar checkpoint (PyTorch before 0.2)", "load it with an old PyTorch and save it again"),
+    (0, b"L119547037146038801333356L\n.", "pickle protocol 0 or 1", "save it with torch.save's default protocol"),
+    (0, b"\x80\x02", PICKLE, UNPICKLE),
+    (0, b"\x80\x03", PICKLE, UNPICKLE),
+    (0, b"\x80\x04", PICKLE, UNPICKLE),
+    (0, b"\x80\x05", PICKLE, UNPICKLE),
+    (0, b"\x1f\x8b", "a file compressed by gzip", "unpack it with gunzip"),
+    (0, b"\xfd7zXZ\0", "a file compressed by xz", "unpack it with unxz"),
+    (0, b"BZh", "a file compressed by bzip2", "unpack it with bunzip2"),
+    (0, b"\x28\xb5\x2f\xfd", "a file compressed by zstd", "unpack it with unzstd"),
+    (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras writes", "save the weights with torch.save or as safetensors"),
+    (0, b"GGUF", "a GGUF file, as llama.cpp reads", "take the safetensors that it was made from"),
+    (0, b"version https://git-lfs", "a pointer of Git LFS, not the file itself", "fetch it with git lfs pull"),
+    (0, b"<!DOCTYPE", WEB_PAGE, DOWNLOAD),
+    (0, b"<!doctype", WEB_PAGE, DOWNLOAD),
+    (0, b"<html", WEB_PAGE, DOWNLOAD),
+];
+const PICKLE: &str = "a pickle that torch.save did not write";
+const UNPICKLE: &str = "load it in Python with pickle and save it with torch.save";
+const WEB_PAGE: &str = "a web page (HTML), perhaps an error message,";
+const DOWNLOAD: &str = "download the file again";
+
 /// The format that a file's content has, if it is one of these.
 fn find(source: &dyn Source) -> Result<(Option<&'static Format>, Vec<u8>), Error> {
     let head = source.read_vec(0, source.len().min(512) as usize)?;
@@ -85,11 +109,12 @@ pub(crate) fn load(source: &dyn Source, extension: Option<&str>, unknown: Unknow
         // The ending says what it should be, so its own reader says best what is wrong.
         Some(format) if extension == Some("safetensors") => (format.load)(source, unknown),
         _ if head.is_empty() => Err(Error::UnknownFormat("the file is empty")),
-        _ if head.get(257..262) == Some(b"ustar") => Err(Error::Unsupported {
-            what: "a tar checkpoint (PyTorch before 0.2)".to_owned(),
-            advice: "load it with an old PyTorch and save it again",
-        }),
-        _ => Err(Error::UnknownFormat("the content is neither PyTorch's nor safetensors nor NumPy's nor native")),
+        _ => match FOREIGN.iter().find(|(at, magic, ..)| head.get(*at..).is_some_and(|h| h.starts_with(magic))) {
+            Some((_, _, what, advice)) => Err(Error::Unsupported { what: (*what).to_owned(), advice }),
+            None => {
+                Err(Error::UnknownFormat("the content is neither PyTorch's nor safetensors nor NumPy's nor native"))
+            }
+        },
     }
 }
 

@@ -1,116 +1,12 @@
 //! Files that are made to exhaust memory or time: each is small, and each must fail at once with an error.
 
-use std::io::Write;
+mod bombs;
+
+use bombs::{Record, bombs, deflated, stored, text, zip};
 use wengert_io::tensor::Value;
-
-/// A record as it lies in an archive.
-struct Record {
-    name: String,
-    method: u16,
-    crc: u32,
-    size: usize,
-    packed: Vec<u8>,
-}
-
-fn stored(name: &str, data: &[u8]) -> Record {
-    Record { name: format!("a/{name}"), method: 0, crc: crc32fast::hash(data), size: data.len(), packed: data.to_vec() }
-}
-
-fn deflated(name: &str, data: &[u8]) -> Record {
-    let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
-    encoder.write_all(data).expect("to memory");
-    Record { method: 8, packed: encoder.finish().expect("to memory"), ..stored(name, data) }
-}
-
-fn zip(records: &[Record]) -> Vec<u8> {
-    let (mut out, mut directory) = (Vec::new(), Vec::new());
-    for record in records {
-        let mut common = vec![0, 0];
-        common.extend(record.method.to_le_bytes());
-        common.extend([0; 4]);
-        common.extend(record.crc.to_le_bytes());
-        common.extend((record.packed.len() as u32).to_le_bytes());
-        common.extend((record.size as u32).to_le_bytes());
-        common.extend((record.name.len() as u16).to_le_bytes());
-        common.extend([0; 2]);
-        directory.extend(b"PK\x01\x02\x14\x00\x14\x00");
-        directory.extend(&common);
-        directory.extend([0; 10]);
-        directory.extend((out.len() as u32).to_le_bytes());
-        directory.extend(record.name.as_bytes());
-        out.extend(b"PK\x03\x04\x14\x00");
-        out.extend(common);
-        out.extend(record.name.as_bytes());
-        out.extend(&record.packed);
-    }
-    let start = out.len() as u32;
-    out.extend(&directory);
-    out.extend(b"PK\x05\x06\0\0\0\0");
-    out.extend([(records.len() as u16).to_le_bytes(); 2].concat());
-    out.extend((directory.len() as u32).to_le_bytes());
-    out.extend(start.to_le_bytes());
-    out.extend([0; 2]);
-    out
-}
 
 fn load(pickle: &[u8]) -> Result<Value, wengert_io::Error> {
     wengert_io::from_bytes(&zip(&[stored("data.pkl", pickle), stored("version", b"3\n")]))
-}
-
-fn text(text: &str) -> Vec<u8> {
-    [b"X".as_slice(), &(text.len() as u32).to_le_bytes(), text.as_bytes()].concat()
-}
-
-/// Pickles by what they do; each ends with the stack as deep as it should be.
-fn bombs() -> Vec<(&'static str, Vec<u8>)> {
-    let long = "x".repeat(100_000);
-    let mut out = Vec::new();
-    out.push((
-        "a text recalled",
-        [b"\x80\x02](".to_vec(), text(&long), b"q\0".to_vec(), b"h\0".repeat(30_000)].concat(),
-    ));
-    let big = [b"\x8b".as_slice(), &100_000u32.to_le_bytes(), &[1; 100_000]].concat();
-    out.push(("an integer recalled", [b"\x80\x02](".to_vec(), big, b"q\0".to_vec(), b"h\0".repeat(30_000)].concat()));
-    let bytes = [b"B".as_slice(), &100_000u32.to_le_bytes(), &[1; 100_000]].concat();
-    out.push(("bytes recalled", [b"\x80\x03](".to_vec(), bytes, b"q\0".to_vec(), b"h\0".repeat(30_000)].concat()));
-    let list = [b"\x80\x02](](".to_vec(), b"N".repeat(50_000), b"e\x85q\x01".to_vec()].concat();
-    let calls = [b"c__builtin__\nset\nq\0h\x01R".to_vec(), b"h\0h\x01R".repeat(20_000)].concat();
-    out.push(("sets of one list", [list.clone(), calls].concat()));
-    let pairs = [b"\x80\x02](](".to_vec(), b"K\x01K\x02\x86".repeat(20_000), b"e\x85q\x01".to_vec()].concat();
-    let calls = [b"ccollections\nOrderedDict\nq\0h\x01R".to_vec(), b"h\0h\x01R".repeat(20_000)].concat();
-    out.push(("ordered dicts of one list", [pairs, calls].concat()));
-    let dict = [b"\x80\x02](}(".to_vec(), b"K\x01N".repeat(50_000), b"u\x85q\x01".to_vec()].concat();
-    let calls = [b"ccollections\nCounter\nq\0h\x01R".to_vec(), b"h\0h\x01R".repeat(20_000)].concat();
-    out.push(("counters of one dict", [dict, calls].concat()));
-    let encode =
-        [b"\x80\x02](".to_vec(), text(&long), text("latin1"), b"\x86q\x01c_codecs\nencode\nq\0h\x01R".to_vec()];
-    out.push(("one text encoded", [encode.concat(), b"h\0h\x01R".repeat(20_000)].concat()));
-    let array = [b"\x80\x03](B".as_slice(), &100_000u32.to_le_bytes(), &[1; 100_000], b"\x85q\x01"].concat();
-    let calls = [b"c__builtin__\nbytearray\nq\0h\x01R".to_vec(), b"h\0h\x01R".repeat(20_000)].concat();
-    out.push(("bytearrays of one text", [array, calls].concat()));
-    // 64 dimensions per tensor, recalled from one tuple.
-    let shape = [b"\x80\x02](((".to_vec(), b"K\x01".repeat(64), b"t\x85q\x01".to_vec()].concat();
-    let calls = [b"ctorch\nSize\nq\0h\x01R".to_vec(), b"h\0h\x01R".repeat(200_000)].concat();
-    out.push(("sizes of one tuple", [shape, calls].concat()));
-    // Lists of lists, each twice in the next: 2^60 leaves.
-    let mut nested = b"\x80\x02](]q\0".to_vec();
-    for i in 0..60u8 {
-        nested.extend([b']', b'(', b'h', i, b'h', i, b'e', b'q', i + 1]);
-    }
-    out.push(("doubled lists", nested));
-    for (_, pickle) in &mut out {
-        pickle.extend(b"e.");
-    }
-    // A key of tuples of one tuple of one tuple: 60^7 leaves.
-    let mut key = [b"\x80\x02}".to_vec(), b"(".repeat(7), b"K\x01".repeat(60), b"t".to_vec()].concat();
-    for i in 1..7u8 {
-        key.extend([b'q', i]);
-        key.extend([b'h', i].repeat(59));
-        key.push(b't');
-    }
-    key.extend(b"Ns.");
-    out.push(("a key of shared tuples", key));
-    out
 }
 
 #[test]
@@ -199,4 +95,99 @@ fn newer_protocols_are_read() {
     let value = load(&pickle).expect("plain data");
     let wanted = "{'a': [1, 2.5, b'xy', bytearray(b'z'), {3}, {4}], 'b': 1180591620717411303424, 'c': torch.float32}";
     assert_eq!(value.to_string(), wanted);
+}
+
+#[test]
+fn arrays_of_zeros_load_and_records_that_no_array_needs_do_not() {
+    let array = |shape: &str| {
+        let mut out = b"\x93NUMPY\x01\0\x76\0".to_vec();
+        out.extend(format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({shape},), }}").bytes());
+        out.resize(127, b' ');
+        out.push(b'\n');
+        out
+    };
+    let named = |record: Record| Record { name: "z.npy".to_owned(), ..record };
+    let size = 70 << 20;
+    let zeros = [array(&size.to_string()), vec![0; size]].concat();
+    let bytes = zip(&[named(deflated("", &zeros))]);
+    assert!(bytes.len() < 100_000, "{} bytes", bytes.len());
+    let value = wengert_io::from_bytes(&bytes).expect("as numpy.savez_compressed writes them");
+    assert_eq!(value.to_state_dict().expect("named arrays")["z"].numel(), size);
+    // The same record, said to be a small array: an error before it is inflated.
+    let lie = [array("12"), vec![0; size]].concat();
+    let error = wengert_io::from_bytes(&zip(&[named(deflated("", &lie))])).expect_err("a lie").to_string();
+    assert!(error.contains("does not fit"), "{error}");
+}
+
+#[test]
+fn what_contains_itself_is_refused_or_cut_where_objects_are_kept() {
+    // A module whose attribute is itself, as methods that are hooks make it.
+    let pickle = [b"\x80\x02cmy.code\nNet\n)\x81q\0}(".to_vec(), text("own"), b"h\0".to_vec(), text("x")].concat();
+    let pickle = [pickle, b"K\x05ub.".to_vec()].concat();
+    let bytes = zip(&[stored("data.pkl", &pickle), stored("version", b"3\n")]);
+    let path = std::env::temp_dir().join(format!("wengert-io-cycle-{}.pt", std::process::id()));
+    std::fs::write(&path, &bytes).expect("writable");
+    let error = wengert_io::load(&path).expect_err("a class").to_string();
+    assert!(error.contains("my.code.Net"), "{error}");
+    let value = wengert_io::load_module_tree(&path).expect("a tree");
+    let net = value.as_object().expect("an object");
+    assert_eq!(net.attributes.get("x").and_then(Value::as_int), Some(5));
+    let own = net.attributes.get("own").and_then(Value::as_object).expect("a mention of itself");
+    assert_eq!((own.class.as_str(), own.attributes.len()), ("my.code.Net", 0));
+    std::fs::remove_file(&path).expect("ours");
+    for (pickle, word) in [
+        (b"\x80\x02]q\0h\0a.".to_vec(), "containing itself"),
+        (b"\x80\x02}q\0K\x01h\0s.".to_vec(), "containing itself"),
+        (b"\x80\x02c__builtin__\nset\n]]a\x85R.".to_vec(), "cannot be one"),
+    ] {
+        let error = load(&pickle).expect_err("no data").to_string();
+        assert!(error.contains(word), "{error}");
+    }
+}
+
+#[test]
+fn layouts_survive_and_sets_have_each_member_once() {
+    let layout = [b"\x80\x02ctorch.serialization\n_get_layout\n".to_vec(), text("torch.strided")].concat();
+    let value = load(&[layout, b"\x85R.".to_vec()].concat()).expect("plain data");
+    assert_eq!(value.to_string(), "torch.strided");
+    let again = wengert_io::from_bytes(&wengert_io::to_bytes(&value).expect("plain data")).expect("just written");
+    assert_eq!(again.to_string(), "torch.strided");
+    let twice = b"\x80\x02c__builtin__\nset\n](K\x01K\x01K\x02e\x85R.";
+    assert_eq!(load(twice).expect("plain data").to_string(), "{1, 2}");
+    // frozenset({frozenset({1, 2})}) and the same in another order are one.
+    let inner = |members: &[u8]| [b"c__builtin__\nfrozenset\n](", members, b"e\x85R"].concat();
+    let sets = [inner(b"K\x01K\x02"), inner(b"K\x02K\x01")].concat();
+    let outer = [b"\x80\x02c__builtin__\nset\n](".to_vec(), sets, b"e\x85R.".to_vec()].concat();
+    assert_eq!(load(&outer).expect("plain data").to_string(), "{{1, 2}}");
+}
+
+#[test]
+fn files_of_other_kinds_are_named() {
+    let half = load(b"\x80\x02X\x03\0\0\0\xed\xa0\x80.").expect_err("no text").to_string();
+    assert!(half.contains("half of a surrogate pair is not supported"), "{half}");
+    let old = load(b"(lp0\nI1\na.").expect_err("protocol 0").to_string();
+    assert!(old.contains("protocol 0 or 1 is not supported"), "{old}");
+    let class = load(b"\x80\x02c__builtin__\nint\n.").expect_err("a class").to_string();
+    assert!(class.contains("a class or a function"), "{class}");
+    let archive = |name: &str| {
+        let error = wengert_io::from_bytes(&zip(&[stored("archive_version", b"0"), stored(name, b"x")]));
+        error.expect_err("no checkpoint").to_string()
+    };
+    assert!(archive("constants.pkl").contains("TorchScript"));
+    assert!(archive("archive_format").contains("torch.export"));
+    assert!(archive(".data/extern_modules").contains("torch.package"));
+    let mut tar = vec![0; 600];
+    tar[257..262].copy_from_slice(b"ustar");
+    for (bytes, word) in [
+        (&tar[..], "tar"),
+        (b"\x1f\x8b\x08\0\0\0\0\0", "gzip"),
+        (b"\x89HDF\r\n\x1a\n\0\0", "HDF5"),
+        (b"GGUF\x03\0\0\0\0\0", "GGUF"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "LFS"),
+        (b"<!DOCTYPE html><html>", "HTML"),
+        (b"\x80\x04\x95\x05\0\0\0\0\0\0\0}\x94.", "torch.save did not write is not supported"),
+    ] {
+        let error = wengert_io::from_bytes(bytes).expect_err("no checkpoint").to_string();
+        assert!(error.contains(word), "{error}");
+    }
 }

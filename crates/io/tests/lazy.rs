@@ -117,3 +117,26 @@ fn state_dicts_in_several_files_are_one() {
         assert!(error.contains(word), "{map}: {error}");
     }
 }
+
+#[test]
+fn streams_of_before_1_6_are_opened_without_their_storages() {
+    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/good");
+    let path = corpus.join("legacy_shared_views.pt");
+    let file = Checkpoint::open(&path).expect("undamaged");
+    let whole = wengert_io::load_state_dict(&path).expect("undamaged");
+    assert!(file.tensors().iter().map(|info| info.name.as_str()).eq(whole.keys()));
+    let part = file.load(&LoadOptions { keep: Some(&|name| name < "d"), ..Default::default() }).expect("undamaged");
+    assert!(part["a"].shares_storage(&part["b"]) && part["a"].shares_storage(&part["c"]));
+    for (name, tensor) in part.iter() {
+        assert_eq!(tensor.to_bytes(), whole[name].to_bytes(), "{name}");
+    }
+    // A pickle that is longer than what is looked at first, and one that goes nowhere.
+    let bytes = std::fs::read(corpus.join("legacy_state_dict.pt")).expect("the corpus");
+    let magic = bytes.windows(3).position(|w| w == b"P\x19.").map_or(0, |at| at + 3);
+    let text = |len: u32| [b"X".as_slice(), &len.to_le_bytes(), &vec![b'x'; len as usize]].concat();
+    let head = b"\x80\x02M\xe9\x03.\x80\x02}X\x0d\0\0\0little_endian\x88s.\x80\x02".to_vec();
+    let long = [&bytes[..magic], &head, &text(5 << 20), b".\x80\x02]."].concat();
+    assert_eq!(wengert_io::from_bytes(&long).expect("legal").as_str().map(str::len), Some(5 << 20));
+    let error = wengert_io::from_bytes(&long[..long.len() - 2]).expect_err("cut").to_string();
+    assert!(error.contains("ends too early"), "{error}");
+}

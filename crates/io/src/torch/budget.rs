@@ -3,9 +3,9 @@
 use crate::Error;
 
 /// Values that any file may make, and how many more per byte of it. A value takes at least one byte of a pickle unless
-/// it is shared, so only sharing spends the factor.
-const VALUES: u64 = 100_000;
-const VALUES_PER_BYTE: u64 = 4;
+/// it is shared, so only sharing spends the first. Each takes some hundred bytes of memory.
+const VALUES: u64 = 300_000;
+const VALUES_PER_BYTE: u64 = 1;
 /// The same for bytes of text, of numbers and of lists of arguments that are copied.
 const BYTES: u64 = 16 << 20;
 const BYTES_PER_BYTE: u64 = 4;

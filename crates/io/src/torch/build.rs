@@ -2,9 +2,9 @@
 
 use super::budget::Budget;
 use super::global::Global;
-use super::pickle::{Graph, Id, Node, ObjectNode, StorageRef, TensorNode};
+use super::pickle::{Graph, Id, Node, ObjectNode, StorageRef, TensorNode, Unknown};
 use crate::Error;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use wengert_tensor::{Dict, DictKind, Object, Storage, Tensor, Value};
 
@@ -45,12 +45,14 @@ pub(crate) struct Builder<'a> {
     budget: Budget,
     /// Objects that are done, so that every mention is the same one, and what each cost.
     objects: HashMap<Id, (Arc<Object>, Budget)>,
+    /// Objects that are being made.
+    open: HashSet<Id>,
 }
 
 impl<'a> Builder<'a> {
     pub(crate) fn new(graph: &'a Graph, source: &'a mut dyn Storages) -> Builder<'a> {
         let storages = vec![None; graph.storages.len()];
-        Builder { graph, source, storages, budget: graph.budget.clone(), objects: HashMap::new() }
+        Builder { graph, source, storages, budget: graph.budget.clone(), objects: HashMap::new(), open: HashSet::new() }
     }
 
     /// The value of a node.
@@ -130,12 +132,28 @@ impl<'a> Builder<'a> {
             Node::Device(x) => Value::Device(x.clone()),
             Node::List(items) => Value::List(self.all(items, depth)?),
             Node::Tuple(items) => Value::Tuple(self.all(items, depth)?),
-            Node::Set(items) => Value::Set(self.all(items, depth)?),
+            Node::Set(items) => {
+                let mut seen = HashSet::new();
+                let mut members = Vec::new();
+                for &item in items {
+                    // As in Python: what cannot be hashed is no member, and of equal members the first stays.
+                    if seen.insert(self.key(item, 0)?) {
+                        members.push(self.expand(item, depth + 1)?);
+                    }
+                }
+                Value::Set(members)
+            }
             Node::Dict { kind, items, attributes } => Value::Dict(self.dict(*kind, items, *attributes, depth)?),
             Node::Global(Global::Dtype(item)) => Value::DType(item.name.to_owned()),
             Node::Class(class) => Value::Object(Arc::new(Object { class: class.clone(), ..Object::default() })),
             Node::Object(object) => Value::Object(self.object(id, object, depth)?),
-            Node::Global(other) => return Err(Error::corrupt("pickle", format!("{other:?} where data should be"))),
+            Node::Layout(name) => Value::DType((*name).to_owned()),
+            Node::Global(_) => {
+                return Err(Error::Unsupported {
+                    what: "a class or a function among the data".to_owned(),
+                    advice: "save its name, or what it returns",
+                });
+            }
             Node::Storage { .. } => {
                 return Err(Error::Unsupported {
                     what: "a storage without a tensor".to_owned(),
@@ -157,6 +175,10 @@ impl<'a> Builder<'a> {
             self.budget.pay(cost)?;
             return Ok(object.clone());
         }
+        if !self.open.insert(id) {
+            // A part refers to what it is part of, as hooks do that are methods. Only that it does is kept.
+            return Ok(Arc::new(Object { class: node.class.clone(), ..Object::default() }));
+        }
         let before = self.budget.clone();
         let arguments = self.all(&node.arguments, depth)?;
         let mut attributes = match node.state.map(|state| self.expand(state, depth + 1)).transpose()? {
@@ -172,6 +194,7 @@ impl<'a> Builder<'a> {
             attributes.insert("update", Value::Dict(self.dict(DictKind::Plain, &node.dict, None, depth)?));
         }
         let object = Arc::new(Object { class: node.class.clone(), arguments: Some(arguments), attributes });
+        self.open.remove(&id);
         self.objects.insert(id, (object.clone(), self.budget.since(&before)));
         Ok(object)
     }
@@ -236,10 +259,22 @@ impl<'a> Builder<'a> {
                 }
                 parts
             }
+            // A frozenset; those of equal members are equal.
+            Node::Set(items) if depth < 8 => {
+                let mut parts: Vec<String> =
+                    items.iter().map(|&item| self.key(item, depth + 1)).collect::<Result<_, _>>()?;
+                parts.sort();
+                self.budget.spend(parts.iter().map(String::len).sum())?;
+                format!("{{{parts:?}")
+            }
             Node::Global(Global::Dtype(item)) => format!("d{}", item.name),
             Node::Device(x) => format!("v{x}"),
             Node::Size(x) => format!("z{x:?}"),
-            _ => return Err(Error::corrupt("pickle", "a dict with a key that cannot be one")),
+            Node::Layout(x) => format!("l{x}"),
+            // By what they are: modules' parameters, for example, to which an optimizer object maps its state.
+            Node::Class(x) if self.graph.unknown == Unknown::Keep => format!("c{x}"),
+            Node::Object(_) | Node::Tensor(_) if self.graph.unknown == Unknown::Keep => format!("o{id}"),
+            _ => return Err(Error::corrupt("pickle", "a key of a dict or a member of a set that cannot be one")),
         })
     }
 

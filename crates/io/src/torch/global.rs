@@ -82,6 +82,10 @@ pub(crate) fn advice(dtype: &str) -> &'static str {
     }
 }
 
+/// Names of memory layouts, which `torch.serialization._get_layout` takes.
+pub(crate) const LAYOUTS: &[&str] =
+    &["strided", "sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc", "jagged", "_mkldnn"];
+
 /// Bytes without a dtype.
 pub(crate) const UNTYPED: Item = Item { name: "untyped", size: 1, dtype: None };
 
@@ -144,14 +148,31 @@ fn refuse(module: &str, name: &str) -> Error {
         (what("a quantized tensor, a qtensor"), "save x.dequantize()")
     } else if name.contains("meta") && module.starts_with("torch") {
         (what("a meta tensor"), "it has no data; materialise the model before saving it")
-    } else if name.contains("nested") && module.starts_with("torch") {
+    } else if module.starts_with("torch") && (name.contains("nested") || module.contains("nested")) {
         (what("a nested tensor"), "save its parts as a list")
-    } else if module.starts_with("torch.nn") || module == "__main__" {
+    } else if module == "torch.nn.parameter" && name.starts_with("Uninitialized") {
+        (what("a parameter of a lazy module"), "run the model once before saving it, so that its shape is known")
+    } else if module.starts_with("torch.nn") {
         (what("an object of a class, as in a whole-model save"), "save model.state_dict() instead of the model")
+    } else if module == "__main__" {
+        let advice = "if it is a model, save its state_dict(); if not, its fields as a dict";
+        (what("an object of a program's own class, as in a whole-model save"), advice)
+    } else if module.starts_with("torch.optim.lr_scheduler") {
+        (what("a scheduler object"), "save scheduler.state_dict()")
     } else if module.starts_with("torch.optim") {
         (what("an optimizer object"), "save optimizer.state_dict()")
+    } else if module == "torch._C" && name == "Generator" {
+        (what("a random generator"), "save generator.get_state()")
     } else if (module, name) == ("argparse", "Namespace") {
-        (what("the arguments of a program"), "save vars(args)")
+        (what("a set of program arguments"), "save vars(args)")
+    } else if (module, name) == ("collections", "deque") {
+        (what("a deque"), "save list(x)")
+    } else if matches!(module, "decimal" | "fractions") {
+        (what("an exact number"), "save float(x) or str(x)")
+    } else if module == "uuid" {
+        (what("a UUID"), "save str(x)")
+    } else if matches!(module, "__builtin__" | "builtins") && matches!(name, "getattr" | "type") {
+        (what("a function or a class"), "save its name")
     } else if module.starts_with("pathlib") {
         (what("a path"), "save str(path)")
     } else if module == "datetime" {

@@ -11,6 +11,7 @@ pub(crate) mod zip;
 use crate::Error;
 use crate::source::{Source, show};
 use build::{Builder, Order, Storages};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use wengert_tensor::{DType, Storage, Tensor, Value};
@@ -31,26 +32,36 @@ pub(crate) fn detect(head: &[u8], len: u64) -> bool {
 
 /// Reads a zip archive; classes that are not on the list are refused or kept as objects.
 pub(crate) fn load_zip(source: &dyn Source, unknown: pickle::Unknown) -> Result<Value, Error> {
-    let catalog = Catalog::read_with(source, unknown)?;
-    let archive = Archive::with(source, &catalog.records);
-    Builder::new(&catalog.graph, &mut DataRecords { archive: &archive, order: catalog.order }).value(catalog.root)
+    Catalog::archive(source, unknown)?.value(source)
 }
 
-/// What an archive holds besides its storages.
+/// The same for the stream of before 1.6.
+pub(crate) fn load_stream(source: &dyn Source, unknown: pickle::Unknown) -> Result<Value, Error> {
+    Catalog::stream(source, unknown)?.value(source)
+}
+
+/// What a file holds besides its storages.
 pub(crate) struct Catalog {
-    records: Arc<zip::Records>,
     graph: pickle::Graph,
     root: pickle::Id,
-    order: Order,
+    data: Data,
+}
+
+/// Where the storages are.
+enum Data {
+    Archive { records: Arc<zip::Records>, order: Order },
+    Stream(HashMap<String, u64>),
 }
 
 impl Catalog {
-    /// Reads the directory and the pickle.
-    pub(crate) fn read(source: &dyn Source) -> Result<Catalog, Error> {
-        Catalog::read_with(source, pickle::Unknown::Refuse)
+    /// Reads what precedes the storages of a stream.
+    pub(crate) fn stream(source: &dyn Source, unknown: pickle::Unknown) -> Result<Catalog, Error> {
+        let legacy::Stream { graph, root, places } = legacy::Stream::read(source, unknown)?;
+        Ok(Catalog { graph, root, data: Data::Stream(places) })
     }
 
-    fn read_with(source: &dyn Source, unknown: pickle::Unknown) -> Result<Catalog, Error> {
+    /// Reads an archive's directory and pickle.
+    pub(crate) fn archive(source: &dyn Source, unknown: pickle::Unknown) -> Result<Catalog, Error> {
         let archive = Archive::open(source)?;
         if archive.size("constants.pkl").is_some() {
             return Err(Error::Unsupported {
@@ -59,7 +70,20 @@ impl Catalog {
             });
         }
         let Some(pickle) = archive.read("data.pkl")? else {
-            return Err(Error::corrupt("archive", "it has no record data.pkl, so torch.save did not write it"));
+            let any = |start: &str| archive.names().iter().any(|name| name.starts_with(start));
+            return Err(if archive.size("archive_format").is_some() {
+                Error::Unsupported {
+                    what: "a program of torch.export (PT2 archive)".to_owned(),
+                    advice: "in Python, load it with torch.export.load and save its state_dict",
+                }
+            } else if any(".data/extern_modules") || any(".data/python_version") {
+                Error::Unsupported {
+                    what: "a torch.package archive".to_owned(),
+                    advice: "in Python, load it with torch.package.PackageImporter and save the state_dict()",
+                }
+            } else {
+                Error::corrupt("archive", "it has no record data.pkl, so torch.save did not write it")
+            });
         };
         check_version(&archive)?;
         let order = match archive.read("byteorder")?.as_deref() {
@@ -70,7 +94,7 @@ impl Catalog {
         let stored = archive.packed("data.pkl").unwrap_or(0);
         let budget = budget::Budget::new(stored, pickle.len() as u64);
         let (graph, root, _) = pickle::parse_within(&pickle, 0, pickle::Dialect::Zip, budget, unknown)?;
-        Ok(Catalog { records: archive.records().clone(), graph, root, order })
+        Ok(Catalog { graph, root, data: Data::Archive { records: archive.records().clone(), order } })
     }
 
     /// The names of the tensors, keys and positions joined by dots, and their nodes.
@@ -92,10 +116,24 @@ impl Catalog {
         }
     }
 
+    /// Everything.
+    fn value(&self, source: &dyn Source) -> Result<Value, Error> {
+        self.build(source, |mut builder| builder.value(self.root))
+    }
+
     /// Reads some of the tensors; those that share a storage share it here.
     pub(crate) fn load(&self, source: &dyn Source, ids: &[pickle::Id]) -> Result<Vec<Tensor>, Error> {
-        let archive = Archive::with(source, &self.records);
-        Builder::new(&self.graph, &mut DataRecords { archive: &archive, order: self.order }).tensors(ids)
+        self.build(source, |mut builder| builder.tensors(ids))
+    }
+
+    fn build<T>(&self, source: &dyn Source, make: impl FnOnce(Builder<'_>) -> T) -> T {
+        match &self.data {
+            Data::Archive { records, order } => {
+                let archive = Archive::with(source, records);
+                make(Builder::new(&self.graph, &mut DataRecords { archive: &archive, order: *order }))
+            }
+            Data::Stream(places) => make(Builder::new(&self.graph, &mut legacy::Parts { source, places })),
+        }
     }
 }
 

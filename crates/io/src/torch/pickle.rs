@@ -80,7 +80,7 @@ pub(crate) enum Unknown {
     Keep,
 }
 
-/// A value of the graph.
+/// A value of the graph. Large ones are boxed: a pickle may have a node per byte.
 #[derive(Clone, Debug)]
 pub(crate) enum Node {
     None,
@@ -106,19 +106,23 @@ pub(crate) enum Node {
         index: usize,
         start: u64,
     },
-    Tensor(TensorNode),
+    Tensor(Box<TensorNode>),
     /// The name of a class or function that is not on the list.
     Class(String),
     /// An instance of such a class, or what such a function would have returned.
-    Object(ObjectNode),
+    Object(Box<ObjectNode>),
     Size(Vec<usize>),
     Device(String),
+    /// A memory layout, by its name.
+    Layout(&'static str),
 }
 
 /// The nodes of a pickle.
 pub(crate) struct Graph {
     pub(crate) nodes: Vec<Node>,
     pub(crate) storages: Vec<StorageRef>,
+    /// What became of names that are not on the list.
+    pub(crate) unknown: Unknown,
     /// What building values may still spend.
     pub(crate) budget: Budget,
 }
@@ -152,7 +156,7 @@ pub(crate) fn parse_within(
         bytes,
         at: start,
         dialect,
-        graph: Graph { nodes: Vec::new(), storages: Vec::new(), budget: budget.clone() },
+        graph: Graph { nodes: Vec::new(), storages: Vec::new(), unknown, budget: budget.clone() },
         budget,
         constants: [None; 256 + 4],
         stack: Vec::new(),
@@ -230,8 +234,18 @@ impl Machine<'_> {
     }
 
     fn text(&mut self, len: usize) -> Result<String, Stop> {
-        let text = std::str::from_utf8(self.take(len)?).map(str::to_owned);
-        text.or_else(|_| bad("text that is not UTF-8"))
+        let bytes = self.take(len)?;
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            return Ok(text.to_owned());
+        }
+        // What Python makes of the half of a surrogate pair, which text in Rust cannot hold.
+        if bytes.windows(2).any(|pair| pair[0] == 0xed && (0xa0..=0xbf).contains(&pair[1])) {
+            return Err(Stop::Because(Error::Unsupported {
+                what: "text with half of a surrogate pair".to_owned(),
+                advice: "save text.encode('utf-8', 'replace').decode()",
+            }));
+        }
+        bad("text that is not UTF-8")
     }
 
     /// Makes a node. Its bytes were taken from the input; what else is copied is paid for by the caller.
@@ -294,6 +308,8 @@ impl Machine<'_> {
     }
 
     fn run(&mut self) -> Result<Id, Stop> {
+        // Protocols 0 and 1 do not say which they are.
+        let unnamed = self.bytes.get(self.at).is_some_and(|&first| first != 0x80);
         loop {
             match self.byte()? {
                 0x80 => match self.byte()? {
@@ -448,6 +464,12 @@ impl Machine<'_> {
                     let id = self.pop()?;
                     self.persistent(id)?;
                 }
+                b'I' | b'L' | b'F' | b'V' | b'S' | b'l' | b'd' | b'p' | b'g' | b'P' if unnamed => {
+                    return Err(Stop::Because(Error::Unsupported {
+                        what: "pickle protocol 0 or 1".to_owned(),
+                        advice: "save it with torch.save's default protocol",
+                    }));
+                }
                 other => return bad(format!("opcode 0x{other:02x}, which checkpoints do not have")),
             }
         }
@@ -485,8 +507,12 @@ impl Machine<'_> {
     fn append(&mut self, items: Vec<Id>) -> Result<(), Stop> {
         let top = self.top()?;
         match &mut self.graph.nodes[top as usize] {
-            Node::List(list) | Node::Object(ObjectNode { list, .. }) => {
+            Node::List(list) => {
                 list.extend(items);
+                Ok(())
+            }
+            Node::Object(object) => {
+                object.list.extend(items);
                 Ok(())
             }
             _ => bad("an item is added to what is no list"),
@@ -510,13 +536,13 @@ impl Machine<'_> {
             return bad("a dict is given a key without a value");
         }
         let top = self.top()?;
-        match &mut self.graph.nodes[top as usize] {
-            Node::Dict { items: pairs, .. } | Node::Object(ObjectNode { dict: pairs, .. }) => {
-                pairs.extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1])));
-                Ok(())
-            }
-            _ => bad("an entry is added to what is no dict"),
-        }
+        let pairs = match &mut self.graph.nodes[top as usize] {
+            Node::Dict { items, .. } => items,
+            Node::Object(object) => &mut object.dict,
+            _ => return bad("an entry is added to what is no dict"),
+        };
+        pairs.extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1])));
+        Ok(())
     }
 
     /// BUILD: attributes of an OrderedDict; those of a tensor are dropped.

@@ -1,6 +1,6 @@
 //! Writing what `torch.save` writes: the pickle, and the archive around it byte by byte as PyTorch lays it out.
 
-use super::global::storage_class;
+use super::global::{LAYOUTS, storage_class};
 use crate::Error;
 use std::collections::HashMap;
 use std::io::Write;
@@ -89,7 +89,13 @@ impl Pickler {
                 if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
                     return Err(Error::Unwritable(format!("'{name}' is no dtype")));
                 }
-                self.global("torch", name);
+                if LAYOUTS.contains(&name.as_str()) {
+                    self.global("torch.serialization", "_get_layout");
+                    self.text(&format!("torch.{name}"))?;
+                    self.bytes.extend([0x85, b'R']);
+                } else {
+                    self.global("torch", name);
+                }
             }
             Value::Device(name) => {
                 self.global("torch", "device");
@@ -424,8 +430,17 @@ impl ArchiveWriter<'_> {
         head.extend(name.as_bytes());
         head.extend(extra);
         self.put(&head)?;
-        self.put(data)?;
-        let crc = crate::source::crc(data);
+        let mut crc = 0;
+        if size < 1 << 20 {
+            self.put(data)?;
+            crc = crate::source::crc(data);
+        } else {
+            // The sum is for other threads while this one waits for the system.
+            rayon::in_place_scope(|scope| {
+                scope.spawn(|_| crc = crate::source::crc(data));
+                self.put(data)
+            })?;
+        }
         if size > 0 {
             let mut descriptor = b"PK\x07\x08".to_vec();
             descriptor.extend(crc.to_le_bytes());

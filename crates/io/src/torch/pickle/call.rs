@@ -2,7 +2,7 @@
 
 use super::{Dialect, Id, Machine, Node, ObjectNode, Stop, StorageRef, TensorNode, Unknown, bad};
 use crate::Error;
-use crate::torch::global::{Global, Item, UNTYPED};
+use crate::torch::global::{Global, Item, LAYOUTS, UNTYPED};
 use wengert_tensor::DictKind;
 
 impl Machine<'_> {
@@ -67,7 +67,7 @@ impl Machine<'_> {
             let (class, arguments) = (class.clone(), self.items(arguments)?.to_vec());
             self.budget.spend(class.len() + size_of_val(&arguments[..]))?;
             let object = ObjectNode { class, arguments, state: None, list: Vec::new(), dict: Vec::new() };
-            return self.push(Node::Object(object));
+            return self.push(Node::Object(Box::new(object)));
         }
         let Node::Global(function) = *self.node(function) else { return bad("a call of what is no function") };
         let arguments = self.items(arguments)?;
@@ -138,37 +138,44 @@ impl Machine<'_> {
             (Global::Size, &[dims]) => Node::Size(self.counts(dims)?.into_iter().map(|d| d as usize).collect()),
             (Global::Device, &[kind]) => Node::Device(self.device(kind)?),
             (Global::Device, &[kind, index]) => Node::Device(format!("{}:{}", self.device(kind)?, self.count(index)?)),
-            (Global::Layout, _) => {
-                return Err(Stop::Because(Error::Unsupported {
-                    what: "a sparse tensor's layout".to_owned(),
-                    advice: "save x.to_dense()",
-                }));
+            (Global::Layout, &[name]) => {
+                let name = self.string(name)?;
+                let known = LAYOUTS.iter().find(|known| name.strip_prefix("torch.") == Some(**known));
+                let Some(known) = known else { return bad("a layout that is none") };
+                Node::Layout(known)
             }
             (Global::RebuildV1, &[storage, offset, shape, strides]) => {
                 self.tensor(storage, offset, shape, strides, false, None)?
             }
-            (Global::RebuildV2, &[storage, offset, shape, strides, requires_grad, _hooks, ref rest @ ..])
+            (Global::RebuildV2, &[storage, offset, shape, strides, requires_grad, hooks, ref rest @ ..])
                 if rest.len() <= 1 =>
             {
+                self.hooks(hooks)?;
                 self.no_metadata(rest)?;
                 let requires_grad = self.flag(requires_grad)?;
                 self.tensor(storage, offset, shape, strides, requires_grad, None)?
             }
-            (Global::RebuildV3, &[storage, offset, shape, strides, requires_grad, _hooks, dtype, ref rest @ ..])
+            (Global::RebuildV3, &[storage, offset, shape, strides, requires_grad, hooks, dtype, ref rest @ ..])
                 if rest.len() <= 1 =>
             {
+                self.hooks(hooks)?;
                 self.no_metadata(rest)?;
                 let Node::Global(Global::Dtype(item)) = *self.node(dtype) else { return bad("a dtype that is none") };
                 let requires_grad = self.flag(requires_grad)?;
                 self.tensor(storage, offset, shape, strides, requires_grad, Some(item))?
             }
-            (Global::RebuildParameter, &[tensor, requires_grad, _hooks])
-            | (Global::RebuildParameterWithState, &[tensor, requires_grad, _hooks, _]) => {
+            (Global::RebuildParameter, &[tensor, requires_grad, hooks])
+            | (Global::RebuildParameterWithState, &[tensor, requires_grad, hooks, _]) => {
+                self.hooks(hooks)?;
                 let requires_grad = self.flag(requires_grad)?;
                 match &self.graph.nodes[tensor as usize] {
                     Node::Tensor(inner) => {
                         self.budget.spend(size_of_val(&inner.shape[..]) * 2)?;
-                        Node::Tensor(TensorNode { requires_grad, parameter: true, ..inner.clone() })
+                        Node::Tensor(Box::new(TensorNode {
+                            requires_grad,
+                            parameter: true,
+                            ..TensorNode::clone(inner)
+                        }))
                     }
                     _ => return bad("a parameter of what is no tensor"),
                 }
@@ -192,6 +199,14 @@ impl Machine<'_> {
             (function, arguments) => return bad(format!("{function:?} with {} arguments", arguments.len())),
         };
         self.push(node)
+    }
+
+    /// Hooks are never saved: PyTorch writes an empty dict in their place.
+    fn hooks(&self, id: Id) -> Result<(), Stop> {
+        match self.node(id) {
+            Node::None | Node::Dict { .. } => Ok(()),
+            _ => bad("hooks of a tensor that are no dict"),
+        }
     }
 
     /// Refuses tensors that are stored negated or conjugated.
@@ -229,7 +244,8 @@ impl Machine<'_> {
             (true, Some(item)) if stored.untyped_as.is_none_or(|old| old == item) => stored.untyped_as = Some(item),
             _ => return bad("a storage that is used with two dtypes, or none"),
         }
-        Ok(Node::Tensor(TensorNode { storage: index, offset, shape, strides, requires_grad, parameter: false }))
+        let node = TensorNode { storage: index, offset, shape, strides, requires_grad, parameter: false };
+        Ok(Node::Tensor(Box::new(node)))
     }
 
     /// BINPERSID: a storage.
