@@ -162,6 +162,30 @@ fn layouts_survive_and_sets_have_each_member_once() {
 }
 
 #[test]
+fn negative_views_are_read_and_conjugate_ones_refused() {
+    let tensor = |bit: &str, rest: &[u8]| {
+        let head = [b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n((".to_vec(), text("storage")].concat();
+        let storage = [b"ctorch\nFloatStorage\n".to_vec(), text("0"), text("cpu"), b"K\x02tQK\0".to_vec()].concat();
+        let pickle = [head, storage, rest.to_vec(), b"\x89ccollections\nOrderedDict\n)R}".to_vec()].concat();
+        let pickle = [pickle, text(bit), b"\x88stR.".to_vec()].concat();
+        let data = [1.5f32.to_le_bytes(), (-2f32).to_le_bytes()].concat();
+        let records = [stored("data.pkl", &pickle), stored("data/0", &data), stored("version", b"3\n")];
+        wengert_io::from_bytes(&zip(&records))
+    };
+    // torch._neg_view(torch.tensor([1.5, -2.]))
+    let value = tensor("neg", b"K\x02\x85K\x01\x85").expect("legal");
+    assert_eq!(value.as_tensor().expect("a tensor").to_vec::<f32>(), [-1.5, 2.0]);
+    for (bit, rest, word) in [
+        ("conj", &b"K\x02\x85K\x01\x85"[..], "lazy conjugate is not supported"),
+        ("neg", b"J\xff\xff\xff\x7f\x85K\0\x85", "larger than its storage"),
+        ("other", b"K\x02\x85K\x01\x85", "tensor metadata 'other'"),
+    ] {
+        let error = tensor(bit, rest).expect_err(word).to_string();
+        assert!(error.contains(word), "{error}");
+    }
+}
+
+#[test]
 fn files_of_other_kinds_are_named() {
     let half = load(b"\x80\x02X\x03\0\0\0\xed\xa0\x80.").expect_err("no text").to_string();
     assert!(half.contains("half of a surrogate pair is not supported"), "{half}");

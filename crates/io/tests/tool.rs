@@ -87,15 +87,31 @@ fn convert_goes_between_all_formats() {
     let run = folder.path("run.pt");
     wengert_io::save(&run, checkpoint()).expect("writable");
     let out = folder.path("model.safetensors");
-    let (code, text, _) = tool(&["convert", &run, &out]);
-    assert!(code == 1 && text.contains("--key model"), "{text}");
+    let (code, text, error) = tool(&["convert", &run, &out]);
+    assert!(code == 1 && text.is_empty() && error.contains("--key model"), "{error}");
     assert_eq!(tool(&["convert", "--key", "model", &run, &out]).0, 0);
     assert_eq!(wengert_io::load_state_dict(&out).expect("just written").len(), 3);
     let one = folder.path("one.npy");
     assert_eq!(tool(&["convert", "--key", "model.steps", &run, &one]).0, 0);
     assert_eq!(wengert_io::load(&one).expect("just written").as_tensor().expect("one").to_vec::<i64>(), [7]);
-    let (code, text, _) = tool(&["convert", "--key", "nothing", &run, &one]);
-    assert!(code == 1 && text.contains("'model', 'epoch'"), "{text}");
+    let (code, _, error) = tool(&["convert", "--key", "nothing", &run, &one]);
+    assert!(code == 1 && error.contains("'model', 'epoch'"), "{error}");
+    let (code, text, _) = tool(&["convert", "--json", "--key", "model", &run, &out]);
+    let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!((code, &json["format"], &json["tensors"]), (0, &"safetensors".into(), &3.into()));
+}
+
+#[test]
+fn inspect_lists_what_cannot_be_read() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/good");
+    let path = folder.join("complex.pt").to_str().expect("the path is text").to_owned();
+    let (code, text, error) = tool(&["inspect", &path]);
+    assert!(code == 1 && error.contains("not supported"), "{error}");
+    assert!(text.lines().any(|l| l.split_whitespace().eq(["c64", "complex64", "(2,)", "no"])), "{text}");
+    let (code, text, _) = tool(&["inspect", "--json", &path]);
+    let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!((code, &json[0]["tensors"][1]["dtype"]), (1, &"complex128".into()));
+    assert!(json[0]["error"].as_str().is_some());
 }
 
 #[test]
@@ -160,6 +176,11 @@ fn mistakes_on_the_command_line_show_the_usage() {
         let (code, text, error) = tool(arguments);
         assert!(code == 2 && text.is_empty() && error.contains("wengert-ckpt inspect"), "{arguments:?}: {error}");
     }
-    assert_eq!(tool(&["--help"]).0, 0);
+    for arguments in [&["--help"][..], &["diff", "--help"], &["inspect", "-h"], &["--version"]] {
+        let (code, text, error) = tool(arguments);
+        assert!(code == 0 && text.contains("wengert-ckpt") && error.is_empty(), "{arguments:?}: {error}");
+    }
+    let (code, text, _) = tool(&["diff", "--json", "/no/such/file.pt", "/nor/this"]);
+    assert!(code == 1 && text.contains("\"error\""), "{text}");
     assert_eq!(tool(&["inspect", "/no/such/file.pt"]).0, 1);
 }

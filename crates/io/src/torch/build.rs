@@ -6,7 +6,7 @@ use super::pickle::{Graph, Id, Node, ObjectNode, StorageRef, TensorNode, Unknown
 use crate::Error;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use wengert_tensor::{Dict, DictKind, Object, Storage, Tensor, Value};
+use wengert_tensor::{DType, Dict, DictKind, Object, Storage, Tensor, Value};
 
 /// The deepest nesting of containers. Checkpoints have some five levels; recursion below is bounded by this.
 const MAX_DEPTH: usize = 256;
@@ -82,6 +82,12 @@ impl<'a> Builder<'a> {
 
     fn check(&self, tensor: &TensorNode) -> Result<(), Error> {
         let stored = &self.graph.storages[tensor.storage];
+        if tensor.lazy.conjugate {
+            return Err(Error::Unsupported {
+                what: "a tensor with a lazy conjugate".to_owned(),
+                advice: "save torch.view_as_real(x.resolve_conj())",
+            });
+        }
         let fail = |what: String| Err(Error::corrupt(format!("a tensor of storage '{}'", stored.key), what));
         let size = stored.dtype()?.size() as u64;
         let len = if stored.untyped_as.is_some() {
@@ -294,8 +300,18 @@ impl<'a> Builder<'a> {
         };
         let shape: Vec<usize> = node.shape.iter().map(|&s| s as usize).collect();
         let strides: Vec<isize> = node.strides.iter().map(|&s| isize::try_from(s).unwrap_or(0)).collect();
-        Tensor::from_parts(storage, &shape, &strides, node.offset as usize)
-            .map_err(|e| Error::corrupt(format!("a tensor of storage '{}'", request.key), e.to_string()))
+        let place = || format!("a tensor of storage '{}'", request.key);
+        let tensor = Tensor::from_parts(storage, &shape, &strides, node.offset as usize)
+            .map_err(|e| Error::corrupt(place(), e.to_string()))?;
+        match node.lazy.negative {
+            false => Ok(tensor),
+            true if tensor.dtype() == DType::Bool => Err(Error::corrupt(place(), "truth values cannot be negative")),
+            // It gets memory of its own, which its storage must be as large as: a stride of 0 may claim any size.
+            true if tensor.numel() > request.numel as usize => {
+                Err(Error::corrupt(place(), "it is negative and larger than its storage"))
+            }
+            true => Ok(tensor.neg()),
+        }
     }
 }
 

@@ -56,6 +56,15 @@ pub(crate) struct TensorNode {
     pub(crate) strides: Vec<u64>,
     pub(crate) requires_grad: bool,
     pub(crate) parameter: bool,
+    /// What its elements are of those in the storage.
+    pub(crate) lazy: Lazy,
+}
+
+/// What PyTorch does to elements when it first needs them: bits that a tensor has in its metadata.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Lazy {
+    pub(crate) conjugate: bool,
+    pub(crate) negative: bool,
 }
 
 /// An instance of a class that is not on the list: what it was made of, which is kept and never run.

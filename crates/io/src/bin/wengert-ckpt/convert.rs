@@ -2,19 +2,31 @@
 
 use crate::tree::{self, Flat};
 use crate::{Arguments, Report};
+use serde_json::json;
 use wengert_io::tensor::{StateDict, Value};
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
     let [input, output] = &arguments.files[..] else { return Err("convert needs two files".to_owned()) };
+    let mut report = Report { well: true, ..Report::default() };
     let result = convert(input, output, arguments.option("--key"));
-    let (text, well) = match result {
-        Ok(()) => (String::new(), true),
-        Err(message) => (format!("{}\n", tree::plain(&message)), false),
+    let json = match &result {
+        Ok((format, tensors)) => {
+            report.text = format!("{}: {format}, {tensors} tensors\n", tree::plain(output));
+            json!({ "file": output, "format": format, "tensors": tensors })
+        }
+        Err(message) => {
+            report.error(message);
+            json!({ "file": output, "error": message })
+        }
     };
-    Ok(Report { text, well })
+    if arguments.has("--json") {
+        report.text = format!("{json:#}\n");
+    }
+    Ok(report)
 }
 
-fn convert(input: &str, output: &str, key: Option<&str>) -> Result<(), String> {
+/// The format that was written and the number of tensors.
+fn convert(input: &str, output: &str, key: Option<&str>) -> Result<(&'static str, usize), String> {
     let mut value = wengert_io::load_module_tree(input).map_err(|e| e.to_string())?;
     if let Some(key) = key {
         let found = tree::select(&value, key).cloned();
@@ -29,7 +41,10 @@ fn convert(input: &str, output: &str, key: Option<&str>) -> Result<(), String> {
     if only_tensors && value.to_state_dict().is_none() {
         value = tensors_only(&value).map_err(|what| format!("{output}: {what}"))?;
     }
-    wengert_io::save(output, value).map_err(|e| e.to_string())
+    let tensors = Flat::of(&value).tensors.len();
+    wengert_io::save(output, value)
+        .and_then(|()| wengert_io::format_of(output))
+        .map_or_else(|error| Err(error.to_string()), |format| Ok((format, tensors)))
 }
 
 /// A whole model as its state dict, and one tensor as an entry of a dict; all else must be chosen from.

@@ -27,7 +27,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
     let (left, right) = match (load(a), load(b)) {
         (Ok(left), Ok(right)) => (left, right),
         (Err(error), _) | (_, Err(error)) => {
-            return Ok(Report { text: format!("{}\n", tree::plain(&error.to_string())), well: false });
+            let mut report = Report::default();
+            report.error(&error.to_string());
+            if arguments.has("--json") {
+                report.text = format!("{:#}\n", json!({ "error": error.to_string() }));
+            }
+            return Ok(report);
         }
     };
     let mut differences = Vec::new();
@@ -91,7 +96,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
         let rows: Vec<_> = differences.iter().map(|d| vec![tree::plain(&d.name), d.what.clone()]).collect();
         text + &tree::table(&rows, &[])
     };
-    Ok(Report { text, well })
+    Ok(Report { text, well, ..Report::default() })
 }
 
 fn compare(name: &str, a: &Tensor, b: &Tensor, (rtol, atol): (f64, f64)) -> Option<Difference> {

@@ -3,7 +3,8 @@
 use crate::tree::{self, Flat};
 use crate::{Arguments, Report};
 use serde_json::{Value as Json, json};
-use wengert_io::tensor::{DType, Tensor};
+use wengert_io::tensor::{DType, Tensor, Value};
+use wengert_io::{Checkpoint, TensorInfo};
 
 /// Numbers about a tensor's elements. NaNs count in `nans` alone.
 struct Stats {
@@ -38,7 +39,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
         return Err("inspect needs a file".to_owned());
     }
     let stats = arguments.has("--stats");
-    let (mut text, mut list, mut well) = (String::new(), Vec::new(), true);
+    let mut report = Report { well: true, ..Report::default() };
+    let mut list = Vec::new();
     for file in &arguments.files {
         let loaded = wengert_io::load_module_tree(file).and_then(|value| Ok((value, wengert_io::format_of(file)?)));
         match loaded {
@@ -47,20 +49,42 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
                 if arguments.has("--json") {
                     list.push(as_json(file, format, &flat, stats));
                 } else {
-                    text += &as_text(file, format, &flat, stats);
+                    report.text += &as_text(file, format, &flat, stats);
                 }
             }
             Err(error) => {
-                well = false;
-                text += &format!("{}\n", tree::plain(&error.to_string()));
-                list.push(json!({ "file": file, "error": error.to_string() }));
+                report.error(&error.to_string());
+                let tensors = described(file);
+                if !tensors.is_empty() {
+                    report.text += &listed(file, &tensors);
+                }
+                let tensors: Vec<Json> = tensors
+                    .iter()
+                    .map(|t| json!({ "name": t.name, "dtype": t.dtype_name, "shape": t.shape, "readable": t.dtype.is_some() }))
+                    .collect();
+                list.push(json!({ "file": file, "error": error.to_string(), "tensors": tensors }));
             }
         }
     }
     if arguments.has("--json") {
-        text = format!("{:#}\n", Json::Array(list));
+        report.text = format!("{:#}\n", Json::Array(list));
     }
-    Ok(Report { text, well })
+    Ok(report)
+}
+
+/// What a file that cannot be loaded says of its tensors, if it says that much.
+fn described(file: &str) -> Vec<TensorInfo> {
+    Checkpoint::open(file).map(|open| open.tensors().to_vec()).unwrap_or_default()
+}
+
+fn listed(file: &str, tensors: &[TensorInfo]) -> String {
+    let mut rows = vec![["name", "dtype", "shape", "can be read"].map(str::to_owned).to_vec()];
+    for info in tensors {
+        let shape = Value::Tuple(info.shape.iter().map(|&n| Value::from(n)).collect()).to_string();
+        let readable = if info.dtype.is_some() { "yes" } else { "no" };
+        rows.push(vec![tree::plain(&info.name), tree::plain(&info.dtype_name), shape, readable.to_owned()]);
+    }
+    format!("{}: {} tensors\n{}", tree::plain(file), tensors.len(), tree::table(&rows, &[]))
 }
 
 fn as_text(file: &str, format: &str, flat: &Flat, stats: bool) -> String {

@@ -15,9 +15,11 @@ Looks into checkpoints of any format that wengert-io reads: .pt, .pth (also whol
     wengert-ckpt inspect [--stats] [--json] FILE...
         Lists what is in it: names, dtypes, shapes, bytes, which tensors share memory, and all other values.
         --stats adds minimum, maximum, mean and the number of NaNs.
+        Of a file with dtypes that cannot be read it lists what the file says of its tensors.
 
-    wengert-ckpt convert [--key NAME] IN OUT
-        Writes it in the format that OUT's ending names. --key takes one entry, such as model or state.optimizer.
+    wengert-ckpt convert [--key NAME] [--json] IN OUT
+        Writes it in the format that OUT's ending names, or as PyTorch if it names none. --key takes one entry, such as
+        model or state.optimizer. OUT is replaced if it exists.
 
     wengert-ckpt verify [--json] FILE...
         Reads everything, checksums too, and says what is wrong.
@@ -26,6 +28,7 @@ Looks into checkpoints of any format that wengert-io reads: .pt, .pth (also whol
         Says which names are only in one, and which tensors and values differ, and by how much.
         Tensors within atol + rtol * |b| count as the same; both are 0 if not given.
 
+All take --help. Results go to standard output, what went wrong to standard error; with --json it is in the JSON too.
 Exit codes: 0 all is well, or the same; 1 a file is bad, or they differ; 2 the command line is wrong.
 ";
 
@@ -67,20 +70,38 @@ impl Arguments {
     }
 }
 
-/// What a command prints, and whether all was well.
+/// What a command prints, what went wrong, and whether all was well.
+#[derive(Default)]
 struct Report {
     text: String,
+    errors: String,
     well: bool,
+}
+
+impl Report {
+    /// What goes to standard error, as a line.
+    fn error(&mut self, message: &str) {
+        self.well = false;
+        self.errors += &format!("wengert-ckpt: {}\n", tree::plain(message));
+    }
 }
 
 fn run(words: &[String]) -> Result<Report, String> {
     let Some((command, rest)) = words.split_first() else { return Err("a command is missing".to_owned()) };
+    let asks = |word: &String| matches!(word.as_str(), "--help" | "-h");
+    if rest.iter().take_while(|word| *word != "--").any(asks) {
+        return Ok(Report { text: USAGE.to_owned(), well: true, ..Report::default() });
+    }
     match command.as_str() {
         "inspect" => inspect::run(&Arguments::parse(rest, &["--stats", "--json"], &[])?),
-        "convert" => convert::run(&Arguments::parse(rest, &[], &["--key"])?),
+        "convert" => convert::run(&Arguments::parse(rest, &["--json"], &["--key"])?),
         "verify" => verify::run(&Arguments::parse(rest, &["--json"], &[])?),
         "diff" => diff::run(&Arguments::parse(rest, &["--json"], &["--rtol", "--atol"])?),
-        "help" | "--help" | "-h" => Ok(Report { text: USAGE.to_owned(), well: true }),
+        "help" | "--help" | "-h" => Ok(Report { text: USAGE.to_owned(), well: true, ..Report::default() }),
+        "--version" | "-V" => {
+            let text = concat!("wengert-ckpt ", env!("CARGO_PKG_VERSION"), "\n").to_owned();
+            Ok(Report { text, well: true, ..Report::default() })
+        }
         other => Err(format!("unknown command {other}")),
     }
 }
@@ -91,6 +112,7 @@ fn main() -> ExitCode {
         Ok(report) => {
             // A reader that closed the pipe has seen what it wanted.
             let _ = std::io::stdout().write_all(report.text.as_bytes());
+            let _ = std::io::stderr().write_all(report.errors.as_bytes());
             ExitCode::from(u8::from(!report.well))
         }
         Err(message) => {

@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
     if arguments.has("--json") {
         text = format!("{:#}\n", Json::Array(list));
     }
-    Ok(Report { text, well })
+    Ok(Report { text, well, ..Report::default() })
 }
 
 fn finite(tensor: &Tensor) -> bool {

@@ -1,6 +1,6 @@
 //! What the names of a pickle make of their arguments: values of our own, by a table, with nothing called.
 
-use super::{Dialect, Id, Machine, Node, ObjectNode, Stop, StorageRef, TensorNode, Unknown, bad};
+use super::{Dialect, Id, Lazy, Machine, Node, ObjectNode, Stop, StorageRef, TensorNode, Unknown, bad};
 use crate::Error;
 use crate::torch::global::{Global, Item, LAYOUTS, UNTYPED};
 use wengert_tensor::DictKind;
@@ -145,24 +145,24 @@ impl Machine<'_> {
                 Node::Layout(known)
             }
             (Global::RebuildV1, &[storage, offset, shape, strides]) => {
-                self.tensor(storage, offset, shape, strides, false, None)?
+                self.tensor(storage, offset, shape, strides, false, None, Lazy::default())?
             }
             (Global::RebuildV2, &[storage, offset, shape, strides, requires_grad, hooks, ref rest @ ..])
                 if rest.len() <= 1 =>
             {
                 self.hooks(hooks)?;
-                self.no_metadata(rest)?;
+                let lazy = self.metadata(rest)?;
                 let requires_grad = self.flag(requires_grad)?;
-                self.tensor(storage, offset, shape, strides, requires_grad, None)?
+                self.tensor(storage, offset, shape, strides, requires_grad, None, lazy)?
             }
             (Global::RebuildV3, &[storage, offset, shape, strides, requires_grad, hooks, dtype, ref rest @ ..])
                 if rest.len() <= 1 =>
             {
                 self.hooks(hooks)?;
-                self.no_metadata(rest)?;
+                let lazy = self.metadata(rest)?;
                 let Node::Global(Global::Dtype(item)) = *self.node(dtype) else { return bad("a dtype that is none") };
                 let requires_grad = self.flag(requires_grad)?;
-                self.tensor(storage, offset, shape, strides, requires_grad, Some(item))?
+                self.tensor(storage, offset, shape, strides, requires_grad, Some(item), lazy)?
             }
             (Global::RebuildParameter, &[tensor, requires_grad, hooks])
             | (Global::RebuildParameterWithState, &[tensor, requires_grad, hooks, _]) => {
@@ -209,17 +209,24 @@ impl Machine<'_> {
         }
     }
 
-    /// Refuses tensors that are stored negated or conjugated.
-    fn no_metadata(&self, rest: &[Id]) -> Result<(), Stop> {
-        match rest.first().map(|&id| self.node(id)) {
-            None | Some(Node::None) => Ok(()),
-            Some(Node::Dict { items, .. }) if items.is_empty() => Ok(()),
-            Some(Node::Dict { .. }) => Err(Stop::Because(Error::Unsupported {
-                what: "a tensor with a lazy conjugate or negation".to_owned(),
-                advice: "save x.resolve_conj().resolve_neg()",
-            })),
-            Some(_) => bad("tensor metadata that is no dict"),
+    /// The bits of a tensor that is stored conjugated or negated.
+    fn metadata(&self, rest: &[Id]) -> Result<Lazy, Stop> {
+        let mut lazy = Lazy::default();
+        let items = match rest.first().map(|&id| self.node(id)) {
+            None | Some(Node::None) => return Ok(lazy),
+            Some(Node::Dict { items, .. }) => items,
+            Some(_) => return bad("tensor metadata that is no dict"),
+        };
+        // More than these two would be repeated keys.
+        for &(key, value) in items.iter().take(3) {
+            let (key, value) = (self.string(key)?, self.flag(value)?);
+            match key {
+                "conj" => lazy.conjugate = value,
+                "neg" => lazy.negative = value,
+                other => return bad(format!("tensor metadata '{other}'")),
+            }
         }
+        Ok(lazy)
     }
 
     fn tensor(
@@ -230,6 +237,7 @@ impl Machine<'_> {
         strides: Id,
         requires_grad: bool,
         dtype: Option<Item>,
+        lazy: Lazy,
     ) -> Result<Node, Stop> {
         let Node::Storage { index, start } = *self.node(storage) else { return bad("a tensor without a storage") };
         let (shape, strides) = (self.counts(shape)?, self.counts(strides)?);
@@ -244,7 +252,7 @@ impl Machine<'_> {
             (true, Some(item)) if stored.untyped_as.is_none_or(|old| old == item) => stored.untyped_as = Some(item),
             _ => return bad("a storage that is used with two dtypes, or none"),
         }
-        let node = TensorNode { storage: index, offset, shape, strides, requires_grad, parameter: false };
+        let node = TensorNode { storage: index, offset, shape, strides, requires_grad, parameter: false, lazy };
         Ok(Node::Tensor(Box::new(node)))
     }
 
