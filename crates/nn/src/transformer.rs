@@ -2,10 +2,11 @@
 
 use crate::attention::{Attend, MultiheadAttention, MultiheadAttentionOptions};
 use crate::{
-    Dropout, LayerNorm, LayerNormOptions, Linear, LinearOptions, Mode, Module, ModuleList, Parts, Rebuild, SpecError,
-    Tree, Var, init,
+    Dropout, GELU, LayerNorm, LayerNormOptions, Linear, LinearOptions, Mode, Module, ModuleList, Parts, ReLU, Rebuild,
+    Setting, SpecError, Tree, Var, init,
 };
-use wengert_tensor::{DType, Dict, Tensor, Value, bug, get_rng_state, set_rng_state};
+use std::sync::Arc;
+use wengert_tensor::{DType, Dict, Object, Tensor, Value, bug, get_rng_state, set_rng_state};
 
 /// The function between the two linear layers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -417,13 +418,42 @@ impl Module for TransformerDecoder {}
 #[wengert_nn_derive::module]
 impl Module for Transformer {}
 
+/// The function that PyTorch keeps in a layer, by its name in Python.
+fn function(activation: TransformerActivation) -> Value {
+    let class = match activation {
+        TransformerActivation::GELU => "torch._C._nn.gelu",
+        _ => "torch.nn.functional.relu",
+    };
+    Value::Object(Arc::new(Object { class: class.to_owned(), ..Object::default() }))
+}
+
 fn layer_config(options: &TransformerOptions) -> Dict {
-    let mut config: Dict = [("norm_first", Value::from(options.norm_first))].into_iter().collect();
-    if options.activation == TransformerActivation::GELU {
-        // PyTorch keeps a function here, and takes ReLU if there is none.
-        config.insert("activation", Value::from("gelu"));
+    let norm_first = Value::from(options.norm_first);
+    [("norm_first", norm_first), ("activation", function(options.activation))].into_iter().collect()
+}
+
+impl Setting for TransformerActivation {
+    fn from_value(value: &Value) -> Option<TransformerActivation> {
+        match value.as_object().map(|object| object.class.as_str()).or_else(|| value.as_str())? {
+            "torch.nn.functional.relu" => Some(TransformerActivation::ReLU),
+            "torch._C._nn.gelu" | "gelu" => Some(TransformerActivation::GELU),
+            _ => None,
+        }
     }
-    config
+}
+
+/// The function of a layer, or the module that PyTorch takes for one as well.
+fn activation(parts: &mut Parts<'_>) -> Result<TransformerActivation, SpecError> {
+    if !parts.has_child("activation") {
+        return parts.get_or("activation", TransformerActivation::ReLU);
+    }
+    if parts.child::<ReLU>("activation").is_ok() {
+        return Ok(TransformerActivation::ReLU);
+    }
+    match parts.child::<GELU>("activation") {
+        Ok(gelu) if gelu.to_string() == GELU::new().to_string() => Ok(TransformerActivation::GELU),
+        _ => parts.invalid("its activation is neither ReLU nor GELU"),
+    }
 }
 
 /// The options of a layer, as far as its parts do not have them.
@@ -434,13 +464,11 @@ fn layer_options(
     norm: &LayerNorm,
 ) -> Result<TransformerOptions, SpecError> {
     let a = attention.options();
-    let code: i64 = parts.get_or("activation_relu_or_gelu", 0)?;
-    let name: String = parts.get_or("activation", String::new()).unwrap_or_default();
-    let gelu = code == 2 || name.ends_with("gelu");
+    let activation = activation(parts)?;
     Ok(TransformerOptions {
         dim_feedforward: linear1.weight.shape()[0],
         dropout: a.dropout,
-        activation: if gelu { TransformerActivation::GELU } else { TransformerActivation::ReLU },
+        activation,
         layer_norm_eps: norm.options().eps,
         batch_first: a.batch_first,
         norm_first: parts.get_or("norm_first", false)?,

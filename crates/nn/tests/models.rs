@@ -164,3 +164,49 @@ fn damaged_models_are_errors_and_never_panic() {
         }
     }
 }
+
+#[test]
+fn transformers_keep_the_function_that_pytorch_keeps() {
+    let registry = Registry::new();
+    let function = |spec: &Spec| {
+        let (_, value) = spec.config().find(|(name, _)| *name == "activation").expect("there");
+        value.as_object().expect("a function").class.clone()
+    };
+    let with = |spec: &Spec, activation: Value, modules: Option<Value>| {
+        let Value::Object(object) = Value::from(spec) else { panic!("a spec is an object") };
+        let mut object = tensor::Object::clone(&object);
+        object.attributes.insert("activation", activation);
+        if let Some(child) = modules {
+            let mut children = object.attributes.get("_modules").and_then(Value::as_dict).expect("there").clone();
+            children.insert("activation", child);
+            object.attributes.insert("_modules", Value::Dict(children));
+        }
+        Spec::try_from(Value::Object(std::sync::Arc::new(object))).expect("a module")
+    };
+    for (activation, class) in
+        [(TransformerActivation::ReLU, "torch.nn.functional.relu"), (TransformerActivation::GELU, "torch._C._nn.gelu")]
+    {
+        let options = TransformerOptions { activation, ..TransformerOptions::new(4, 2) };
+        for spec in [
+            registry.describe(&TransformerEncoderLayer::new(options)).expect("known"),
+            registry.describe(&TransformerDecoderLayer::new(options)).expect("known"),
+        ] {
+            assert_eq!(function(&spec), class);
+            let again = registry.build(&spec).expect("just described");
+            assert_eq!(function(&registry.describe(&*again).expect("known")), class);
+            // A function that is not known here is not taken for another.
+            let other = Value::Object(std::sync::Arc::new(tensor::Object {
+                class: "torch.nn.functional.silu".to_owned(),
+                ..Default::default()
+            }));
+            let error = registry.build(&with(&spec, other.clone(), None)).err().unwrap().to_string();
+            assert!(error.contains("'activation' cannot be"), "{error}");
+            // A module may stand in the function's place.
+            let gelu = registry.describe(&GELU::new()).expect("known").into();
+            let module = registry.build(&with(&spec, Value::None, Some(gelu))).expect("known");
+            assert_eq!(function(&registry.describe(&*module).expect("known")), "torch._C._nn.gelu");
+            let tanh = registry.describe(&Tanh::new()).expect("known").into();
+            assert!(registry.build(&with(&spec, Value::None, Some(tanh))).is_err());
+        }
+    }
+}
