@@ -1,7 +1,8 @@
-//! Checkpoints: VGG-16's 553 MB, and 10,000 tensors of 1 KB, in the folder `BENCH_DATA`.
+//! Checkpoints: VGG-16's 553 MB, and 10,000 tensors of 1 KB, in the folder `BENCH_DATA`; `vgg16.safetensors` as such.
 
 use super::{Case, Name};
 use std::path::PathBuf;
+use wengert_io::Checkpoint;
 use wengert_tensor::{StateDict, Tensor};
 
 pub(super) fn find(name: &Name<'_>) -> Option<Case> {
@@ -10,20 +11,28 @@ pub(super) fn find(name: &Name<'_>) -> Option<Case> {
     }
     let folder = std::env::var_os("BENCH_DATA").map_or_else(std::env::temp_dir, PathBuf::from);
     std::fs::create_dir_all(&folder).ok()?;
-    let path = folder.join(format!("wengert-{}.pt", name.part(0)));
-    let state = match name.part(0) {
+    // PyTorch's format if the name has no ending.
+    let (content, ending) = name.part(0).split_once('.').unwrap_or((name.part(0), "pt"));
+    let path = folder.join(format!("wengert-{content}.{ending}"));
+    let state = match content {
         "vgg16" => vgg16(),
         count => (0..count.parse::<usize>().ok()?).map(|i| (format!("layer{i}.weight"), filled(&[256]))).collect(),
     };
     let bytes: usize = state.values().map(|t| t.numel() * 4).sum();
+    let save = move || wengert_io::save(&path, state.clone()).expect("the folder can be written");
+    let saved = folder.join(format!("wengert-{content}.{ending}"));
     let run = match name.part(1) {
-        "save" => Case::new(move || wengert_io::save(&path, state.clone()).expect("the folder can be written")),
-        "load" => {
-            wengert_io::save(&path, state).expect("the folder can be written");
-            Case::new(move || wengert_io::load_state_dict(&path).expect("just saved"))
-        }
+        "save" => return Some(Case::new(save).bytes(bytes)),
+        "load" => Case::new(move || wengert_io::load_state_dict(&saved).expect("just saved")),
+        "lazy" => Case::new(move || Checkpoint::open(&saved).expect("just saved")),
+        // And look at every number: a reader that maps the file has not read it before.
+        "read" => Case::new(move || {
+            let state = wengert_io::load_state_dict(&saved).expect("just saved");
+            state.values().map(|tensor| tensor.sum(()).item::<f64>()).sum::<f64>()
+        }),
         _ => return None,
     };
+    save();
     Some(run.bytes(bytes))
 }
 

@@ -153,13 +153,20 @@ def net(name, sizes, what):
 
 
 def file(name, what):
-    path = os.path.join(os.environ.get("BENCH_DATA", "/tmp"), f"torch-{name}.pt")
+    name, _, ending = name.partition('.')
+    path = os.path.join(os.environ.get("BENCH_DATA", "/tmp"), f"torch-{name}.{ending or 'pt'}")
     os.makedirs(os.path.dirname(path), exist_ok=True)
     state = nets.vgg16_state() if name == "vgg16" else {f"layer{i}.weight": torch.rand(256) for i in range(int(name))}
+    if ending == "safetensors":
+        from safetensors.torch import load_file, save_file
+        save, load = lambda: save_file(state, path), lambda: load_file(path)
+    else:
+        save, load = lambda: torch.save(state, path), lambda: torch.load(path, weights_only=True, mmap=what == "lazy")
     if what == "save":
-        return lambda: torch.save(state, path)
-    torch.save(state, path)
-    return lambda: torch.load(path, weights_only=True, mmap=what == "lazy")
+        return save
+    save()
+    # The sums touch what a mapped file has not read yet.
+    return (lambda: sum(t.sum().item() for t in load().values())) if what == "read" else load
 
 
 def find(name):
