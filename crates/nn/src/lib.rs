@@ -53,6 +53,7 @@ mod pooling;
 mod pooling_nd;
 mod prelu;
 mod rearrange;
+mod rebuild_field;
 mod recurrent;
 mod recurrent_sequence;
 mod replace;
@@ -143,6 +144,7 @@ pub use rearrange::{
     ChannelShuffle, Fold, FoldOptions, MaxUnpool, MaxUnpool1d, MaxUnpool2d, MaxUnpool3d, PixelShuffle, PixelUnshuffle,
     Unfold, Upsample, UpsamplingBilinear2d, UpsamplingNearest2d,
 };
+pub use rebuild_field::RebuildField;
 pub use recurrent::{GRU, LSTM, RNN, RecurrentOptions};
 #[doc(hidden)]
 pub use replace::{New, Slot};
@@ -160,7 +162,7 @@ pub use tree::{Field, Tree, Visitor};
 pub use wengert_autograd as autograd;
 pub use wengert_autograd::functional::{self, CrossEntropyOptions, KlDivOptions, Reduction};
 pub use wengert_autograd::{AvgPoolOptions, BagMode, Param, Var};
-pub use wengert_nn_derive::{Tree, module};
+pub use wengert_nn_derive::{Rebuild, Tree, module};
 pub use wengert_tensor as tensor;
 pub use wengert_tensor::{DType, Dict, StateDict, Tensor, Value};
 

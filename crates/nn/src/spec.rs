@@ -13,11 +13,15 @@ use wengert_tensor::{Dict, DictKind, Object, StateDict, Tensor, Value};
 
 /// A module that can be described and made again from the description.
 ///
+/// `#[derive(Rebuild)]` writes it for a struct whose fields are modules, parameters, buffers and plain configuration
+/// ([`RebuildField`](crate::RebuildField) says which); others implement it.
+///
 /// # Examples
 /// ```
-/// use wengert_nn::{Dict, Linear, Module, Parts, Rebuild, Registry, SpecError, Tree, Value, Var};
+/// use wengert_nn::{Linear, Module, Rebuild, Registry, Tree, Var};
 ///
-/// #[derive(Tree)]
+/// #[derive(Tree, Rebuild)]
+/// #[rebuild(class = "my_crate.Scaled")]
 /// struct Scaled {
 ///     inner: Linear,
 ///     factor: f64,
@@ -27,21 +31,36 @@ use wengert_tensor::{Dict, DictKind, Object, StateDict, Tensor, Value};
 ///         self.inner.forward(x) * self.factor
 ///     }
 /// }
-/// impl Rebuild for Scaled {
-///     const CLASS: &'static str = "my_crate.Scaled";
-///     fn config(&self) -> Dict {
-///         [("factor", self.factor)].into_iter().collect()
-///     }
-///     fn rebuild(parts: &mut Parts<'_>) -> Result<Scaled, SpecError> {
-///         Ok(Scaled { inner: parts.child("inner")?, factor: parts.get("factor")? })
-///     }
-/// }
 ///
 /// let mut registry = Registry::new();
 /// registry.register::<Scaled>();
 /// let spec = registry.describe(&Scaled { inner: Linear::new(2, 3), factor: 0.5 }).unwrap();
 /// let again = registry.build(&spec).unwrap();
 /// assert_eq!(again.to_string(), "Scaled(\n  (inner): Linear(in_features=2, out_features=3, bias=True)\n)");
+/// ```
+///
+/// By hand, for what is checked or computed on the way:
+/// ```
+/// # use wengert_nn::{Linear, Module, Tree, Var};
+/// use wengert_nn::{Dict, Parts, Rebuild, SpecError};
+/// # #[derive(Tree)]
+/// # struct Scaled { inner: Linear, factor: f64 }
+/// # impl Module for Scaled {
+/// #     fn forward(&self, x: &Var) -> Var { self.inner.forward(x) * self.factor }
+/// # }
+/// impl Rebuild for Scaled {
+///     const CLASS: &'static str = "my_crate.Scaled";
+///     fn config(&self) -> Dict {
+///         [("factor", self.factor)].into_iter().collect()
+///     }
+///     fn rebuild(parts: &mut Parts<'_>) -> Result<Scaled, SpecError> {
+///         let factor = parts.get("factor")?;
+///         if factor == 0.0 {
+///             return parts.invalid("a factor of 0 leaves nothing");
+///         }
+///         Ok(Scaled { inner: parts.child("inner")?, factor })
+///     }
+/// }
 /// ```
 pub trait Rebuild: Module + Sized {
     /// The name of the type in files, which must never change. PyTorch's layers have PyTorch's; yours want a dot.
@@ -69,7 +88,7 @@ pub trait Rebuild: Module + Sized {
 pub enum SpecError {
     /// A spec names a class that the registry does not have.
     #[error(
-        "{place}: class {class} is not known: if it is yours, implement Rebuild and call Registry::register; \
+        "{place}: class {class} is not known: if it is yours, derive Rebuild and call Registry::register; \
          Spec::state_dict reads its tensors in any case"
     )]
     UnknownClass {
@@ -79,7 +98,7 @@ pub enum SpecError {
         class: String,
     },
     /// A module's type is not in the registry.
-    #[error("{place}: {type_name} cannot be described: implement Rebuild for it and call Registry::register")]
+    #[error("{place}: {type_name} cannot be described: derive Rebuild for it and call Registry::register")]
     UnknownType {
         /// The module's dotted name.
         place: String,

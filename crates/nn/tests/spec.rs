@@ -276,6 +276,76 @@ fn types_of_others_are_registered_by_name() {
     assert_eq!(spec.state_dict().len(), 2, "the tensors of unknown classes can be read");
 }
 
+/// A net with every kind of field that `#[derive(Rebuild)]` knows.
+#[derive(Tree, Rebuild)]
+#[rebuild(class = "tests.Derived")]
+struct Derived {
+    #[tree(rename = "0")]
+    first: Linear,
+    norm: Option<LayerNorm>,
+    lost: Option<Linear>,
+    any: Arc<dyn Module>,
+    scale: Param,
+    shift: Option<Param>,
+    seen: Buffer,
+    hidden: Option<Buffer>,
+    mode: Mode,
+    factor: f64,
+    name: String,
+    deep: bool,
+    count: usize,
+    sizes: Vec<usize>,
+    #[tree(skip)]
+    cache: Vec<f32>,
+}
+
+impl Module for Derived {
+    fn forward(&self, x: &Var) -> Var {
+        self.any.forward(&self.first.forward(x)) * &self.scale.var() * self.factor
+    }
+}
+
+#[test]
+fn a_derived_type_comes_back_with_every_field() {
+    let net = Derived {
+        first: Linear::new(3, 2),
+        norm: Some(LayerNorm::new([2])),
+        lost: None,
+        any: Arc::new(Tanh::new()),
+        scale: Param::new(normal(&[2])),
+        shift: None,
+        seen: Buffer::new(normal(&[3])),
+        hidden: Some(Buffer::non_persistent(normal(&[1]))),
+        mode: Mode::default(),
+        factor: 0.5,
+        name: "é".to_owned(),
+        deep: true,
+        count: 7,
+        sizes: vec![4, 5],
+        cache: vec![1.0],
+    };
+    net.eval();
+    net.scale.requires_grad_(false);
+    let mut registry = Registry::new();
+    registry.register::<Derived>();
+    let spec = registry.describe(&net).unwrap();
+    let again = registry.build(&spec).unwrap();
+    assert_eq!(again.to_string(), net.to_string());
+    let x = Var::from(normal(&[4, 3]));
+    assert_eq!(again.forward(&x).value().to_bytes(), net.forward(&x).value().to_bytes());
+    let again = again.downcast_ref::<Derived>().unwrap();
+    assert!(again.lost.is_none() && again.shift.is_none() && again.norm.is_some() && again.cache.is_empty());
+    assert!(!again.mode.is_training() && !again.scale.requires_grad());
+    assert!(!again.hidden.as_ref().unwrap().is_persistent() && again.seen.is_persistent());
+    let config = (again.factor, again.name.as_str(), again.deep, again.count, &again.sizes[..]);
+    assert_eq!(config, (0.5, "é", true, 7, &[4, 5][..]));
+    // What is missing is said.
+    let mut object = (**Value::from(&spec).as_object().unwrap()).clone();
+    object.attributes.entries.retain(|(key, _)| key.as_str() != Some("count"));
+    let error = registry.build(&Spec::try_from(Value::Object(Arc::new(object))).unwrap()).err().unwrap().to_string();
+    assert_eq!(error, "the model: 'count' is missing");
+}
+
 /// The spec of a Linear with one attribute changed.
 fn broken(name: &str, value: Value) -> String {
     let registry = Registry::new();

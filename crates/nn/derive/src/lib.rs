@@ -1,10 +1,11 @@
-//! `#[derive(Tree)]`, which names a module's children, parameters and buffers in declaration order, and `#[module]`, which lets its
-//! forward pass be watched.
+//! `#[derive(Tree)]`, which names a module's children, parameters and buffers in declaration order, `#[derive(Rebuild)]`, which
+//! makes it again from a file, and `#[module]`, which lets its forward pass be watched.
 #![forbid(unsafe_code)]
 
 mod attributes;
 mod expand;
 mod hooked;
+mod rebuild;
 
 /// Writes `wengert_nn::Tree` and `Display` for a struct or an enum.
 ///
@@ -23,6 +24,18 @@ mod hooked;
 #[proc_macro_derive(Tree, attributes(tree))]
 pub fn derive_tree(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let tokens = match syn::parse(input).and_then(|input| expand::expand(&input)) {
+        Ok(tokens) => tokens,
+        Err(error) => error.to_compile_error(),
+    };
+    tokens.into()
+}
+
+/// Writes `wengert_nn::Rebuild` for a struct: the name of `#[rebuild(class = "my_crate.Net")]`, and each field as
+/// `wengert_nn::RebuildField` says. `#[tree(rename = "0")]` holds here too; a field with `#[tree(skip)]` gets its
+/// default when it is made again.
+#[proc_macro_derive(Rebuild, attributes(rebuild, tree))]
+pub fn derive_rebuild(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    let tokens = match syn::parse(input).and_then(|input| rebuild::expand(&input)) {
         Ok(tokens) => tokens,
         Err(error) => error.to_compile_error(),
     };
