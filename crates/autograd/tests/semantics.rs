@@ -208,7 +208,12 @@ fn gradients_at_kinks_are_pytorchs() {
     };
     assert_eq!(at(|x| x.relu(), &[-1.0, 0.0, 1.0]), [0.0, 0.0, 1.0]);
     assert_eq!(at(|x| x.abs(), &[-1.0, 0.0, 1.0]), [-1.0, 0.0, 1.0]);
-    assert_eq!(at(|x| x.clamp(0.0, 1.0), &[-1.0, 0.0, 1.0, 2.0]), [0.0, 1.0, 1.0, 0.0]);
+    assert_eq!(at(|x| x.clamp(0.0, 1.0), &[-1.0, 0.0, 0.5, 1.0, 2.0, f64::NAN]), [0.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
+    let bounds = |x: &Var| x.clamp_tensor(Some(&Var::from(vector(&[0.0; 4]))), Some(&Var::from(vector(&[1.0; 4]))));
+    assert_eq!(at(bounds, &[-1.0, 0.0, 0.5, 1.0]), [0.0, 0.5, 1.0, 0.5]);
+    assert_eq!(at(|x| x.clamp_tensor(Some(x), None), &[2.0]), [1.0]);
+    assert_eq!(at(|x| x.fmax(Var::from(vector(&[1.0, 1.0, f64::NAN]))), &[1.0, 0.0, 1.0]), [0.5, 0.0, 1.0]);
+    assert_eq!(at(|x| x.fmin(Var::from(vector(&[1.0, 1.0, 1.0]))), &[1.0, 0.0, f64::NAN]), [0.5, 1.0, 0.0]);
     assert_eq!(at(|x| x.maximum(1.0), &[0.0, 1.0, 2.0]), [0.0, 0.5, 1.0]);
     assert_eq!(at(|x| x.max(), &[1.0, 2.0, 2.0]), [0.0, 0.5, 0.5]);
     assert_eq!(at(|x| x.max_dim(0).0, &[1.0, 2.0, 2.0]), [0.0, 1.0, 0.0]);

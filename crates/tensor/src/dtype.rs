@@ -111,6 +111,17 @@ macro_rules! define {
 for_each_dtype!(define);
 
 impl DType {
+    /// The distance from 1 to the next number (`torch.finfo(dtype).eps`); 0 for integers and booleans.
+    pub fn eps(self) -> f64 {
+        match self {
+            DType::F64 => f64::EPSILON,
+            DType::F32 => f64::from(f32::EPSILON),
+            DType::F16 => f16::EPSILON.to_f64(),
+            DType::BF16 => bf16::EPSILON.to_f64(),
+            _ => 0.0,
+        }
+    }
+
     /// Whether this is `f64`, `f32`, `f16` or `bf16`.
     pub const fn is_float(self) -> bool {
         matches!(self.category(), Category::Float)

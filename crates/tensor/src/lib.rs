@@ -40,10 +40,12 @@ pub use ops::binary::{BINARY, COMPARE, Operand, OperandRef};
 pub use ops::bins::SearchOptions;
 pub use ops::conv::{self, Conv2dOptions};
 pub use ops::ctc;
+pub use ops::decompose::Factors;
 pub use ops::index::{ScatterReduce, ScatterReduceOptions};
 pub use ops::indexing::{Ellipsis, Index, Indices, NewAxis, Step};
 #[doc(hidden)]
 pub use ops::indexing::{IndexStep, steps as index_steps};
+pub use ops::linalg::TriangularOptions;
 pub use ops::norm;
 pub use ops::pool;
 pub use ops::shape::broadcast_shapes;

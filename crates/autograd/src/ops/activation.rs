@@ -1,6 +1,6 @@
 //! The other activations of `torch.nn.functional`: made of simpler operations, recorded as one where PyTorch has one.
 
-use crate::catalog::{Entry, domain};
+use crate::catalog::{Entry, domain, seeded};
 use crate::op::Context;
 use crate::{Var, op};
 use wengert_tensor::{DType, Tensor, bug, shape, with_generator};
@@ -122,7 +122,7 @@ impl Var {
         let value = x.gt(0.0).where_(x, x.div(alpha).expm1().mul(alpha));
         self.elementwise("CeluBackward0", value, move |grad, x| {
             let below = x.value.le(0.0);
-            let low = (x.masked_fill(&below.logical_not(), 0.0) / alpha).exp();
+            let low = (x.masked_fill(&x.value.ge(0.0), 0.0) / alpha).exp();
             Var::where_(&below, grad * low, grad)
         })
     }
@@ -133,7 +133,7 @@ impl Var {
         let value = self.floats("elu_cpu").elu(SELU_ALPHA).mul(SELU_SCALE);
         self.elementwise("EluBackward0", value, |grad, x| {
             let below = x.value.le(0.0);
-            let low = x.masked_fill(&below.logical_not(), 0.0).exp() * SELU_ALPHA;
+            let low = x.masked_fill(&x.value.ge(0.0), 0.0).exp() * SELU_ALPHA;
             Var::where_(&below, grad * low, grad) * SELU_SCALE
         })
     }
@@ -335,9 +335,16 @@ pub(crate) fn catalog() -> Vec<Entry> {
     ];
     let unary = rows.iter().map(|&(name, grad_fn, f)| Entry::unary(name, grad_fn, domain(-2.0, 2.0), f));
     let shaped = [
-        Entry::shaped("softmin", "SoftmaxBackward0", &[&[2, 3]], |x| x[0].softmin(1)),
-        Entry::shaped("glu", "", &[&[2, 4, 3]], |x| x[0].glu(1)),
-        Entry::shaped("prelu", "", &[&[2, 3, 2], &[3]], |x| x[0].prelu(&x[1])),
+        Entry::shaped("softmin", "SoftmaxBackward0", &[&[2, 3]], |x| x[0].softmin(1)).sizes("n m l0"),
+        Entry::shaped("glu", "", &[&[2, 4, 3]], |x| x[0].glu(1)).sizes("n 2m l0"),
+        Entry::shaped("prelu", "", &[&[2, 3, 2], &[3]], |x| x[0].prelu(&x[1])).sizes("n c l0, c"),
+        // Drawn anew from the same seed at each call, so that it is a function.
+        Entry::shaped("rrelu", "RreluWithNoiseBackward0", &[&[2, 3]], |x| seeded(|| x[0].contiguous().rrelu(0.1, 0.4)))
+            .sizes("..."),
+        Entry::shaped("gumbel_softmax", "SoftmaxBackward0", &[&[2, 3]], |x| {
+            seeded(|| x[0].gumbel_softmax(&GumbelOptions { tau: 0.7, ..Default::default() }))
+        })
+        .sizes("... n"),
     ];
     unary.chain(shaped).collect()
 }

@@ -100,12 +100,10 @@ binary! {
     maximum "MaximumBackward0" Both |g, x, y| extreme(g, var(x), y, |x, y| x.lt(y)), extreme(g, var(x), y, |x, y| x.gt(y)), -2.0..2.0;
     /// At ties both get half.
     minimum "MinimumBackward0" Both |g, x, y| extreme(g, var(x), y, |x, y| x.gt(y)), extreme(g, var(x), y, |x, y| x.lt(y)), -2.0..2.0;
-    /// At ties the left one gets all.
-    fmax "FmaxBackward0" Both |g, x, y| keep(g, wins(x, y, |x, y| x.ge(y))),
-        keep(g, wins(x, y, |x, y| x.ge(y)).logical_not()), -2.0..2.0;
-    /// At ties the left one gets all.
-    fmin "FminBackward0" Both |g, x, y| keep(g, wins(x, y, |x, y| x.le(y))),
-        keep(g, wins(x, y, |x, y| x.le(y)).logical_not()), -2.0..2.0;
+    /// At ties both get half; where one is NaN the other gets all, where both are the left one.
+    fmax "FmaxBackward0" Both |g, x, y| of_left(g, var(x), y, |x, y| x.gt(y)), of_right(g, var(x), y, |x, y| x.gt(y)), -2.0..2.0;
+    /// At ties both get half; where one is NaN the other gets all, where both are the left one.
+    fmin "FminBackward0" Both |g, x, y| of_left(g, var(x), y, |x, y| x.lt(y)), of_right(g, var(x), y, |x, y| x.lt(y)), -2.0..2.0;
     copysign "CopysignBackward0" Both |g, x, y| {
         let ratio = var(x).value.copysign(y).div(&var(x).value).masked_fill(&var(x).value.eq(0.0), 0.0);
         g * ratio
@@ -158,9 +156,17 @@ fn keep(grad: &Var, mask: Tensor) -> Var {
     Var::where_(&mask, grad, 0.0)
 }
 
-/// Where the left operand of `fmax` and `fmin` is the result.
-fn wins(x: &Arg, y: &Arg, test: impl Fn(&Tensor, &Arg) -> Tensor) -> Tensor {
-    test(&var(x).value, y).logical_or(right(y).value.isnan())
+/// What the left operand of `fmax` or `fmin` gets, which wins by `test` or if the right one is NaN.
+fn of_left(grad: &Var, x: &Var, y: &Arg, test: impl Fn(&Tensor, &Arg) -> Tensor) -> Var {
+    let tie = &x.value.eq(y);
+    Var::where_(tie, grad * 0.5, keep(grad, test(&x.value, y).logical_or(right(y).value.isnan())))
+}
+
+/// What the right operand gets: the rest.
+fn of_right(grad: &Var, x: &Var, y: &Arg, test: impl Fn(&Tensor, &Arg) -> Tensor) -> Var {
+    let tie = &x.value.eq(y);
+    let lost = test(&x.value, y).logical_or(right(y).value.isnan());
+    Var::where_(tie, grad * 0.5, keep(grad, lost.logical_not()))
 }
 
 /// `x² + y²`.
@@ -232,8 +238,7 @@ impl Var {
     #[track_caller]
     pub fn pow_of(base: impl Into<Scalar>, exponent: &Var) -> Var {
         let base = base.into();
-        let number = Tensor::full((), base, exponent.dtype());
-        let value = number.pow(&exponent.value);
+        let value = Tensor::pow_of(base, &exponent.value);
         let saved = op::records(&[exponent]).then(|| value.clone());
         op::record("PowBackward2", value, [exponent], || {
             let exponent = exponent.value.clone();

@@ -1,6 +1,7 @@
 //! The forms of dropout, drawn from the default generator as PyTorch draws.
 
 use crate::Var;
+use crate::catalog::{Entry, seeded};
 use wengert_tensor::{Tensor, bug, with_generator};
 
 /// Zeroes each element with probability `p` and multiplies the others by `1 / (1 - p)`; draws from the default generator
@@ -132,4 +133,21 @@ fn alpha(input: &Var, p: f64, draw: impl FnOnce(&Var, f64) -> Tensor) -> Var {
     let noise = draw(input, 1.0 - p);
     let shift = noise.sub(1.0).mul(ALPHA * scale).add(ALPHA * scale * p);
     input * noise.mul(scale) + shift
+}
+
+pub(crate) fn catalog() -> Vec<Entry> {
+    type F = fn(&Var, f64) -> Var;
+    let rows: [(&str, &str, F); 6] = [
+        ("dropout", "...", dropout),
+        ("dropout1d", "n c l0", dropout1d),
+        ("dropout2d", "n c h w", dropout2d),
+        ("dropout3d", "n c d h w", dropout3d),
+        ("alpha_dropout", "...", alpha_dropout),
+        ("feature_alpha_dropout", "n c h w", feature_alpha_dropout),
+    ];
+    let row = |(name, sizes, f): (&'static str, &str, F)| {
+        let shape: &[usize] = if name == "dropout3d" { &[2, 2, 1, 2, 1] } else { &[2, 2, 3] };
+        Entry::shaped(name, "", &[shape], move |x| seeded(|| f(&x[0].contiguous(), 0.4))).sizes(sizes)
+    };
+    rows.map(row).into()
 }

@@ -127,9 +127,9 @@ impl Var {
         for (&l, &r) in left.iter().zip(&right) {
             let (n, m) = (self.shape()[l], other.shape()[r]);
             if n == 1 && m != 1 {
-                b = b.sum_keepdim(r as isize);
+                b = b.sum_keepdim(r as isize).to(b.dtype());
             } else if m == 1 && n != 1 {
-                a = a.sum_keepdim(l as isize);
+                a = a.sum_keepdim(l as isize).to(a.dtype());
             } else if n != m {
                 bug!(
                     "",
@@ -255,7 +255,7 @@ fn sum_out((x, labels): (Var, Vec<Label>), keep: &[Label]) -> (Var, Vec<Label>) 
     if gone.is_empty() {
         return (x, labels);
     }
-    (x.sum(&gone[..]), labels.into_iter().filter(|l| keep.contains(l)).collect())
+    (x.sum(&gone[..]).to(x.dtype()), labels.into_iter().filter(|l| keep.contains(l)).collect())
 }
 
 /// The axes in the order of `order`; those that are missing have size 1.
@@ -337,5 +337,7 @@ pub(crate) fn catalog() -> Vec<Entry> {
             .sizes("i j, j k, k"),
         Entry::shaped("einsum of a diagonal", "", &[&[3, 3]], |x| Var::einsum("ii->i", x)).sizes("i i"),
         Entry::shaped("tensordot", "", &[&[2, 3, 4], &[3, 4, 2]], |x| x[0].tensordot(&x[1], 2)).sizes("i j k, j k l"),
+        Entry::shaped("tensordot_axes", "", &[&[2, 3, 4], &[4, 2]], |x| x[0].tensordot_axes(&x[1], &[2, 0], &[0, 1]))
+            .sizes("i j k, k i"),
     ]
 }

@@ -46,6 +46,13 @@ impl Var {
                 );
             }
         }
+        let inner: usize = self.shape()[2..].iter().product();
+        if c == 0 {
+            bug!("", "Expected number of channels to be greater than 0, got 0");
+        }
+        if inner == 0 {
+            bug!("", "Expected HxW to be greater than 0, got 0");
+        }
         if self.numel() == 0 {
             return self.clone().affine(weight, bias);
         }
@@ -77,10 +84,27 @@ impl Var {
     /// If the shapes do not agree.
     #[track_caller]
     pub fn rms_norm(&self, shape: &[usize], weight: Option<&Var>, eps: Option<f64>) -> Var {
-        if shape.is_empty() || !self.shape().ends_with(shape) {
+        if shape.is_empty() {
             bug!(
                 "",
-                "Given normalized_shape={shape:?}, expected input with shape [*, {shape:?}], but got input of size {:?}",
+                "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got \
+                 normalized_shape = []"
+            );
+        }
+        if let Some(weight) = weight.filter(|w| w.shape() != shape) {
+            bug!(
+                "",
+                "Expected weight to be of same shape as normalized_shape, but got weight of shape {:?} and normalized_shape = \
+                 {shape:?}",
+                weight.shape()
+            );
+        }
+        if !self.shape().ends_with(shape) {
+            let sizes: Vec<String> = shape.iter().map(|n| format!(", {n}")).collect();
+            bug!(
+                "",
+                "Given normalized_shape={shape:?}, expected input with shape [*{}], but got input of size{:?}",
+                sizes.concat(),
                 self.shape()
             );
         }

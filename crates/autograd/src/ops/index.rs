@@ -331,6 +331,14 @@ pub(crate) fn catalog() -> Vec<Entry> {
         Entry::shaped("repeat_interleave", "RepeatInterleaveBackward0", one, |x| x[0].repeat_interleave(2, -1))
             .sizes("... n"),
         Entry::shaped("roll", "RollBackward0", one, |x| x[0].roll([1, -1], [0, 1])).sizes("n m l0"),
+        Entry::shaped("masked_fill_tensor", "WhereBackward0", &[&[2, 3], &[]], |x| {
+            x[0].masked_fill_tensor(&crate::catalog::mask(x[0].shape()), &x[1])
+        })
+        .sizes("..., "),
+        Entry::shaped("index_fill_tensor", "WhereBackward0", &[&[2, 3], &[]], |x| {
+            x[0].index_fill_tensor(1, &Tensor::from_vec(vec![2i64, 0], [2]), &x[1])
+        })
+        .sizes("n m3, "),
     ];
     type F = fn(&[Var], &Tensor) -> Var;
     type Row<'a> = (&'static str, &'static str, &'static str, &'static [&'static [usize]], &'a Tensor, F);

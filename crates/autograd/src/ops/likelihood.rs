@@ -120,21 +120,29 @@ pub fn linear_cross_entropy(
         );
     }
     if let Some(bias) = bias.filter(|bias| bias.shape() != outer) {
-        bug!("", "expected linear_bias shape {outer:?}, got {:?}", bias.shape());
+        bug!("", "expected linear_bias shape {}, got {}", tuple(outer), tuple(bias.shape()));
     }
     if outer.len() > 1 && batch.is_empty() {
         bug!(
             "",
-            "K-dimensional loss defined by linear_weight shape {:?} requires batched input, (N, {inner}), got unbatched \
-             input with shape {:?}",
-            weight.shape(),
-            input.shape()
+            "K-dimensional loss defined by linear_weight shape {} requires batched input, (N, {inner}), got unbatched input with \
+             shape {}",
+            tuple(weight.shape()),
+            tuple(input.shape())
         );
     }
     let count: usize = outer.iter().product();
     let bias = bias.map(|bias| bias.reshape([count]));
     let logits = input.linear(&weight.reshape([count, inner]), bias.as_ref());
     cross_entropy_with(&logits.reshape([batch, outer].concat()), target, options)
+}
+
+/// A shape as Python shows a tuple.
+fn tuple(shape: &[usize]) -> String {
+    match shape {
+        [only] => format!("({only},)"),
+        _ => format!("({})", shape.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
+    }
 }
 
 pub(crate) fn catalog() -> Vec<Entry> {

@@ -5,18 +5,7 @@ use crate::op::Context;
 use crate::{Var, op};
 use std::borrow::Borrow;
 use wengert_tensor::shape::axis;
-use wengert_tensor::{Category, DType, Scalar, Tensor, bug};
-
-/// Which triangle of a matrix [`Var::solve_triangular`] looks at, and on which side it stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TriangularOptions {
-    /// The upper triangle, not the lower one.
-    pub upper: bool,
-    /// `X A = B`, not `A X = B`.
-    pub right: bool,
-    /// The diagonal is taken as ones.
-    pub unitriangular: bool,
-}
+use wengert_tensor::{Category, DType, Scalar, Tensor, TriangularOptions, bug};
 
 /// `beta * x + alpha * product`; where `beta` is 0, `x` is ignored, NaN and all.
 #[track_caller]
@@ -52,7 +41,7 @@ impl Var {
     /// `beta * self + alpha * Σ batch1·batch2` over the batch (`torch.addbmm`).
     #[track_caller]
     pub fn addbmm(&self, batch1: &Var, batch2: &Var, beta: impl Into<Scalar>, alpha: impl Into<Scalar>) -> Var {
-        accumulate(self, batch1.bmm(batch2).sum(0), beta.into(), alpha.into())
+        accumulate(self, batch1.bmm(batch2).sum(0).to(batch1.dtype()), beta.into(), alpha.into())
     }
 
     /// `beta * self + alpha * mat·vec` (`torch.addmv`).
@@ -181,16 +170,15 @@ impl Var {
     /// If the axis does not have 3 elements.
     #[track_caller]
     pub fn cross(&self, other: &Var, dim: isize) -> Var {
+        if self.rank() != other.rank() {
+            bug!("", "linalg.cross: inputs must have the same number of dimensions.");
+        }
+        let (n, m) = (self.size(dim), other.size(dim));
+        if n != 3 || m != 3 {
+            bug!("", "linalg.cross: inputs dimension {dim} must have length 3. Got {n} and {m}");
+        }
         let shape = wengert_tensor::shape::broadcast("linalg.cross", self.shape(), other.shape());
         let (a, b) = (self.expand(&shape[..]), other.expand(&shape[..]));
-        if a.size(dim) != 3 {
-            bug!(
-                "",
-                "linalg.cross: inputs dimension {dim} must have length 3. Got {} and {}",
-                self.size(dim),
-                other.size(dim)
-            );
-        }
         let turned = |x: &Var, by: isize| x.roll([by], [dim]);
         turned(&a, -1) * turned(&b, -2) - turned(&a, -2) * turned(&b, -1)
     }
@@ -431,35 +419,25 @@ impl Var {
     /// triangle is not looked at.
     #[track_caller]
     pub fn solve_triangular(&self, other: &Var, options: TriangularOptions) -> Var {
-        let triangle = if options.upper { self.triu(0) } else { self.tril(0) };
-        let triangle = if options.unitriangular {
-            let strict = if options.upper { triangle.triu(1) } else { triangle.tril(-1) };
-            strict + Tensor::eye(self.size(-1), self.dtype())
-        } else {
-            triangle
-        };
-        if options.right {
-            let solved = triangle.transpose(-1, -2).solve_matrices(&other.transpose(-1, -2));
-            return solved.transpose(-1, -2);
-        }
-        triangle.solve_matrices(other)
-    }
-
-    /// [`Var::solve`] where the other operand is a batch of matrices, whatever its rank.
-    #[track_caller]
-    fn solve_matrices(&self, other: &Var) -> Var {
-        let rank = self.rank().max(other.rank());
-        let lead = wengert_tensor::shape::broadcast(
-            "linalg.solve_triangular",
-            &self.shape()[..self.rank() - 2],
-            &other.shape()[..other.rank() - 2],
-        );
-        debug_assert!(lead.len() + 2 == rank);
-        let full = |x: &Var| {
-            let shape: Vec<usize> = lead.iter().copied().chain(x.shape()[x.rank() - 2..].iter().copied()).collect();
-            x.expand(&shape[..])
-        };
-        full(self).solve(&full(other))
+        let value = self.value.solve_triangular(&other.value, options);
+        let saved = op::records(&[self, other]).then(|| value.clone());
+        op::record("LinalgSolveTriangularBackward0", value, [self, other], || {
+            let (a, value) = (self.clone(), saved.expect("made under the same condition"));
+            move |ctx: &Context<'_>, grad: &Var| {
+                let x = ctx.output(&value);
+                let transposed = TriangularOptions { upper: !options.upper, ..options };
+                let of_b = a.mt().solve_triangular(grad, transposed);
+                let of_a = ctx.needs(0).then(|| {
+                    let whole = if options.right { -x.mt().matmul(&of_b) } else { -of_b.matmul(&x.mt()) };
+                    // What was not looked at has no gradient.
+                    match (options.upper, options.unitriangular) {
+                        (true, unit) => whole.triu(isize::from(unit)),
+                        (false, unit) => whole.tril(-isize::from(unit)),
+                    }
+                });
+                [of_a, ctx.needs(1).then_some(of_b)]
+            }
+        })
     }
 }
 
@@ -524,9 +502,14 @@ pub(crate) fn catalog() -> Vec<Entry> {
         Entry::shaped("multi_dot", "", &[&[2, 3], &[3, 4], &[4, 2]], Var::multi_dot).sizes("i j, j k, k l"),
         Entry::shaped("matrix_power", "", square, |x| x[0].matrix_power(3)).sizes("... n n"),
         Entry::shaped("kron", "", &[&[2, 3], &[2]], |x| x[0].kron(&x[1])).sizes("a b, c"),
-        Entry::shaped("cross", "", &[&[2, 3], &[3]], |x| x[0].cross(&x[1], -1)).sizes("... 3, 3"),
+        Entry::shaped("cross", "", &[&[2, 3], &[1, 3]], |x| x[0].cross(&x[1], -1)).sizes("n 3, 1 3"),
         Entry::shaped("trace", "", &[&[2, 3]], |x| x[0].trace()).sizes("n m"),
         Entry::shaped("diagflat", "", &[&[2, 2]], |x| x[0].diagflat(1)).sizes("n m"),
+        Entry::shaped("vecdot", "SumBackward1", &[&[3, 4], &[3, 4]], |x| x[0].vecdot(&x[1], -1)).sizes("n m, n m"),
+        Entry::shaped("diag_embed", "EmbedBackward0", &[&[2, 3]], |x| x[0].diag_embed(1, -2, -1)).sizes("... n"),
+        Entry::shaped("diag", "EmbedBackward0", &[&[3]], |x| x[0].diag(-1)).sizes("n"),
+        Entry::shaped("diag of a matrix", "CloneBackward0", &[&[3, 4]], |x| x[0].diag(1)).sizes("n m2"),
+        Entry::shaped("logdet", "MaskedFillBackward0", square, |x| regular(&x[0]).logdet()).sizes("... n n"),
         Entry::shaped("vander", "", &[&[2, 3]], |x| x[0].vander(4)).sizes("m n"),
         Entry::shaped("block_diag", "", &[&[2, 3], &[2]], Var::block_diag).sizes("n m, k"),
         Entry::shaped("cartesian_prod", "", &[&[2], &[3]], Var::cartesian_prod).sizes("n, m"),
@@ -540,9 +523,14 @@ pub(crate) fn catalog() -> Vec<Entry> {
             (x[0].matmul(&x[0].transpose(-1, -2)) + Tensor::eye(x[0].size(-1), x[0].dtype())).cholesky()
         })
         .sizes("... n n"),
-        Entry::shaped("solve_triangular", "LinalgSolveExBackward0", &[&[3, 3], &[3, 2]], |x| {
+        Entry::shaped("solve_triangular", "LinalgSolveTriangularBackward0", &[&[3, 3], &[3, 2]], |x| {
             regular(&x[0]).solve_triangular(&x[1], TriangularOptions::default())
         })
-        .sizes("n n, n m"),
+        .sizes("... n n, ... n m"),
+        Entry::shaped("solve_triangular from the right", "LinalgSolveTriangularBackward0", &[&[3, 3], &[2, 3]], |x| {
+            let options = TriangularOptions { upper: true, right: true, unitriangular: true };
+            regular(&x[0]).solve_triangular(&x[1], options)
+        })
+        .sizes("n n, m n"),
     ]
 }

@@ -145,7 +145,9 @@ pub fn nll_loss_with(log_probabilities: &Var, target: &Tensor, options: &CrossEn
     let classes = Classes::new(x, target, options);
     let (axis, reduction) = (class_axis(x), options.reduction);
     let index = classes.index.unsqueeze(axis);
-    let losses = x.value.gather(axis, &index).mul(classes.scale.unsqueeze(axis)).reshape(target.shape());
+    let picked = x.value.gather(axis, &index).mul(classes.scale.unsqueeze(axis)).reshape(target.shape());
+    // Also where it is infinite.
+    let losses = picked.masked_fill(&classes.ignored, 0.0);
     let value = reduction.value(losses, classes.total);
     op::record(nll_name(x), value, [x], || {
         move |ctx: &Context<'_>, grad: &Var| {
@@ -486,7 +488,7 @@ pub(crate) fn catalog() -> Vec<Entry> {
         ..Default::default()
     };
     let weight = Tensor::from_vec(vec![0.5f64, 2.0, 1.0], [3]);
-    let (t1, t2, t3) = (flat.clone(), flat.clone(), flat);
+    let (t1, t2, t3, t4) = (flat.clone(), flat.clone(), flat.clone(), flat);
     let (w1, w2, w3) = (weighted.clone(), weighted.clone(), weighted);
     let (p1, p2) = (weight.clone(), weight);
     vec![
@@ -496,7 +498,7 @@ pub(crate) fn catalog() -> Vec<Entry> {
             cross_entropy_with(&x[0], &grid, &CrossEntropyOptions { reduction: Reduction::None, ..Default::default() })
         })
         .sizes("2 c3 2"),
-        Entry::shaped("cross_entropy with weights", "AddBackward0", &[&[3, 3]], move |x| {
+        Entry::shaped("cross_entropy_with weights", "AddBackward0", &[&[3, 3]], move |x| {
             cross_entropy_with(&x[0], &t2, &w1)
         })
         .sizes("3 3"),
@@ -504,8 +506,14 @@ pub(crate) fn catalog() -> Vec<Entry> {
             cross_entropy_with(&x[0], &x[1], &w2)
         })
         .sizes("n 3, n 3"),
-        Entry::shaped("nll_loss", "NllLossBackward0", &[&[3, 3]], move |x| nll_loss_with(&x[0], &t3, &w3)).sizes("3 3"),
+        Entry::shaped("nll_loss_with", "NllLossBackward0", &[&[3, 3]], move |x| nll_loss_with(&x[0], &t3, &w3))
+            .sizes("3 3"),
+        Entry::shaped("nll_loss", "NllLossBackward0", &[&[3, 3]], move |x| nll_loss(&x[0], &t4)).sizes("3 3"),
         Entry::shaped("mse_loss", "MseLossBackward0", two, |x| mse_loss(&x[0], &x[1])).sizes("..., ..."),
+        Entry::shaped("mse_loss_with", "MseLossBackward0", two, |x| mse_loss_with(&x[0], &x[1], Reduction::Sum))
+            .sizes("..., ..."),
+        Entry::shaped("l1_loss_with", "AbsBackward0", two, |x| l1_loss_with(&x[0], &x[1], Reduction::None))
+            .sizes("..., ..."),
         Entry::shaped("l1_loss", "MeanBackward0", two, |x| l1_loss(&x[0], &x[1])).sizes("..., ..."),
         Entry::shaped("smooth_l1_loss", "SmoothL1LossBackward0", two, |x| {
             smooth_l1_loss(&x[0], &x[1], 0.7, Reduction::Sum)

@@ -3,6 +3,7 @@
 use crate::Var;
 use crate::catalog::Entry;
 use crate::ops::loss::Reduction;
+use wengert_tensor::shape::size_text;
 use wengert_tensor::{DType, Tensor, Value, bug};
 
 /// The mean of `x` where the target is 1 and of `max(0, margin - x)` where it is -1 (PyTorch's default margin is 1).
@@ -81,7 +82,7 @@ pub fn multi_margin_loss(input: &Var, target: impl Into<Var>, options: &MultiMar
     }
     // Not the right class itself.
     let losses = losses.scatter_value(1, &index, 0.0).sum(1) / classes as f64;
-    reduction.apply(if batched { losses } else { losses.squeeze([0]) })
+    reduction.apply(if batched || target.rank() == 1 { losses } else { losses.squeeze([0]) })
 }
 
 /// The mean over samples of Σ max(0, 1 - score of a right class + score of a wrong one) over both, divided by the number
@@ -181,11 +182,10 @@ pub fn margin_ranking_loss(a: &Var, b: &Var, target: impl Into<Var>, margin: f64
     if a.rank() != b.rank() || a.rank() != target.rank() {
         bug!(
             "",
-            "margin_ranking_loss : All input tensors should have same dimension but got sizes: input1: {:?}, input2: {:?}, \
-             target: {:?} ",
-            a.shape(),
-            b.shape(),
-            target.shape()
+            "margin_ranking_loss : All input tensors should have same dimension but got sizes: input1: {}, input2: {}, target: {} ",
+            size_text(a.shape()),
+            size_text(b.shape()),
+            size_text(target.shape())
         );
     }
     reduction.apply((-target * (a - b) + margin).clamp(0.0, None))
@@ -310,5 +310,10 @@ pub(crate) fn catalog() -> Vec<Entry> {
         Entry::shaped("triplet_margin_loss", "MeanBackward0", three, |x| {
             triplet_margin_loss(&x[0], &x[1], &x[2], &TripletMarginOptions { swap: true, ..Default::default() })
         }),
+        Entry::shaped("triplet_margin_with_distance_loss", "MeanBackward0", three, |x| {
+            let distance = |a: &Var, b: &Var| (a - b).square().sum(-1);
+            triplet_margin_with_distance_loss(&x[0], &x[1], &x[2], distance, &TripletMarginOptions::default())
+        })
+        .sizes("n m, n m, n m"),
     ]
 }

@@ -7,6 +7,7 @@ mod binary;
 mod conv;
 pub(crate) mod conv_nd;
 pub(crate) mod ctc;
+pub(crate) mod decompose;
 pub(crate) mod dropout;
 mod einsum;
 pub(crate) mod embedding;
@@ -31,7 +32,7 @@ mod softmax;
 pub(crate) mod stats;
 mod ternary;
 mod unary;
-mod untracked;
+pub(crate) mod untracked;
 mod view;
 
 use crate::catalog::Entry;
@@ -46,12 +47,14 @@ pub(crate) fn catalog() -> Vec<Entry> {
         stats::catalog(),
         einsum::catalog(),
         linalg::catalog(),
+        decompose::catalog(),
         norms::catalog(),
         reduce::catalog(),
         matmul::catalog(),
         view::catalog(),
         index::catalog(),
         embedding::catalog(),
+        dropout::catalog(),
         conv::catalog(),
         conv_nd::catalog(),
         pool::catalog(),

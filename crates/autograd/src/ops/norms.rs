@@ -54,20 +54,44 @@ impl Var {
         })
     }
 
-    /// The norm of the matrices in two axes (`torch.linalg.matrix_norm`): `Fro`, or the largest or smallest sum of magnitudes
-    /// along rows or columns.
+    /// The norm of the matrices in two axes (`torch.linalg.matrix_norm`).
     ///
     /// # Panics
-    /// If an axis is out of range.
+    /// If an axis is out of range or both are the same, or a norm of singular values is asked for and the dtype is not floating.
+    #[track_caller]
+    pub fn matrix_norm(&self, kind: MatrixNorm, dims: [isize; 2]) -> Var {
+        self.matrix_norm_keepdim(kind, dims).squeeze(dims)
+    }
+
+    /// As [`Var::matrix_norm`]; the axes stay, with size 1.
+    ///
+    /// # Panics
+    /// As [`Var::matrix_norm`].
     #[track_caller]
     pub fn matrix_norm_keepdim(&self, kind: MatrixNorm, dims: [isize; 2]) -> Var {
-        let [row, column] = dims.map(|d| axis("linalg.matrix_norm", d, self.rank()) as isize);
+        if self.rank() < 2 {
+            bug!("", "linalg.matrix_norm: The input tensor A must have at least 2 dimensions.");
+        }
+        let [row, column] = dims.map(|d| axis("", d, self.rank()) as isize);
+        if row == column {
+            bug!("", "linalg.matrix_norm: dims must be different. Got ({}, {})", dims[0], dims[1]);
+        }
         match kind {
             MatrixNorm::Fro => self.norm_keepdim([row, column]),
             MatrixNorm::Inf => self.abs().sum_keepdim(column).amax_keepdim(row),
             MatrixNorm::NegInf => self.abs().sum_keepdim(column).amin_keepdim(row),
             MatrixNorm::One => self.abs().sum_keepdim(row).amax_keepdim(column),
             MatrixNorm::NegOne => self.abs().sum_keepdim(row).amin_keepdim(column),
+            MatrixNorm::Two | MatrixNorm::NegTwo | MatrixNorm::Nuc => {
+                let values = self.movedim([row, column], [-2, -1]).svdvals();
+                let value = match kind {
+                    MatrixNorm::Nuc => values.sum_keepdim(-1),
+                    _ if values.size(-1) == 0 => values.sum_keepdim(-1),
+                    MatrixNorm::Two => values.amax_keepdim(-1),
+                    _ => values.amin_keepdim(-1),
+                };
+                value.unsqueeze(-1).movedim([-2, -1], [row, column])
+            }
         }
     }
 
@@ -143,9 +167,21 @@ impl Var {
     }
 
     /// Scales the slices along an axis whose norm of order `p` is above `maxnorm` down to it.
+    ///
+    /// # Panics
+    /// If there are less than two axes, the axis is out of range, `p` is not positive or `maxnorm` is negative.
     #[track_caller]
     pub fn renorm(&self, p: f64, dim: isize, maxnorm: f64) -> Var {
-        let d = axis("renorm", dim, self.rank());
+        if self.rank() < 2 {
+            bug!("", "renorm: input needs at least 2 dimensions, got {} dimensions", self.rank());
+        }
+        if p <= 0.0 {
+            bug!("", "renorm: non-positive-norm not supported");
+        }
+        if maxnorm < 0.0 {
+            bug!("", "renorm: expected maxnorm to be >= 0 but got {maxnorm}");
+        }
+        let d = axis("", dim, self.rank());
         let others: Vec<isize> = (0..self.rank()).filter(|&i| i != d).map(|i| i as isize).collect();
         let norm = self.vector_norm_keepdim(&others[..], p);
         let above = norm.value().gt(maxnorm);
@@ -267,7 +303,7 @@ pub enum Spacing<'a> {
     X(&'a Var),
 }
 
-/// A norm of matrices for [`Var::matrix_norm_keepdim`].
+/// A norm of matrices for [`Var::matrix_norm`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MatrixNorm {
     /// The root of the sum of squares.
@@ -280,6 +316,12 @@ pub enum MatrixNorm {
     One,
     /// The smallest sum of magnitudes in a column.
     NegOne,
+    /// The largest singular value.
+    Two,
+    /// The smallest singular value.
+    NegTwo,
+    /// The sum of the singular values.
+    Nuc,
 }
 
 pub(crate) fn catalog() -> Vec<Entry> {
@@ -293,6 +335,12 @@ pub(crate) fn catalog() -> Vec<Entry> {
             .sizes("n m"),
         Entry::shaped("matrix_norm one", "AmaxBackward0", one, |x| x[0].matrix_norm_keepdim(MatrixNorm::One, [0, 1]))
             .sizes("n m"),
+        Entry::shaped("vector_norm_keepdim", "LinalgVectorNormBackward0", one, |x| x[0].vector_norm_keepdim(0, 3.0))
+            .sizes("n m"),
+        Entry::shaped("matrix_norm_keepdim", "AmaxBackward0", one, |x| {
+            x[0].matrix_norm_keepdim(MatrixNorm::Inf, [-1, 0])
+        })
+        .sizes("n m"),
         Entry::shaped("dist", "", &[&[3, 4], &[4]], |x| x[0].dist(&x[1], 3.0)).sizes("n m, m"),
         Entry::shaped("cdist", "", two, |x| x[0].cdist(&x[1], 2.0)).sizes("... p d, ... r d"),
         Entry::shaped("pdist", "", one, |x| x[0].pdist(2.0)).sizes("n2 d"),
@@ -300,6 +348,16 @@ pub(crate) fn catalog() -> Vec<Entry> {
             .sizes("n m, n m"),
         Entry::shaped("pairwise_distance", "", &[&[3, 4], &[4]], |x| x[0].pairwise_distance(&x[1], 2.0, 1e-6))
             .sizes("n m, m"),
+        Entry::shaped("matrix_norm", "SqueezeBackward2", one, |x| x[0].matrix_norm(MatrixNorm::Nuc, [0, 1]))
+            .sizes("n m"),
+        Entry::shaped("matrix_norm two", "SqueezeBackward2", &[&[3, 2, 4]], |x| {
+            x[0].matrix_norm(MatrixNorm::Two, [-1, 0])
+        })
+        .sizes("n k m"),
+        Entry::shaped("pairwise_distance_keepdim", "LinalgVectorNormBackward0", &[&[3, 4], &[4]], |x| {
+            x[0].pairwise_distance_keepdim(&x[1], 3.0, 1e-6)
+        })
+        .sizes("n m, m"),
         Entry::shaped("renorm", "", one, |x| x[0].renorm(2.0, 0, 1.0)).sizes("n m l"),
         Entry::shaped("diff", "", one, |x| x[0].diff(2, 1, None, None)).sizes("n m2"),
         Entry::shaped("trapezoid", "", &[&[3, 4], &[4]], |x| x[0].trapezoid(Spacing::X(&x[1]), 1)).sizes("n m2, m"),

@@ -63,36 +63,105 @@ impl<const N: usize> AvgPoolOptions<N> {
     }
 }
 
-/// The number of windows along an axis, by PyTorch's rule.
-#[track_caller]
-fn count(op: &str, len: usize, [kernel, stride, pad, dilation]: [usize; 4], ceil: bool) -> usize {
-    if kernel == 0 || stride == 0 || dilation == 0 {
-        bug!("", "{op}: kernel size, stride and dilation must be greater than zero");
-    }
-    let reach = (kernel - 1) * dilation + 1;
-    if pad > reach / 2 {
-        bug!(
-            "",
-            "pad should be at most half of effective kernel size, but got pad={pad}, kernel_size={kernel} and dilation={dilation}"
-        );
-    }
-    let room = (len + 2 * pad) as isize - reach as isize;
-    let step = stride as isize;
-    let mut size = (room + if ceil { step - 1 } else { 0 }).div_euclid(step) + 1;
-    if ceil && (size - 1) * step >= (len + pad) as isize {
-        size -= 1;
-    }
-    if size < 1 {
-        bug!("", "{op}: Given input size: {len}. Calculated output size: {}. Output size is too small", size.max(0));
-    }
-    size as usize
+/// The windows of a pool, axis by axis.
+#[derive(Clone, Copy)]
+struct Windows<const N: usize> {
+    kernel: [usize; N],
+    stride: [usize; N],
+    padding: [usize; N],
+    dilation: [usize; N],
+    ceil: bool,
 }
 
-/// Windows along an axis, without what lies in the padding.
-#[track_caller]
-fn windows_of(op: &str, len: usize, sizes: [usize; 4], ceil: bool) -> Vec<Window> {
-    let [kernel, stride, pad, dilation] = sizes;
-    (0..count(op, len, sizes, ceil))
+impl<const N: usize> Windows<N> {
+    fn reach(&self, axis: usize) -> usize {
+        (self.kernel[axis] - 1) * self.dilation[axis] + 1
+    }
+
+    /// The number of windows along each of the last axes of `x`, by PyTorch's rule.
+    ///
+    /// # Panics
+    /// If there are none, or the windows are nonsense.
+    #[track_caller]
+    fn counts(&self, op: &str, x: &Var) -> [usize; N] {
+        self.check(op);
+        let first = x.rank() - N;
+        let lens: [usize; N] = std::array::from_fn(|i| x.shape()[first + i]);
+        let counts: [isize; N] = std::array::from_fn(|i| {
+            let (step, room) =
+                (self.stride[i] as isize, (lens[i] + 2 * self.padding[i]) as isize - self.reach(i) as isize);
+            let count = (room + if self.ceil { step - 1 } else { 0 }).div_euclid(step) + 1;
+            // No window begins in the padding at the end.
+            let beyond = self.ceil && (count - 1) * step >= (lens[i] + self.padding[i]) as isize;
+            count - isize::from(beyond)
+        });
+        let Some(bad) = counts.iter().find(|&&count| count < 1) else { return counts.map(|count| count as usize) };
+        let times = |sizes: &mut dyn Iterator<Item = String>| sizes.collect::<Vec<_>>().join("x");
+        match op {
+            "max_pool1d" => bug!("", "max_pool1d() Invalid computed output size: {bad}"),
+            "avg_pool3d" => bug!(
+                "",
+                "input image (T: {} H: {} W: {}) smaller than kernel size (kT: {} kH: {} kW: {})",
+                lens[0],
+                lens[1],
+                lens[2],
+                self.kernel[0],
+                self.kernel[1],
+                self.kernel[2]
+            ),
+            _ => {
+                // A sequence is an image of height 1 there.
+                let channels = [x.shape()[first - 1]].into_iter().chain((N == 1).then_some(1));
+                let before = times(&mut channels.clone().chain(lens).map(|n| n.to_string()));
+                let counts = counts.map(|count| count.max(0) as usize);
+                let after = times(&mut channels.chain(counts).map(|n| n.to_string()));
+                bug!("", "Given input size: ({before}). Calculated output size: ({after}). Output size is too small")
+            }
+        }
+    }
+
+    #[track_caller]
+    fn check(&self, op: &str) {
+        let zero = |sizes: [usize; N]| sizes.contains(&0);
+        let wide = (0..N).find(|&i| !zero(self.kernel) && self.padding[i] > self.reach(i) / 2);
+        if op == "max_pool1d" {
+            for (name, sizes) in [("kernel_size", self.kernel), ("stride", self.stride), ("dilation", self.dilation)] {
+                if zero(sizes) {
+                    bug!("", "max_pool1d() {name} must be greater than zero, but got 0");
+                }
+            }
+            if let Some(i) = wide {
+                bug!(
+                    "",
+                    "max_pool1d() padding should be at most half of kernel size, but got padding={} and kernel_size={}",
+                    self.padding[i],
+                    self.kernel[i]
+                );
+            }
+        }
+        if zero(self.stride) {
+            bug!("", "stride should not be zero");
+        }
+        if zero(self.kernel) || zero(self.dilation) {
+            let (what, sizes) =
+                if zero(self.kernel) { ("kernel size", self.kernel) } else { ("dilation", self.dilation) };
+            bug!("", "{what} should be greater than zero, but got {sizes:?}");
+        }
+        if let Some(i) = wide {
+            bug!(
+                "",
+                "pad should be at most half of effective kernel size, but got pad={}, kernel_size={} and dilation={}",
+                self.padding[i],
+                self.kernel[i],
+                self.dilation[i]
+            );
+        }
+    }
+}
+
+/// So many windows along an axis, without what lies in the padding.
+fn windows_of(count: usize, len: usize, [kernel, stride, pad, dilation]: [usize; 4]) -> Vec<Window> {
+    (0..count)
         .map(|i| {
             let begin = (i * stride) as isize - pad as isize;
             let end = begin + ((kernel - 1) * dilation + 1) as isize;
@@ -112,17 +181,38 @@ fn adaptive(len: usize, parts: usize) -> Vec<Window> {
 #[track_caller]
 fn check_rank(op: &str, x: &Var, axes: usize) {
     let rank = x.rank();
-    if rank != axes + 1 && rank != axes + 2 {
+    let (low, high) = (axes + 1, axes + 2);
+    let fits = rank == low || rank == high;
+    let empty = (rank.saturating_sub(low)..rank).find(|&d| fits && x.shape()[d] == 0);
+    match op {
+        "max_pool1d" if !fits || empty.is_some() => bug!(
+            "",
+            "{op}: Expected {low}D or {high}D (batch mode) tensor with optional 0 dim batch size for input, but got:{:?}",
+            x.shape()
+        ),
+        "avg_pool1d" | "adaptive_avg_pool1d" if !fits => bug!(
+            "",
+            "Expected {low} to {high} dimensions, but got {rank}-dimensional tensor for argument #1 'self' (while checking \
+             arguments for {op})"
+        ),
+        "avg_pool1d" if empty.is_some() => {
+            let mut shape = x.shape().to_vec();
+            shape.insert(rank - 1, 1);
+            bug!(
+                "",
+                "Expected 3D or 4D (batch mode) tensor with optional 0 dim batch size for input, but got:{shape:?}"
+            )
+        }
+        _ if !fits => bug!("", "non-empty {low}D or {high}D (batch mode) tensor expected for input"),
+        _ => {}
+    }
+    if let Some(d) = empty {
         bug!(
             "",
-            "{op}: Expected {}D or {}D (batch mode) tensor, but got: {}",
-            axes + 1,
-            axes + 2,
-            size_text(x.shape())
+            "{op}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes {:?} with dimension {d} \
+             being empty",
+            x.shape()
         );
-    }
-    if x.shape()[rank - axes - 1..].contains(&0) {
-        bug!("", "{op}: Expected a tensor with optional 0 dim batch size, but got: {}", size_text(x.shape()));
     }
 }
 
@@ -189,11 +279,10 @@ impl Var {
     fn max_pool<const N: usize>(&self, op: &str, options: &MaxPoolOptions<N>) -> (Var, Tensor) {
         check_rank(op, self, N);
         let lens = &self.shape()[self.rank() - N..];
-        let stride = options.stride.unwrap_or(options.kernel);
-        let along = |i: usize| {
-            let sizes = [options.kernel[i], stride[i], options.padding[i], options.dilation[i]];
-            windows_of(op, lens[i], sizes, options.ceil_mode)
-        };
+        let MaxPoolOptions { kernel, padding, dilation, ceil_mode: ceil, .. } = *options;
+        let stride = options.stride.unwrap_or(kernel);
+        let counts = Windows { kernel, stride, padding, dilation, ceil }.counts(op, self);
+        let along = |i: usize| windows_of(counts[i], lens[i], [kernel[i], stride[i], padding[i], dilation[i]]);
         largest(self, (0..N).map(along).collect())
     }
 
@@ -220,13 +309,15 @@ impl Var {
         }
         let first = self.rank() - N;
         let stride = options.stride.unwrap_or(options.kernel);
+        let (kernel, padding, ceil) = (options.kernel, options.padding, options.ceil_mode);
+        let counts = Windows { kernel, stride, padding, dilation: [1; N], ceil }.counts(op, self);
         let mut x = self.clone();
         // How many elements the windows along each axis have, as an array to broadcast.
         let mut divisor = Tensor::ones((), DType::F64);
         for i in 0..N {
             let (kernel, step, pad) = (options.kernel[i], stride[i], options.padding[i]);
             let len = self.shape()[first + i];
-            let parts = count(op, len, [kernel, step, pad, 1], options.ceil_mode);
+            let parts = counts[i];
             let sizes: Vec<f64> = (0..parts)
                 .map(|w| {
                     let begin = (w * step) as isize - pad as isize;
@@ -279,7 +370,7 @@ impl Var {
     pub fn adaptive_avg_pool3d(&self, output: [Option<usize>; 3]) -> Var {
         let rank = self.rank();
         if rank != 4 && rank != 5 {
-            bug!("", "adaptive_avg_pool3d(): Expected 4D or 5D tensor, but got {}", size_text(self.shape()));
+            bug!("", "adaptive_avg_pool3d(): Expected 4D or 5D tensor, but got {:?}", self.shape());
         }
         let [d, h, w] = [self.shape()[rank - 3], self.shape()[rank - 2], self.shape()[rank - 1]];
         let sizes = [output[0].unwrap_or(d), output[1].unwrap_or(h), output[2].unwrap_or(w)];
@@ -298,15 +389,16 @@ impl Var {
         let op = "adaptive_max_pool";
         let rank = self.rank();
         if rank != N + 1 && rank != N + 2 {
-            bug!("", "{op}{N}d(): Expected {}D or {}D tensor, but got: {}", N + 1, N + 2, size_text(self.shape()));
+            bug!("", "{op}{N}d(): Expected {}D or {}D tensor, but got: {:?}", N + 1, N + 2, self.shape());
         }
         let lens = &self.shape()[rank - N..];
         let parts: Vec<usize> = (0..N).map(|i| output[i].unwrap_or(lens[i])).collect();
-        if lens.contains(&0) && !parts.contains(&0) {
+        if let Some(d) = (rank - N..rank).find(|&d| self.shape()[d] == 0 && !parts.contains(&0)) {
             bug!(
                 "",
-                "{op}{N}d(): Expected input to have non-zero size for non-batch dimensions, but input has sizes {}",
-                size_text(self.shape())
+                "{op}{N}d(): Expected input to have non-zero size for non-batch dimensions, but input has sizes {:?} with \
+                 dimension {d} being empty",
+                self.shape()
             );
         }
         if parts.contains(&0) {
@@ -435,6 +527,15 @@ pub(crate) fn catalog() -> Vec<Entry> {
         .sizes("n d h w"),
         Entry::shaped("adaptive_max_pool", "", &[&[1, 4, 5]], |x| x[0].adaptive_max_pool([Some(2), Some(3)]).0)
             .sizes("n h w"),
+        Entry::shaped("max_pool2d_with_indices", "MaxPool2DWithIndicesBackward0", &[&[1, 4, 4]], |x| {
+            x[0].max_pool2d_with_indices(&wengert_tensor::pool::Pool2dOptions::new([2, 2])).0
+        })
+        .sizes("c h2 w2"),
+        Entry::shaped("fractional_max_pool", "", &[&[1, 4, 5]], |x| {
+            let samples = Tensor::full([1, x[0].size(0), 2], 0.4, x[0].dtype());
+            x[0].fractional_max_pool([2, 2], [2, 2], Some(&samples)).0
+        })
+        .sizes("c h4 w4"),
         Entry::shaped("max_unpool", "", &[&[1, 1, 3]], move |x| x[0].max_unpool(&places, [8])),
     ]
 }

@@ -64,6 +64,9 @@ macro_rules! reductions {
                 reduce([$whole, $some], self, over, value, move |$g, $x, $y, $over| { let _ = ($x, $y, $over); $rule })
             }
         )* }
+
+        #[cfg(test)]
+        const NAMES: &[&str] = &[$(stringify!($name), stringify!($keep)),*];
     };
 }
 
@@ -350,20 +353,28 @@ pub(crate) fn catalog() -> Vec<Entry> {
         ("sum_keepdim", "SumBackward1", "a b0 c", |x| x.sum_keepdim(1)),
         ("mean", "MeanBackward0", "...+", |x| x.mean(())),
         ("mean over axes", "MeanBackward1", "a b c", |x| x.mean(1)),
+        ("mean_keepdim", "MeanBackward1", "a b c", |x| x.mean_keepdim([0, 2])),
         ("prod", "ProdBackward0", "*", |x| x.prod(())),
         ("prod over axes", "ProdBackward1", "a b c", |x| x.prod([0, 2])),
+        ("prod_keepdim", "ProdBackward1", "a b c", |x| x.prod_keepdim(1)),
         ("amax", "AmaxBackward0", "...+", |x| x.amax(())),
         ("amax over axes", "AmaxBackward0", "a b c", |x| x.amax([0, 2])),
         ("amin_keepdim", "AminBackward0", "a b c", |x| x.amin_keepdim(1)),
+        ("amax_keepdim", "AmaxBackward0", "a b c", |x| x.amax_keepdim([1, 2])),
+        ("amin", "AminBackward0", "a b c", |x| x.amin(2)),
         ("max", "MaxBackward1", "...+", |x| x.max()),
         ("min", "MinBackward1", "...+", |x| x.min()),
         ("max_dim", "MaxBackward0", "a b c", |x| x.max_dim(1).0),
         ("min_dim_keepdim", "MinBackward0", "a b c", |x| x.min_dim_keepdim(-1).0),
+        ("max_dim_keepdim", "MaxBackward0", "a b c", |x| x.max_dim_keepdim(0).0),
+        ("min_dim", "MinBackward0", "a b c", |x| x.min_dim(1).0),
         ("var", "VarBackward0", "...+ n2", |x| x.var((), 1.0)),
         ("var over axes", "VarBackward0", "a b c", |x| x.var([0, 2], 0.0)),
+        ("var_keepdim", "VarBackward0", "a b2 c", |x| x.var_keepdim(1, 1.0)),
         ("std", "StdBackward0", "...+ n2", |x| x.std((), 1.0)),
         ("std_keepdim", "StdBackward0", "a b2 c", |x| x.std_keepdim(1, 0.0)),
         ("logsumexp", "LogsumexpBackward0", "a b c", |x| x.logsumexp(1)),
+        ("logsumexp_keepdim", "LogsumexpBackward0", "a b c", |x| x.logsumexp_keepdim([0, 2])),
         ("norm", "LinalgVectorNormBackward0", "...+", |x| x.norm(())),
         ("norm_keepdim", "LinalgVectorNormBackward0", "a b c", |x| x.norm_keepdim([0, 1])),
         ("cumsum", "CumsumBackward0", "a b0 c", |x| x.cumsum(1)),
@@ -374,4 +385,13 @@ pub(crate) fn catalog() -> Vec<Entry> {
         Entry::shaped(name, grad_fn, &[&[2, 3, 2]], move |x| f(&x[0])).sizes(sizes)
     };
     rows.iter().map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_reduction_of_the_table_has_a_row() {
+        let rows: Vec<&str> = super::catalog().iter().map(|entry| entry.name).collect();
+        super::NAMES.iter().for_each(|name| assert!(rows.contains(name), "{name}"));
+    }
 }

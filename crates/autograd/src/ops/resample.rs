@@ -132,6 +132,20 @@ impl Var {
                 "Input Error: Only 3D, 4D and 5D input Tensors supported (got {rank}D) for the modes: nearest | linear | bicubic | area"
             );
         }
+        let pictures = rank == 4 && self.dtype() == DType::U8 && matches!(mode, Resample::Linear | Resample::Bicubic);
+        if pictures {
+            // Between whole numbers; of two as near the upper one.
+            let wide = self.to(DType::F32).interpolate(size, mode, align);
+            return (wide + 0.5).floor().clamp(0.0, 255.0).to(DType::U8);
+        }
+        if !self.dtype().is_float() && !matches!(mode, Resample::Nearest | Resample::NearestExact) {
+            let kernel = match mode {
+                Resample::Bicubic => "compute_indices_weights_cubic",
+                Resample::Area => "adaptive_avg_pool2d",
+                _ => "compute_indices_weights_linear",
+            };
+            bug!("", "\"{kernel}\" not implemented for '{}'", self.dtype().legacy_name());
+        }
         let lens = &self.shape()[2..];
         let full =
             |list: &[f64]| -> Vec<f64> { if list.len() == 1 { vec![list[0]; lens.len()] } else { list.to_vec() } };

@@ -339,8 +339,8 @@ impl Var {
     /// Only what broadcasting from `shape` to this tensor's shape added is summed (`Tensor.sum_to_size`): [`Var::sum_to`].
     #[track_caller]
     pub fn sum_to_size(&self, sizes: &[usize]) -> Var {
-        // Booleans are counted, unless there is nothing to sum.
-        let counts = self.dtype() == wengert_tensor::DType::Bool && (self.rank() == 0 || self.shape() != sizes);
+        // Integers and booleans are summed as integers of 64 bits, unless there is nothing to sum.
+        let counts = !self.dtype().is_float() && (self.rank() == 0 || self.shape() != sizes);
         let x = if counts { self.to(wengert_tensor::DType::I64) } else { self.clone() };
         x.sum_to(sizes)
     }
@@ -538,6 +538,27 @@ pub(crate) fn catalog() -> Vec<Entry> {
         Entry::shaped("put_accumulate", "PutBackward0", &[&[3, 4], &[3]], move |x| x[0].put_accumulate(&again, &x[1])),
         Entry::shaped("hsplit", "SplitWithSizesBackward0", one, |x| x[0].hsplit(2)[1].clone()),
         Entry::shaped("mt", "TransposeBackward0", one, |x| x[0].mt()),
+        Entry::shaped("swapaxes", "TransposeBackward0", one, |x| x[0].swapaxes(0, -1)).sizes("n m l0"),
+        Entry::shaped("broadcast_tensors", "ExpandBackward0", &[&[3, 1], &[4]], |x| {
+            Var::broadcast_tensors(x).swap_remove(0)
+        })
+        .sizes("n 1, m"),
+        Entry::shaped("atleast_1d", "", &[&[]], |x| x[0].atleast_1d()),
+        Entry::shaped("atleast_2d", "", &[&[3]], |x| x[0].atleast_2d()).sizes("n0"),
+        Entry::shaped("atleast_3d", "", one, |x| x[0].atleast_3d()).sizes("n m0"),
+        Entry::shaped("tensor_split_at", "SliceBackward0", one, |x| x[0].tensor_split_at(&[1, -1], 1).swap_remove(1))
+            .sizes("n m2"),
+        Entry::shaped("vsplit", "", &[&[4, 3]], |x| x[0].vsplit(2).swap_remove(1)).sizes("2n m"),
+        Entry::shaped("dsplit", "", &[&[2, 1, 4]], |x| x[0].dsplit(2).swap_remove(0)).sizes("n m 2l"),
+        Entry::shaped("fliplr", "FlipBackward0", one, |x| x[0].fliplr()).sizes("n m0"),
+        Entry::shaped("flipud", "FlipBackward0", one, |x| x[0].flipud()).sizes("n0 ..."),
+        Entry::shaped("meshgrid_xy", "", &[&[2], &[3]], |x| Var::meshgrid_xy(x).swap_remove(1)).sizes("n, m"),
+        Entry::shaped("sum_to_size", "", one, |x| x[0].sum_to_size(&[1, x[0].size(1)])).sizes("n m"),
+        Entry::shaped("reshape_as", "", &[&[3, 4], &[4, 3]], |x| x[0].reshape_as(&x[1])).sizes("n m, m n"),
+        Entry::shaped("view_as", "", &[&[3, 4], &[4, 3]], |x| x[0].contiguous().view_as(&x[1])).sizes("n m, m n"),
+        Entry::shaped("ravel", "", one, |x| (&x[0] * 2.0).ravel()).sizes("..."),
+        Entry::shaped("msort", "SortBackward0", one, |x| x[0].msort()).sizes("n m"),
+        Entry::shaped("pad_from_inside", "", one, |x| x[0].pad_from_inside(&[1, 1], PadMode::Reflect)).sizes("n m2"),
         Entry::shaped("fill", "FillBackward0", one, |x| x[0].fill(1.5)).sizes("..."),
         Entry::shaped("pad", "", one, |x| x[0].pad(&[1, 2, -1, 1], 0.5)).sizes("n m"),
         Entry::shaped("pad reflect", "", one, |x| x[0].pad_from_inside(&[2, 1], PadMode::Reflect)).sizes("n m3"),

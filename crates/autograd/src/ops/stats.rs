@@ -163,6 +163,39 @@ impl Var {
                 self.rank()
             );
         }
+        if self.dtype() == DType::Bool {
+            bug!("", "cov(): bool dtype is not supported for input");
+        }
+        let observations = self.shape().last().copied().unwrap_or(1);
+        let given = [("fweights", fweights), ("aweights", aweights.map(Var::value))];
+        for (name, w) in given.iter().filter_map(|&(name, w)| Some((name, w?))) {
+            if w.rank() > 1 {
+                bug!(
+                    "",
+                    "cov(): expected {name} to have one or fewer dimensions but got {name} with {} dimensions",
+                    w.rank()
+                );
+            }
+            if w.dtype().is_float() != (name == "aweights") {
+                let kind = if name == "aweights" { "floating point" } else { "integral" };
+                bug!(
+                    "",
+                    "cov(): expected {name} to have {kind} dtype but got {name} with {} dtype",
+                    w.dtype().legacy_name()
+                );
+            }
+            if w.numel() != observations {
+                bug!(
+                    "",
+                    "cov(): expected {name} to have the same numel as there are observations in the input but got {} != \
+                     {observations}",
+                    w.numel()
+                );
+            }
+            if w.lt(0).any(()).item::<bool>() {
+                bug!("", "cov(): {name} cannot be negative");
+            }
+        }
         let x = if self.rank() < 2 { self.reshape([1, self.numel()]) } else { self.clone() };
         let x = &x.to(x.dtype().to_float());
         let weights = match (fweights, aweights) {
@@ -272,12 +305,22 @@ fn quantiles(op: &str, x: &Var, q: &Var, dim: isize, interpolation: Interpolatio
     if q.rank() == 0 { out.squeeze([0]) } else { out }
 }
 
+/// Both results in one.
+fn sum_of((a, b): (Var, Var)) -> Var {
+    a + b * 2.0
+}
+
 pub(crate) fn catalog() -> Vec<Entry> {
     let one: &[&[usize]] = &[&[3, 4]];
     let q = Var::from(Tensor::from_vec(vec![0.2, 0.55, 0.9], [3]));
     let (q1, q2) = (q.clone(), q);
     vec![
         Entry::shaped("nansum", "SumBackward1", one, |x| x[0].nansum(0)).sizes("n m"),
+        Entry::shaped("var_mean", "", one, |x| sum_of(x[0].var_mean(1, 1.0))).sizes("n m2"),
+        Entry::shaped("var_mean_keepdim", "", one, |x| sum_of(x[0].var_mean_keepdim(0, 0.0))).sizes("n m"),
+        Entry::shaped("std_mean", "", one, |x| sum_of(x[0].std_mean(1, 1.0))).sizes("n m2"),
+        Entry::shaped("std_mean_keepdim", "", one, |x| sum_of(x[0].std_mean_keepdim(0, 1.0))).sizes("n2 m"),
+        Entry::shaped("aminmax", "", one, |x| sum_of(x[0].aminmax(1))).sizes("n m"),
         Entry::shaped("nanmean", "DivBackward0", one, |x| x[0].nanmean(1)).sizes("n m"),
         Entry::shaped("median", "MedianBackward0", one, |x| x[0].median()).sizes("...+"),
         Entry::shaped("median_dim", "MedianBackward1", one, |x| x[0].median_dim(1).0).sizes("n m"),

@@ -8,7 +8,7 @@ use wengert_tensor::{DType, Scalar, Tensor};
 
 impl Var {
     /// [`Var::clamp`] with bounds element by element, which broadcast. The bounds get the gradient of the elements that
-    /// they replaced.
+    /// they replaced, and half of it where they are equal to the element and not to each other.
     ///
     /// # Panics
     /// If both bounds are `None`, or the shapes do not broadcast.
@@ -19,25 +19,20 @@ impl Var {
         op::record_nodes("ClampBackward0", value, nodes, || {
             let (x, min, max) = (self.value.clone(), min.map(|m| m.value.clone()), max.map(|m| m.value.clone()));
             move |ctx: &Context<'_>, grad: &Var| {
-                let below = min.as_ref().map(|min| x.lt(min));
-                let above = max.as_ref().map(|max| x.gt(max));
-                let crossed = min.as_ref().zip(max.as_ref()).map(|(min, max)| max.lt(min));
-                let outside = [&below, &above]
-                    .into_iter()
-                    .flatten()
-                    .fold(None::<Tensor>, |all, mask| Some(all.map_or(mask.clone(), |all| all.logical_or(mask))));
-                let kept = |mask: Tensor| Var::where_(&mask, grad, 0.0);
+                let both = min.as_ref().zip(max.as_ref());
+                // Where the bounds cross, the upper one wins; where they are equal, nothing is shared.
+                let crossed = both.map_or(Tensor::scalar(false), |(min, max)| min.gt(max));
+                let apart = both.map_or(Tensor::scalar(true), |(min, max)| min.lt(max));
+                let no = || Tensor::scalar(false);
+                let below = min.as_ref().map_or_else(no, |min| x.lt(min)).logical_and(crossed.logical_not());
+                let above = max.as_ref().map_or_else(no, |max| x.gt(max)).logical_or(&crossed);
+                let at_min = min.as_ref().map_or_else(no, |min| x.eq(min)).logical_and(&apart);
+                let at_max = max.as_ref().map_or_else(no, |max| x.eq(max)).logical_and(&apart);
+                let shares = |all: Tensor, half: &Tensor| Var::where_(half, grad * 0.5, Var::where_(&all, grad, 0.0));
                 [
-                    ctx.needs(0).then(|| outside.map_or(grad.clone(), |mask| kept(mask.logical_not()))),
-                    below.filter(|_| ctx.needs(1)).map(|below| {
-                        kept(match min.as_ref().zip(max.as_ref()) {
-                            Some((min, max)) => below.logical_and(min.lt(max)),
-                            None => below,
-                        })
-                    }),
-                    above
-                        .filter(|_| ctx.needs(2))
-                        .map(|above| kept(crossed.map_or(above.clone(), |crossed| above.logical_or(crossed)))),
+                    ctx.needs(0).then(|| shares(below.logical_or(&above).logical_not(), &at_min.logical_or(&at_max))),
+                    ctx.needs(1).then(|| shares(below.clone(), &at_min)),
+                    ctx.needs(2).then(|| shares(above.clone(), &at_max)),
                 ]
             }
         })
@@ -105,7 +100,13 @@ impl Var {
     /// `self * 2^other`.
     #[track_caller]
     pub fn ldexp(&self, other: &Var) -> Var {
-        self * Var::pow_of(2.0, &other.to(other.dtype().to_float()))
+        // A floating operand keeps its dtype beside integers.
+        let dtype = match (self.dtype().is_float(), other.dtype().is_float()) {
+            (_, true) => other.dtype(),
+            (true, false) => self.dtype(),
+            _ => other.dtype().to_float(),
+        };
+        self * Var::pow_of(2.0, &other.to(dtype))
     }
 }
 

@@ -222,8 +222,8 @@ impl Var {
         })
     }
 
-    /// [`Tensor::clamp`](wengert_tensor::Tensor::clamp). The gradient passes where the element is within the bounds,
-    /// bounds included.
+    /// [`Tensor::clamp`](wengert_tensor::Tensor::clamp). The gradient passes where the element is between the bounds; at a bound
+    /// it is 0.
     #[track_caller]
     pub fn clamp(&self, min: impl Into<Option<f64>>, max: impl Into<Option<f64>>) -> Var {
         let (min, max) = (min.into(), max.into());
@@ -232,10 +232,10 @@ impl Var {
             move |_: &Context<'_>, grad: &Var| {
                 let mut grad = grad.clone();
                 if let Some(min) = min {
-                    grad = grad.masked_fill(&x.lt(min), 0.0);
+                    grad = grad.masked_fill(&x.gt(min).logical_not(), 0.0);
                 }
                 if let Some(max) = max {
-                    grad = grad.masked_fill(&x.gt(max), 0.0);
+                    grad = grad.masked_fill(&x.lt(max).logical_not(), 0.0);
                 }
                 [Some(grad)]
             }
@@ -257,8 +257,8 @@ impl Var {
         let fused = move |grad, x: &Tensor| activation::elu_backward(grad, x, alpha);
         with_kernel("EluBackward0", self.value.elu(alpha), self, fused, move |grad, x| {
             let below = &x.value.le(0.0);
-            // Zero above, where e^x may overflow.
-            let low = x.masked_fill(&below.logical_not(), 0.0).exp() * alpha;
+            // Zero above, where e^x may overflow, and at 0, where PyTorch has no second derivative.
+            let low = x.masked_fill(&x.value.ge(0.0), 0.0).exp() * alpha;
             Var::where_(below, grad * low, grad)
         })
     }
@@ -304,10 +304,13 @@ fn with_parameters() -> Vec<Entry> {
         ("softplus", "SoftplusBackward0", |x| x.softplus(2.0, 3.0)),
         ("rsub", "RsubBackward1", |x| 1.5 - x),
         ("division of a number", "MulBackward0", |x| 1.5 / (x + 3.0)),
-        ("pow of a number", "PowBackward2", |x| Var::pow_of(2.5, x)),
         ("polygamma", "PolygammaBackward0", |x| (x + 3.0).polygamma(2)),
         ("logit", "LogitBackward0", |x| ((x + 3.0) / 6.0).logit(None)),
         ("round_decimals", "RoundBackward1", |x| x.round_decimals(2)),
+        ("gelu_tanh", "MulBackward0", |x| x.gelu_tanh()),
+        ("positive", "NegBackward0", |x| (-x).positive()),
+        ("sgn", "SignBackward0", |x| x.sgn()),
+        ("pow_of", "PowBackward2", |x| Var::pow_of(2.5, x)),
         ("nan_to_num", "NanToNumBackward0", |x| x.nan_to_num(None, None, None)),
         ("masked_fill", "MaskedFillBackward0", |x| x.masked_fill(&x.value.gt(0.0), 0.5)),
     ];

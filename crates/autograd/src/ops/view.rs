@@ -274,6 +274,8 @@ pub(crate) fn catalog() -> Vec<Entry> {
         ("t", "TBackward0", "a b c", |x| x.select(0, 0).t()),
         ("permute", "PermuteBackward0", "a0 b c", |x| x.permute([2, 0, 1])),
         ("expand", "ExpandBackward0", "2 b 4", |x| x.narrow(1, 0, 1).expand([2, 2, 3, 4])),
+        ("expand_as", "ExpandBackward0", "a b c", |x| x.narrow(1, 0, 1).expand_as(x)),
+        ("broadcast_to", "ExpandBackward0", "2 b 4", |x| x.narrow(1, 0, 1).broadcast_to([2usize, 2, 3, 4])),
         ("narrow", "SliceBackward0", "a b3 c", |x| x.narrow(1, 1, 2)),
         ("slice", "SliceBackward0", "a b c", |x| x.slice(2, Some(1), None, 2)),
         ("select", "SelectBackward0", "a b c", |x| x.select(1, -1)),
@@ -285,6 +287,9 @@ pub(crate) fn catalog() -> Vec<Entry> {
         ("flip", "FlipBackward0", "a b0 c", |x| x.flip([0, 2])),
         ("contiguous", "CloneBackward0", "a b c0", |x| x.transpose(0, 1).contiguous()),
         ("copy", "CloneBackward0", "*", |x| x.copy()),
+        // Through f32 no difference of f64 would be seen.
+        ("to", "CloneBackward0", "*", |x| x.to(x.dtype()).copy()),
+        ("double", "CloneBackward0", "*", |x| x.double().copy()),
     ];
     let row = |&(name, grad_fn, sizes, f): &(_, _, &str, F)| {
         Entry::shaped(name, grad_fn, &[&[2, 3, 4]], move |x| f(&x[0])).sizes(sizes)

@@ -508,6 +508,29 @@ impl Tensor {
         }
     }
 
+    /// A number to the power of a tensor: `base ** exponent` (`torch.pow(base, exponent)`).
+    #[track_caller]
+    pub fn pow_of(base: impl Into<Scalar>, exponent: &Tensor) -> Tensor {
+        binary(&Pow::KERNELS, OperandRef::Scalar(base.into()), OperandRef::Tensor(exponent))
+    }
+
+    /// Where elements are close: `|self - other| <= atol + rtol * |other|`, with broadcasting (PyTorch's defaults are
+    /// `rtol = 1e-5` and `atol = 1e-8`). NaN is close to nothing, an infinity to itself.
+    #[track_caller]
+    pub fn isclose(&self, other: &Tensor, rtol: f64, atol: f64) -> Tensor {
+        for (name, tolerance) in [("rtol", rtol), ("atol", atol)] {
+            if tolerance < 0.0 {
+                bug!("", "{name} must be greater than or equal to zero, but got {tolerance}");
+            }
+        }
+        if self.dtype() != other.dtype() {
+            bug!("", "{} did not match {}", self.dtype().legacy_name(), other.dtype().legacy_name());
+        }
+        let (a, b) = (self.to(DType::F64), other.to(DType::F64));
+        let near = a.sub(&b).abs().le(b.abs().mul(rtol).add(atol)).logical_and(a.isfinite()).logical_and(b.isfinite());
+        near.logical_or(a.eq(&b))
+    }
+
     /// [`Tensor::clamp`] with bounds element by element, with broadcasting; the upper one wins where they cross.
     ///
     /// # Panics

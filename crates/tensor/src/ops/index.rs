@@ -436,7 +436,7 @@ impl ScatterPlan {
             bug!("", "{op}(): Expected dtype int32/int64 for index");
         }
         if source.is_some_and(|s| s.dtype() != target.dtype()) {
-            bug!("", "{op}(): Expected self.dtype to be equal to src.dtype");
+            bug!("", "scatter(): Expected self.dtype to be equal to src.dtype");
         }
         let none = Tensor::zeros([0], target.dtype());
         if index.numel() == 0 {

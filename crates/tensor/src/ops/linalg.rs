@@ -69,9 +69,20 @@ impl Lu {
     }
 }
 
+/// Which triangle of a matrix [`Tensor::solve_triangular`] looks at, and on which side it stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TriangularOptions {
+    /// The upper triangle, not the lower one.
+    pub upper: bool,
+    /// `X A = B`, not `A X = B`.
+    pub right: bool,
+    /// The diagonal is taken as ones.
+    pub unitriangular: bool,
+}
+
 /// Panics unless the last two axes are square matrices of floats; their size.
 #[track_caller]
-fn square(op: &str, x: &Tensor) -> usize {
+pub(super) fn square(op: &str, x: &Tensor) -> usize {
     match x.shape() {
         [.., n, m] if n == m => {}
         [.., n, m] => bug!("", "{op}: A must be batches of square matrices, but they are {n} by {m} matrices"),
@@ -84,11 +95,11 @@ fn square(op: &str, x: &Tensor) -> usize {
 }
 
 /// The matrices of a batch in `f64`, row after row.
-fn elements(x: &Tensor) -> Vec<f64> {
+pub(super) fn elements(x: &Tensor) -> Vec<f64> {
     x.to(DType::F64).to_vec::<f64>()
 }
 
-fn batch(x: &Tensor) -> &[usize] {
+pub(super) fn batch(x: &Tensor) -> &[usize] {
     &x.shape()[..x.rank() - 2]
 }
 
@@ -173,6 +184,54 @@ impl Tensor {
         let shape: Shape = lead.iter().copied().chain([n, columns]).collect();
         let x = Tensor::from_vec(x, &shape[..]).to(self.dtype());
         if vector { x.squeeze([-1]) } else { x }
+    }
+
+    /// The solutions `X` of `self X = other` (or `X self = other`) for (batches of) triangular matrices; the batches broadcast.
+    /// What is not in the triangle is not looked at, and a 0 on the diagonal gives infinities (`torch.linalg.solve_triangular`).
+    ///
+    /// # Panics
+    /// If the shapes do not fit or the dtype is not floating.
+    #[track_caller]
+    pub fn solve_triangular(&self, other: &Tensor, options: TriangularOptions) -> Tensor {
+        let n = square("linalg.solve_triangular", self);
+        if options.right {
+            let turned = TriangularOptions { upper: !options.upper, right: false, ..options };
+            if other.rank() < 2 {
+                bug!("", "linalg.solve_triangular: The input tensor B must have at least 2 dimensions.");
+            }
+            return self
+                .transpose(-1, -2)
+                .solve_triangular(&other.transpose(-1, -2), turned)
+                .transpose(-1, -2)
+                .contiguous();
+        }
+        let &[.., rows, columns] = other.shape() else {
+            bug!("", "linalg.solve_triangular: The input tensor B must have at least 2 dimensions.")
+        };
+        if rows != n {
+            bug!(
+                "",
+                "linalg.solve_triangular: Incompatible shapes of A and B for the equation AX = B ({n}x{n} and {rows}x{columns})"
+            );
+        }
+        let lead = crate::shape::broadcast("linalg.solve_triangular", batch(self), batch(other));
+        let full = |x: &Tensor, columns: usize| {
+            let shape: Shape = lead.iter().copied().chain([n, columns]).collect();
+            elements(&x.expand(&shape[..]))
+        };
+        let (a, mut x) = (full(self, n), full(other, columns));
+        for (a, x) in a.chunks_exact((n * n).max(1)).zip(x.chunks_exact_mut((n * columns).max(1))) {
+            for step in 0..n {
+                let (i, known) = if options.upper { (n - 1 - step, n - step..n) } else { (step, 0..step) };
+                for c in 0..columns {
+                    let sum: f64 = known.clone().map(|k| a[i * n + k] * x[k * columns + c]).sum();
+                    let rest = x[i * columns + c] - sum;
+                    x[i * columns + c] = if options.unitriangular { rest } else { rest / a[i * n + i] };
+                }
+            }
+        }
+        let shape: Shape = lead.iter().copied().chain([n, columns]).collect();
+        Tensor::from_vec(x, &shape[..]).to(self.dtype())
     }
 
     /// The inverses of (a batch of) square matrices.
