@@ -33,13 +33,8 @@ pub use hook::HookHandle;
 pub use mode::{GradMode, enable_grad, is_grad_enabled, no_grad, set_grad_enabled};
 pub use operand::{Arg, Operand};
 pub use ops::attention::{AttentionOptions, BagMode, BagOptions};
-pub use ops::decompose::Triangle;
-pub use ops::linalg::Replacement;
-pub use ops::norms::{MatrixNorm, Spacing};
 pub use ops::pool_nd::{AvgPoolOptions, MaxPoolOptions};
 pub use ops::resample::{Align, OutputSize, Outside, Resample, Sampling};
-pub use ops::shape::PadMode;
-pub use ops::stats::Interpolation;
 #[doc(hidden)]
 pub use ops::untracked::NON_DIFFERENTIABLE;
 #[doc(hidden)]
@@ -49,4 +44,6 @@ pub use param::Param;
 pub use sizes::Sizes;
 pub use var::Var;
 pub use wengert_tensor as tensor;
-pub use wengert_tensor::{Factors, TriangularOptions};
+pub use wengert_tensor::{
+    Factors, Interpolation, MatrixNorm, PadMode, Replacement, Spacing, Triangle, TriangularOptions,
+};

@@ -13,10 +13,12 @@ const OTHERS: [&str; 1] = [
 
 /// The sources of operations: name and text.
 fn sources() -> Vec<(String, String)> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/ops");
-    let files = std::fs::read_dir(folder).expect("the folder of operations").map(|e| e.expect("an entry").path());
-    let mut files: Vec<PathBuf> = files.collect();
-    files.push(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/functional.rs"));
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    // Those of the second folder are written for tensors, and `src/ops/composed.rs` has them written again.
+    let folders = ["src/ops", "../tensor/src/ops/composed"].map(|folder| root.join(folder));
+    let files = folders.iter().flat_map(|f| std::fs::read_dir(f).expect("a folder of operations"));
+    let mut files: Vec<PathBuf> = files.map(|entry| entry.expect("an entry").path()).collect();
+    files.push(root.join("src/functional.rs"));
     files.sort();
     files
         .into_iter()
@@ -24,9 +26,17 @@ fn sources() -> Vec<(String, String)> {
         .collect()
 }
 
-/// The names of public functions and methods that a source writes out.
+/// The names of public functions and methods that a source writes out, but for what documentation hides.
 fn public(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().filter_map(|line| {
+    let mut hidden = false;
+    text.lines().filter_map(move |line| {
+        hidden |= line.trim() == "#[doc(hidden)]";
+        if line == "}" {
+            hidden = false;
+        }
+        if hidden {
+            return None;
+        }
         let name = line.trim_start().strip_prefix("pub fn ")?;
         let end = name.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(name.len());
         Some(&name[..end]).filter(|name| !name.is_empty())

@@ -38,6 +38,13 @@ pub use layout::{Layout, MAX_RANK};
 pub use ops::activation;
 pub use ops::binary::{BINARY, COMPARE, Operand, OperandRef};
 pub use ops::bins::SearchOptions;
+#[doc(hidden)]
+pub use ops::composed;
+pub use ops::composed::linalg::Replacement;
+pub use ops::composed::norms::{MatrixNorm, Spacing};
+pub use ops::composed::pad::PadMode;
+pub use ops::composed::solve::Triangle;
+pub use ops::composed::stats::Interpolation;
 pub use ops::conv::{self, Conv2dOptions};
 pub use ops::ctc;
 pub use ops::decompose::Factors;

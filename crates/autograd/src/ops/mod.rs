@@ -4,6 +4,7 @@ pub(crate) mod activation;
 pub(crate) mod attention;
 pub(crate) mod bilinear;
 mod binary;
+mod composed;
 mod conv;
 pub(crate) mod conv_nd;
 pub(crate) mod ctc;

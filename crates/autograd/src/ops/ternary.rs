@@ -4,7 +4,7 @@ use crate::catalog::Entry;
 use crate::op::Context;
 use crate::operand::{Arg, Operand};
 use crate::{Var, op};
-use wengert_tensor::{DType, Scalar, Tensor};
+use wengert_tensor::{DType, Tensor};
 
 impl Var {
     /// [`Var::clamp`] with bounds element by element, which broadcast. The bounds get the gradient of the elements that
@@ -58,36 +58,6 @@ impl Var {
         })
     }
 
-    /// `self + value * a * b`.
-    #[track_caller]
-    pub fn addcmul(&self, a: &Var, b: &Var, value: impl Into<Scalar>) -> Var {
-        let product = a * b;
-        self + match value.into() {
-            Scalar::Int(1) => product,
-            value => product * value,
-        }
-    }
-
-    /// `self + value * a / b`.
-    ///
-    /// # Panics
-    /// If `a` and `b` are integers, as in PyTorch.
-    #[track_caller]
-    pub fn addcdiv(&self, a: &Var, b: &Var, value: impl Into<Scalar>) -> Var {
-        if !a.dtype().is_float() && !b.dtype().is_float() {
-            wengert_tensor::bug!(
-                "",
-                "Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a true \
-                 division of tensor1 and tensor2. Convert the operands to a floating dtype first"
-            );
-        }
-        let quotient = a / b;
-        self + match value.into() {
-            Scalar::Int(1) => quotient,
-            value => quotient * value,
-        }
-    }
-
     /// The power in `f64` (`torch.float_power`).
     #[track_caller]
     pub fn float_power(&self, exponent: impl Operand) -> Var {
@@ -95,18 +65,6 @@ impl Var {
             Arg::Var(exponent) => self.to(DType::F64).pow(exponent.to(DType::F64)),
             Arg::Scalar(exponent) => self.to(DType::F64).pow(exponent),
         }
-    }
-
-    /// `self * 2^other`.
-    #[track_caller]
-    pub fn ldexp(&self, other: &Var) -> Var {
-        // A floating operand keeps its dtype beside integers.
-        let dtype = match (self.dtype().is_float(), other.dtype().is_float()) {
-            (_, true) => other.dtype(),
-            (true, false) => self.dtype(),
-            _ => other.dtype().to_float(),
-        };
-        self * Var::pow_of(2.0, &other.to(dtype))
     }
 }
 

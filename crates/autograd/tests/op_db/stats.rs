@@ -182,7 +182,7 @@ fn unbiased(s: &Sample) -> f64 {
     if s.flag(1, "unbiased", true) { 1.0 } else { 0.0 }
 }
 
-fn integral(s: &Sample, f: fn(&Var, Spacing<'_>, isize) -> Var) -> Var {
+fn integral(s: &Sample, f: fn(&Var, Spacing<'_, Var>, isize) -> Var) -> Var {
     let dim = s.int_or(KEYWORD, "dim", -1);
     match s.opt_var(1, "x") {
         Some(x) => f(&s.x(0), Spacing::X(&x), dim),

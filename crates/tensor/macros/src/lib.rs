@@ -1,4 +1,5 @@
-//! `#[profiled]`: makes functions show up in profiles, each under its own name.
+//! `#[profiled]` makes functions show up in profiles, each under its own name; `#[composed]` gives methods that are put together
+//! from others to another type too.
 #![forbid(unsafe_code)]
 
 use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
@@ -22,6 +23,31 @@ pub fn profiled(_: TokenStream, item: TokenStream) -> TokenStream {
         tokens.push(body);
     }
     tokens.into_iter().collect()
+}
+
+/// Gives the methods of an `impl` block to another type too: `#[composed(compose_norms)]` exports a macro of that name, and
+/// `compose_norms!(Var);` writes the same `impl` for `Var`, which has methods of the same names to put them together from.
+///
+/// In such a block `Self` stands for the type and `Tensor` for a plain tensor, such as a mask; `x.value()` is the tensor in an
+/// `x`, `Self::from(tensor)` a constant. What the bodies name must be in scope where the macro is called. The methods of the block
+/// itself are compiled where they are used (`#[inline]`), so that they cost a build nothing.
+#[proc_macro_attribute]
+pub fn composed(name: TokenStream, item: TokenStream) -> TokenStream {
+    let mut tokens: Vec<TokenTree> = item.into_iter().collect();
+    let Some(TokenTree::Group(body)) = tokens.pop() else { panic!("#[composed] stands on an impl block") };
+    let parsed = |text: &str| -> TokenStream { text.parse().expect("a part of a macro") };
+    let mut expansion = parsed("impl $type");
+    expansion.extend([TokenTree::Group(body.clone())]);
+    let mut rule = parsed("($type:ident) =>");
+    rule.extend([TokenTree::Group(Group::new(Delimiter::Brace, expansion))]);
+    let mut exported = parsed(&format!("#[doc(hidden)] #[macro_export] macro_rules! {name}"));
+    exported.extend([TokenTree::Group(Group::new(Delimiter::Brace, rule))]);
+    let lazy = body.stream().into_iter().flat_map(|token| match word(&token).as_deref() {
+        Some("pub") => parsed("#[inline]").into_iter().chain([token]).collect::<Vec<_>>(),
+        _ => vec![token],
+    });
+    tokens.push(braces(&body, lazy.collect()));
+    tokens.into_iter().chain(exported).collect()
 }
 
 /// Which functions are meant.

@@ -6,6 +6,7 @@ pub(crate) mod arith;
 pub(crate) mod binary;
 pub(crate) mod bins;
 mod bits;
+pub mod composed;
 pub mod conv;
 mod convert;
 pub(crate) mod count;

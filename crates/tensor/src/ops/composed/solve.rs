@@ -1,0 +1,114 @@
+//! Least squares, conditions, the matrix exponential, and systems with a Cholesky factor.
+
+use super::norms::MatrixNorm;
+use crate::{DType, Tensor, TriangularOptions, bug};
+use wengert_tensor_macros::{composed, profiled};
+
+/// A half of a square matrix.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Triangle {
+    /// Below the diagonal, with it.
+    #[default]
+    Lower,
+    /// Above the diagonal, with it.
+    Upper,
+}
+
+#[composed(compose_solve)]
+#[profiled]
+impl Tensor {
+    /// The solutions `X` of least norm that make `|self·X - other|` least (the first result of `torch.linalg.lstsq`).
+    ///
+    /// # Panics
+    /// If the rows are not as many, or as [`Tensor::svd`].
+    #[track_caller]
+    pub fn lstsq(&self, other: &Self) -> Self {
+        if self.rank() < 2 {
+            bug!("", "torch.linalg.lstsq: input must have at least 2 dimensions.");
+        }
+        let vector = other.rank() + 1 == self.rank();
+        let b = if vector { other.unsqueeze(-1) } else { other.clone() };
+        if b.rank() < 2 || b.size(-2) != self.size(-2) {
+            let what = if vector { "other.size(-1)" } else { "other.size(-2)" };
+            bug!("", "torch.linalg.lstsq: input.size(-2) should match {what}");
+        }
+        let x = self.pinv(None).matmul(&b);
+        if vector { x.squeeze([-1]) } else { x }
+    }
+
+    /// The condition of matrices in a norm, by default the spectral one: how much it multiplies relative errors
+    /// (`torch.linalg.cond`).
+    ///
+    /// # Panics
+    /// If a matrix is not square and the norm is not spectral.
+    #[track_caller]
+    pub fn cond(&self, norm: impl Into<Option<MatrixNorm>>) -> Self {
+        match norm.into().unwrap_or(MatrixNorm::Two) {
+            kind @ (MatrixNorm::Two | MatrixNorm::NegTwo) => {
+                let s = self.svdvals();
+                let (largest, least) = (s.select(-1, 0), s.select(-1, -1));
+                if kind == MatrixNorm::Two { largest / least } else { least / largest }
+            }
+            kind => {
+                if self.rank() < 2 || self.size(-1) != self.size(-2) {
+                    bug!("", "linalg.cond: A must be batches of square matrices, but they are {:?}", self.shape());
+                }
+                self.matrix_norm(kind, [-2, -1]) * self.inv().matrix_norm(kind, [-2, -1])
+            }
+        }
+    }
+
+    /// The exponential of square matrices, `Σ self^k / k!` (`torch.linalg.matrix_exp`).
+    ///
+    /// # Panics
+    /// If the last two axes are not square or the dtype is not floating.
+    #[track_caller]
+    pub fn matrix_exp(&self) -> Self {
+        match self.shape() {
+            [.., n, m] if n == m => {}
+            [.., n, m] => {
+                bug!("", "linalg.matrix_exp: A must be batches of square matrices, but they are {n} by {m} matrices")
+            }
+            _ => bug!("", "linalg.matrix_exp: The input tensor A must have at least 2 dimensions."),
+        }
+        if !self.dtype().is_float() {
+            let got = self.dtype().legacy_name();
+            bug!("", "linalg.matrix_exp: Expected a floating point or complex tensor as input. Got {got}");
+        }
+        if self.numel() == 0 {
+            return self.copy();
+        }
+        // Halved until small, where 18 terms are exact in f64, then squared as often (Higham, Functions of Matrices, 10.3).
+        let size = self.value().to(DType::F64).abs().sum(-1).max().item::<f64>();
+        let halvings = if size.is_finite() { size.log2().ceil().clamp(0.0, 1023.0) as i32 } else { 0 };
+        let x = self * 0.5f64.powi(halvings);
+        let unit = Self::from(Tensor::eye(self.size(-1), self.dtype()));
+        let series = (1..=18).rev().fold(&unit + &x * 0.0, |sum, k| &unit + x.matmul(&sum) / f64::from(k));
+        (0..halvings).fold(series, |power, _| power.matmul(&power))
+    }
+
+    /// The solutions `X` of `A·X = self`, given the Cholesky factor of `A`: the lower one, or the upper one
+    /// (`torch.cholesky_solve`).
+    ///
+    /// # Panics
+    /// As [`Self::solve_triangular`].
+    #[track_caller]
+    pub fn cholesky_solve(&self, factor: &Self, triangle: Triangle) -> Self {
+        let upper = TriangularOptions { upper: true, ..Default::default() };
+        let lower = TriangularOptions::default();
+        match triangle {
+            Triangle::Lower => factor.mt().solve_triangular(&factor.solve_triangular(self, lower), upper),
+            Triangle::Upper => factor.solve_triangular(&factor.mt().solve_triangular(self, lower), upper),
+        }
+    }
+
+    /// The inverse of a matrix given its Cholesky factor (`torch.cholesky_inverse`).
+    ///
+    /// # Panics
+    /// As [`Self::solve_triangular`].
+    #[track_caller]
+    pub fn cholesky_inverse(&self, triangle: Triangle) -> Self {
+        let unit = Self::from(Tensor::eye(self.size(-1), self.dtype()).expand(self.shape()));
+        unit.cholesky_solve(self, triangle)
+    }
+}

@@ -1,0 +1,50 @@
+//! Products and quotients added, and scales by powers of two.
+
+use crate::{Scalar, Tensor, bug};
+use wengert_tensor_macros::{composed, profiled};
+
+#[composed(compose_ternary)]
+#[profiled]
+impl Tensor {
+    /// `self + value * a * b`.
+    #[track_caller]
+    pub fn addcmul(&self, a: &Self, b: &Self, value: impl Into<Scalar>) -> Self {
+        let product = a * b;
+        self + match value.into() {
+            Scalar::Int(1) => product,
+            value => product * value,
+        }
+    }
+
+    /// `self + value * a / b`.
+    ///
+    /// # Panics
+    /// If `a` and `b` are integers, as in PyTorch.
+    #[track_caller]
+    pub fn addcdiv(&self, a: &Self, b: &Self, value: impl Into<Scalar>) -> Self {
+        if !a.dtype().is_float() && !b.dtype().is_float() {
+            bug!(
+                "",
+                "Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a true \
+                 division of tensor1 and tensor2. Convert the operands to a floating dtype first"
+            );
+        }
+        let quotient = a / b;
+        self + match value.into() {
+            Scalar::Int(1) => quotient,
+            value => quotient * value,
+        }
+    }
+
+    /// `self * 2^other`.
+    #[track_caller]
+    pub fn ldexp(&self, other: &Self) -> Self {
+        // A floating operand keeps its dtype beside integers.
+        let dtype = match (self.dtype().is_float(), other.dtype().is_float()) {
+            (_, true) => other.dtype(),
+            (true, false) => self.dtype(),
+            _ => other.dtype().to_float(),
+        };
+        self * Self::pow_of(2.0, &other.to(dtype))
+    }
+}
