@@ -37,7 +37,7 @@ pub use half::{bf16, f16};
 pub use layout::{Layout, MAX_RANK};
 pub use ops::activation;
 pub use ops::binary::{BINARY, COMPARE, Operand, OperandRef};
-pub use ops::bins::SearchOptions;
+pub use ops::bins::{HistogramOptions, SearchOptions};
 #[doc(hidden)]
 pub use ops::composed;
 pub use ops::composed::linalg::Replacement;
@@ -58,6 +58,7 @@ pub use ops::pool;
 pub use ops::shape::broadcast_shapes;
 #[doc(hidden)]
 pub use ops::shape::moved;
+pub use ops::signal;
 pub use ops::softmax;
 pub use ops::sort::Unique;
 pub use ops::unary::UNARY;

@@ -55,6 +55,7 @@ impl Var {
     #[track_caller]
     pub fn conv1d(&self, weight: &Var, bias: Option<&Var>, options: &ConvOptions<1>) -> Var {
         check_rank(self, 1, "conv1d");
+        check(self, weight, bias, options);
         let settings = Conv2dOptions {
             stride: [1, options.stride[0]],
             padding: [0, options.padding[0]],
@@ -76,33 +77,11 @@ impl Var {
         if self.rank() == 4 {
             return self.unsqueeze(0).conv3d(weight, bias, options).squeeze([0]);
         }
+        check(self, weight, bias, options);
         let [stride, padding, dilation] = [options.stride[0], options.padding[0], options.dilation[0]];
-        let (plane, [batch, channels, depth]) = (plane(options), sizes(self));
-        let [out, part, kernel] = sizes(weight);
-        if channels != part * options.groups {
-            bug!(
-                "",
-                "Given groups={}, weight of size {:?}, expected input{:?} to have {} channels, but got {channels} channels \
-                 instead",
-                options.groups,
-                weight.shape(),
-                self.shape(),
-                part * options.groups
-            );
-        }
+        let (plane, [batch, _, depth]) = (plane(options), sizes(self));
+        let [out, _, kernel] = sizes(weight);
         let reach = dilation * kernel.saturating_sub(1) + 1;
-        if reach > depth + 2 * padding || kernel == 0 || stride == 0 {
-            let [_, _, _, height, width] = sizes(self);
-            let [_, _, _, kh, kw] = sizes(weight);
-            bug!(
-                "",
-                "Calculated padded input size per channel: ({} x {} x {}). Kernel size: ({reach} x {kh} x {kw}). Kernel size \
-                 can't be greater than actual input size",
-                depth + 2 * padding,
-                height + 2 * options.padding[1],
-                width + 2 * options.padding[2]
-            );
-        }
         // One convolution of planes for each tap along the depth.
         let frames = self.transpose(1, 2);
         let frames = if padding == 0 { frames } else { pad_depth(&frames, padding) };
@@ -268,6 +247,76 @@ fn check_rank(input: &Var, axes: usize, name: &str) {
             axes + 1,
             axes + 2,
             input.shape()
+        );
+    }
+}
+
+/// PyTorch's checks of a convolution, in its order.
+#[track_caller]
+fn check<const N: usize>(input: &Var, weight: &Var, bias: Option<&Var>, options: &ConvOptions<N>) {
+    if options.stride.contains(&0) {
+        bug!("", "non-positive stride is not supported");
+    }
+    if options.dilation.contains(&0) {
+        bug!("", "non-positive dilation is not supported");
+    }
+    if weight.rank() < 3 {
+        bug!("", "weight should have at least three dimensions");
+    }
+    let batched: Vec<usize> =
+        (input.rank() == N + 1).then_some(1).into_iter().chain(input.shape().iter().copied()).collect();
+    let (groups, out) = (options.groups, weight.shape()[0]);
+    if weight.rank() != N + 2 {
+        bug!(
+            "",
+            "Expected {}-dimensional input for {}-dimensional weight{:?}, but got {}-dimensional input of size {batched:?} instead",
+            weight.rank(),
+            weight.rank(),
+            weight.shape(),
+            batched.len()
+        );
+    }
+    if out < groups {
+        bug!(
+            "",
+            "Given groups={groups}, expected weight to be at least {groups} at dimension 0, but got weight of size {:?} instead",
+            weight.shape()
+        );
+    }
+    if !out.is_multiple_of(groups) {
+        bug!(
+            "",
+            "Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight of size [{:?}] \
+             instead",
+            weight.shape()
+        );
+    }
+    let (channels, wanted) = (batched[1], weight.shape()[1] * groups);
+    if channels != wanted {
+        bug!(
+            "",
+            "Given groups={groups}, weight of size {:?}, expected input{batched:?} to have {wanted} channels, but got {channels} \
+             channels instead",
+            weight.shape()
+        );
+    }
+    if let Some(bias) = bias.filter(|bias| bias.shape() != [out]) {
+        bug!(
+            "",
+            "Given weight of size {:?}, expected bias to be 1-dimensional with {out} elements, but got bias of size {:?} instead",
+            weight.shape(),
+            bias.shape()
+        );
+    }
+    let padded: [usize; N] = std::array::from_fn(|i| batched[2 + i] + 2 * options.padding[i]);
+    let reach: [usize; N] = std::array::from_fn(|i| options.dilation[i] * weight.shape()[2 + i].saturating_sub(1) + 1);
+    if (0..N).any(|i| reach[i] > padded[i] || weight.shape()[2 + i] == 0) {
+        let times = |sizes: &[usize]| sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ");
+        bug!(
+            "",
+            "Calculated padded input size per channel: ({}). Kernel size: ({}). Kernel size can't be greater than actual input size",
+            times(&padded),
+            times(&reach)
         );
     }
 }

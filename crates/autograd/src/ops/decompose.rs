@@ -209,7 +209,9 @@ impl Var {
 }
 
 pub(crate) fn catalog() -> Vec<Entry> {
-    let (square, tall, wide): (&[&[usize]], &[&[usize]], &[&[usize]]) = (&[&[3, 3]], &[&[2, 4, 3]], &[&[2, 4]]);
+    let square: &[&[usize]] = &[&[3, 3]];
+    let tall: &[&[usize]] = &[&[2, 4, 3]];
+    let wide: &[&[usize]] = &[&[2, 4]];
     /// A symmetric matrix with values well apart.
     fn symmetric(x: &Var) -> Var {
         let n = x.size(-1);
@@ -231,7 +233,7 @@ pub(crate) fn catalog() -> Vec<Entry> {
             q.mean(()) + r
         })
         .sizes("... 2 n2"),
-        Entry::shaped("eigh", "LinalgEighBackward0", square, |x| symmetric(&x[0]).eigh().1.abs()).sizes("... n n"),
+        Entry::shaped("eigh", "AbsBackward0", square, |x| symmetric(&x[0]).eigh().1.abs()).sizes("... n n"),
         Entry::shaped("eigvalsh", "LinalgEighBackward0", square, |x| symmetric(&x[0]).eigvalsh()).sizes("... n n"),
         Entry::shaped("svd", "", tall, |x| apart(&x[0]).svd(Factors::Reduced).0.square()).sizes("... n m"),
         Entry::shaped("svd, right", "", tall, |x| apart(&x[0]).svd(Factors::Complete).2.narrow(-2, 0, 1).square())
@@ -245,6 +247,10 @@ pub(crate) fn catalog() -> Vec<Entry> {
             x[0].cholesky_solve(&apart(&x[1]), Triangle::Lower)
         })
         .sizes("n k, n n"),
+        Entry::shaped("tensorinv", "", &[&[2, 2, 4]], |x| apart(&x[0].reshape([4, 4])).reshape([2, 2, 4]).tensorinv(2)),
+        Entry::shaped("tensorsolve", "", &[&[2, 2, 4], &[2, 2]], |x| {
+            apart(&x[0].reshape([4, 4])).reshape([2, 2, 4]).tensorsolve(&x[1], &[])
+        }),
         Entry::shaped("cholesky_inverse", "", square, |x| apart(&x[0]).cholesky_inverse(Triangle::Upper)).sizes("n n"),
     ]
 }

@@ -48,7 +48,8 @@ impl Var {
                 let y = ctx.output(&value);
                 let powers = x.abs().pow(p - 1.0);
                 let powers = if p < 2.0 { powers.masked_fill(&x.value().eq(0.0), 0.0) } else { powers };
-                let scale = y.pow(1.0 - p).masked_fill(&y.value().eq(0.0), 0.0);
+                let zero = &y.value().eq(0.0);
+                let scale = y.masked_fill(zero, 1.0).pow(1.0 - p).masked_fill(zero, 0.0);
                 [Some(x.sign() * powers * (grad * scale))]
             }
         })
@@ -113,6 +114,7 @@ pub(crate) fn catalog() -> Vec<Entry> {
         .sizes("n m"),
         Entry::shaped("dist", "", &[&[3, 4], &[4]], |x| x[0].dist(&x[1], 3.0)).sizes("n m, m"),
         Entry::shaped("cdist", "", two, |x| x[0].cdist(&x[1], 2.0)).sizes("... p d, ... r d"),
+        Entry::shaped("cdist of many", "MaskedFillBackward0", &[&[2, 3], &[26, 3]], |x| x[0].cdist(&x[1], 2.0)),
         Entry::shaped("pdist", "", one, |x| x[0].pdist(2.0)).sizes("n2 d"),
         Entry::shaped("cosine_similarity", "", &[&[3, 4], &[3, 4]], |x| x[0].cosine_similarity(&x[1], 1, 1e-8))
             .sizes("n m, n m"),

@@ -84,6 +84,7 @@ pub(crate) fn catalog() -> Vec<Entry> {
         Entry::shaped("addcmul", "AddBackward0", three, |x| x[0].addcmul(&x[1], &x[2], 0.5)).sizes("*, *, *"),
         Entry::shaped("addcdiv", "AddBackward0", three, |x| x[0].addcdiv(&x[1], &(&x[2] + 4.0), 0.5)).sizes("*, *, *"),
         Entry::shaped("float_power", "PowBackward0", &[&[2, 3]], |x| (&x[0] + 3.0).float_power(1.5)).sizes("*"),
+        Entry::shaped("mvlgamma", "AddBackward0", &[&[2, 3]], |x| (&x[0] + 4.0).mvlgamma(3)).sizes("*"),
         Entry::shaped("ldexp", "MulBackward0", &[&[2, 3], &[3]], |x| x[0].ldexp(&x[1])).sizes("*, *"),
     ]
 }

@@ -81,7 +81,7 @@ untracked! {
         bucketize_right(boundaries: &Tensor);
         searchsorted(values: &Tensor);
         searchsorted_right(values: &Tensor);
-        matrix_rank(rtol: impl Into<Option<f64>>);
+        matrix_rank(atol: impl Into<Option<f64>>, rtol: impl Into<Option<f64>>);
         one_hot(classes: impl Into<Option<usize>>);
     }
     operands {

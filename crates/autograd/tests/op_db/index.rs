@@ -4,7 +4,8 @@ use crate::sample::{KEYWORD, Sample, Value};
 use crate::{Row, one};
 use wengert_autograd::functional::EmbeddingOptions;
 use wengert_autograd::tensor::{
-    DType, Ellipsis, Index, NewAxis, ScatterReduce, ScatterReduceOptions, SearchOptions, Tensor, Unique,
+    DType, Ellipsis, HistogramOptions, Index, NewAxis, ScatterReduce, ScatterReduceOptions, SearchOptions, Tensor,
+    Unique,
 };
 use wengert_autograd::{Arg, Var};
 
@@ -86,6 +87,24 @@ pub(crate) const ROWS: &[Row] = &[
     ("masked_scatter", |s| one(s.x(0).masked_scatter(s.x(1).value(), &s.x(2)))),
     ("masked_select", |s| one(s.x(0).masked_select(s.x(1).value()))),
     ("msort", |s| one(s.x(0).msort())),
+    ("histogram", |s| {
+        let weight = s.opt_var(KEYWORD, "weight");
+        let range = s.opt_range(KEYWORD, "range");
+        let density = s.flag(KEYWORD, "density", false);
+        let options = HistogramOptions { range, weight: weight.as_ref().map(Var::value), density };
+        let (counts, edges) = match s.get(1, "bins") {
+            Some(Value::Int(bins)) => s.x(0).value().histogram(*bins as usize, &options),
+            _ => s.x(0).value().histogram_of(s.x(1).value(), &options),
+        };
+        vec![Var::from(counts), Var::from(edges)]
+    }),
+    ("isclose", |s| {
+        let (a, b) = (s.x(0), s.x(1));
+        let close = a.value().isclose(b.value(), s.float_or(2, "rtol", 1e-5), s.float_or(3, "atol", 1e-8));
+        let both = a.value().isnan().logical_and(b.value().isnan());
+        one(if s.flag(4, "equal_nan", false) { close.logical_or(both) } else { close })
+    }),
+    ("equal", |s| one(Tensor::scalar(s.x(0).value().equal(s.x(1).value())))),
     ("histc", |s| {
         one(s.x(0).histc(s.int_or(1, "bins", 100) as usize, s.float_or(2, "min", 0.0), s.float_or(3, "max", 0.0)))
     }),

@@ -2,8 +2,8 @@
 
 use crate::sample::{KEYWORD, Sample, Value};
 use crate::{Row, one};
-use wengert_autograd::tensor::Scalar;
-use wengert_autograd::{Arg, Replacement, TriangularOptions, Var};
+use wengert_autograd::tensor::{DType, Scalar, Tensor};
+use wengert_autograd::{Arg, Factors, MatrixNorm, Replacement, Triangle, TriangularOptions, Var};
 
 pub(crate) const ROWS: &[Row] = &[
     ("addbmm", |s| one(s.x(0).addbmm(&s.x(1), &s.x(2), scale(s, "beta"), scale(s, "alpha")))),
@@ -68,6 +68,41 @@ pub(crate) const ROWS: &[Row] = &[
         };
         one(s.x(0).solve_triangular(&s.x(1), options))
     }),
+    ("cholesky_inverse", |s| one(s.x(0).cholesky_inverse(triangle(s, 1)))),
+    ("cholesky_solve", |s| one(s.x(0).cholesky_solve(&s.x(1), triangle(s, 2)))),
+    ("linalg.cond", |s| one(s.x(0).cond(matrix_order(s)))),
+    ("linalg.inv_ex", |s| vec![s.x(0).inv(), Var::from(Tensor::zeros(batch(&s.x(0)), DType::I32))]),
+    ("linalg.lstsq.grad_oriented", |s| {
+        // One of LAPACK's drivers gives no residuals.
+        let residuals = s.text(KEYWORD, "driver", "gelsy") != "gelsy";
+        let (a, b) = (s.x(0), s.x(1));
+        let x = a.lstsq(&b);
+        let residuals = match residuals && a.size(-2) > a.size(-1) {
+            true => (a.matmul(&x) - b).square().sum(-2),
+            false => Var::from(Tensor::zeros([0], x.dtype())),
+        };
+        vec![x, residuals]
+    }),
+    ("linalg.matrix_norm", |s| {
+        let x = s.dtype(KEYWORD, "dtype").map_or(s.x(0), |dtype| s.x(0).to(dtype));
+        let dims = s.opt_ints(2, "dim").unwrap_or(vec![-2, -1]);
+        let (kind, dims) = (matrix_order(s).unwrap_or(MatrixNorm::Fro), [dims[0], dims[1]]);
+        one(if s.flag(3, "keepdim", false) { x.matrix_norm_keepdim(kind, dims) } else { x.matrix_norm(kind, dims) })
+    }),
+    ("linalg.matrix_rank", |s| one(s.x(0).matrix_rank(s.opt_float(KEYWORD, "atol"), s.opt_float(KEYWORD, "rtol")))),
+    ("linalg.norm", |s| one(norm(s))),
+    ("linalg.norm.subgradients_at_zero", |s| one(norm(s))),
+    ("linalg.pinv", |s| one(s.x(0).pinv(s.opt_float(KEYWORD, "rtol")))),
+    ("linalg.qr", |s| {
+        let factors = if s.text(1, "mode", "reduced") == "complete" { Factors::Complete } else { Factors::Reduced };
+        let (q, r) = s.x(0).qr(factors);
+        vec![q, r]
+    }),
+    ("linalg.svdvals", |s| one(s.x(0).svdvals())),
+    ("linalg.tensorinv", |s| one(s.x(0).tensorinv(s.int_or(1, "ind", 2) as usize))),
+    ("linalg.tensorsolve", |s| one(s.x(0).tensorsolve(&s.x(1), &s.opt_ints(2, "dims").unwrap_or_default()))),
+    ("matrix_exp", |s| one(s.x(0).matrix_exp())),
+    ("pinverse", |s| one(s.x(0).pinv(1e-15))),
     ("linalg.vander", |s| {
         let x = s.x(0);
         let n = s.opt_int(KEYWORD, "N").unwrap_or_else(|| x.size(-1) as isize);
@@ -90,6 +125,52 @@ pub(crate) const ROWS: &[Row] = &[
     ("trace", |s| one(s.x(0).trace())),
     ("vdot", |s| one(s.x(0).dot(&s.x(1)))),
 ];
+
+fn triangle(s: &Sample, position: usize) -> Triangle {
+    if s.flag(position, "upper", false) { Triangle::Upper } else { Triangle::Lower }
+}
+
+fn batch(x: &Var) -> &[usize] {
+    &x.shape()[..x.rank() - 2]
+}
+
+/// The norm of matrices that the sample names.
+fn matrix_order(s: &Sample) -> Option<MatrixNorm> {
+    Some(match s.get(1, "ord")? {
+        Value::Text(name) if name == "nuc" => MatrixNorm::Nuc,
+        Value::Text(_) => MatrixNorm::Fro,
+        Value::None => return None,
+        _ => match s.float(1, "ord") {
+            2.0 => MatrixNorm::Two,
+            -2.0 => MatrixNorm::NegTwo,
+            1.0 => MatrixNorm::One,
+            -1.0 => MatrixNorm::NegOne,
+            p if p > 0.0 => MatrixNorm::Inf,
+            _ => MatrixNorm::NegInf,
+        },
+    })
+}
+
+/// `torch.linalg.norm`: of matrices where two axes are named, or an order and no axes of a matrix.
+fn norm(s: &Sample) -> Var {
+    let x = s.dtype(KEYWORD, "dtype").map_or(s.x(0), |dtype| s.x(0).to(dtype));
+    let (dims, order, keep) =
+        (s.opt_ints(2, "dim"), s.get(1, "ord").is_some_and(|v| !matches!(v, Value::None)), s.flag(3, "keepdim", false));
+    let dims = match (dims, order) {
+        (None, true) if x.rank() == 2 => vec![0, 1],
+        (dims, _) => dims.unwrap_or_default(),
+    };
+    match (order, &dims[..]) {
+        (true, &[row, column]) => {
+            let kind = matrix_order(s).expect("an order");
+            if keep { x.matrix_norm_keepdim(kind, [row, column]) } else { x.matrix_norm(kind, [row, column]) }
+        }
+        _ => {
+            let p = s.float_or(1, "ord", 2.0);
+            if keep { x.vector_norm_keepdim(&dims[..], p) } else { x.vector_norm(&dims[..], p) }
+        }
+    }
+}
 
 /// `alpha` or `beta`.
 fn scale(s: &Sample, name: &str) -> Scalar {

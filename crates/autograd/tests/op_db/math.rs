@@ -128,6 +128,12 @@ pub(crate) const BINARY: &[Row] = binary! {
     "min.binary" minimum;
     "minimum" minimum;
     "mul" mul;
+    "remainder" remainder;
+    "__radd__" add;
+    "__rmul__" mul;
+    "__rand__" bitwise_and;
+    "__ror__" bitwise_or;
+    "__rxor__" bitwise_xor;
     "ne" ne;
     "nextafter" nextafter;
     "special.xlog1py" xlog1py;
@@ -162,6 +168,9 @@ pub(crate) const ROWS: &[Row] = &[
     ("round.decimals_0", |s| one(s.x(0).round_decimals(s.int(1, "decimals") as i32))),
     ("round.decimals_3", |s| one(s.x(0).round_decimals(s.int(1, "decimals") as i32))),
     ("round.decimals_neg_3", |s| one(s.x(0).round_decimals(s.int(1, "decimals") as i32))),
+    ("mvlgamma.mvlgamma_p_1", |s| one(s.x(0).mvlgamma(s.int(1, "p") as usize))),
+    ("mvlgamma.mvlgamma_p_3", |s| one(s.x(0).mvlgamma(s.int(1, "p") as usize))),
+    ("mvlgamma.mvlgamma_p_5", |s| one(s.x(0).mvlgamma(s.int(1, "p") as usize))),
     ("polygamma.polygamma_n_0", polygamma),
     ("polygamma.polygamma_n_1", polygamma),
     ("polygamma.polygamma_n_2", polygamma),

@@ -212,6 +212,30 @@ impl Sample {
         self.opt_float(position, name).unwrap_or(default)
     }
 
+    /// Two numbers that may be absent.
+    pub(crate) fn opt_range(&self, position: usize, name: &str) -> Option<(f64, f64)> {
+        self.given(position, name)?;
+        match self.floats(position, name)[..] {
+            [low, high] => Some((low, high)),
+            ref other => panic!("{other:?} is no range"),
+        }
+    }
+
+    /// A list of numbers.
+    pub(crate) fn floats(&self, position: usize, name: &str) -> Vec<f64> {
+        match self.given(position, name) {
+            Some(Value::List(items)) => items
+                .iter()
+                .map(|v| match v {
+                    Value::Int(x) => *x as f64,
+                    Value::Float(x) => *x,
+                    other => panic!("{other:?} is no number"),
+                })
+                .collect(),
+            other => panic!("{other:?} is no list of numbers"),
+        }
+    }
+
     /// A switch.
     pub(crate) fn flag(&self, position: usize, name: &str, default: bool) -> bool {
         match self.given(position, name) {

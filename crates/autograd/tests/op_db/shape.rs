@@ -2,6 +2,7 @@
 
 use crate::sample::{KEYWORD, Sample, Value};
 use crate::{Row, one};
+use wengert_autograd::tensor::signal::{self, Cycle};
 use wengert_autograd::tensor::{DType, Scalar, Tensor, broadcast_shapes};
 use wengert_autograd::{PadMode, Var};
 
@@ -30,6 +31,26 @@ pub(crate) const ROWS: &[Row] = &[
         one(if shape.is_empty() { sizes.to(DType::F32) } else { sizes })
     }),
     ("arange", |s| one(arange(s))),
+    ("signal.windows.bartlett", |s| one(signal::bartlett(count(s), cycle(s), dtype(s)))),
+    ("signal.windows.blackman", |s| one(signal::blackman(count(s), cycle(s), dtype(s)))),
+    ("signal.windows.cosine", |s| one(signal::cosine(count(s), cycle(s), dtype(s)))),
+    ("signal.windows.hamming", |s| one(signal::hamming(count(s), cycle(s), dtype(s)))),
+    ("signal.windows.hann", |s| one(signal::hann(count(s), cycle(s), dtype(s)))),
+    ("signal.windows.nuttall", |s| one(signal::nuttall(count(s), cycle(s), dtype(s)))),
+    ("signal.windows.exponential", |s| {
+        let (center, tau) = (s.opt_float(KEYWORD, "center"), s.float_or(KEYWORD, "tau", 1.0));
+        one(signal::exponential(count(s), center, tau, cycle(s), dtype(s)))
+    }),
+    ("signal.windows.gaussian", |s| {
+        one(signal::gaussian(count(s), s.float_or(KEYWORD, "std", 1.0), cycle(s), dtype(s)))
+    }),
+    ("signal.windows.general_cosine", |s| {
+        one(signal::general_cosine(count(s), &s.floats(KEYWORD, "a"), cycle(s), dtype(s)))
+    }),
+    ("signal.windows.general_hamming", |s| {
+        one(signal::general_hamming(count(s), s.float_or(KEYWORD, "alpha", 0.54), cycle(s), dtype(s)))
+    }),
+    ("signal.windows.kaiser", |s| one(signal::kaiser(count(s), s.float_or(KEYWORD, "beta", 12.0), cycle(s), dtype(s)))),
     ("atleast_1d", |s| each(s, Var::atleast_1d)),
     ("atleast_2d", |s| each(s, Var::atleast_2d)),
     ("atleast_3d", |s| each(s, Var::atleast_3d)),
@@ -201,6 +222,15 @@ fn number(s: &Sample, position: usize, name: &str) -> Scalar {
         Some(Value::Int(x)) => Scalar::Int(*x),
         _ => Scalar::Float(s.float(position, name)),
     }
+}
+
+/// The length of a window.
+fn count(s: &Sample) -> usize {
+    s.int(0, "M") as usize
+}
+
+fn cycle(s: &Sample) -> Cycle {
+    if s.flag(KEYWORD, "sym", true) { Cycle::Symmetric } else { Cycle::Periodic }
 }
 
 /// The dtype that the sample asks for, else PyTorch's default.

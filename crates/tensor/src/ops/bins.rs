@@ -12,6 +12,17 @@ pub struct SearchOptions<'a> {
     pub sorter: Option<&'a Tensor>,
 }
 
+/// Options of [`Tensor::histogram`] and [`Tensor::histogram_of`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HistogramOptions<'a> {
+    /// The ends of the first and the last bin; the smallest and the largest element if `None`.
+    pub range: Option<(f64, f64)>,
+    /// What each element counts; 1 if `None`.
+    pub weight: Option<&'a Tensor>,
+    /// Divides counts by the total and the width of the bin, so that the histogram is a density.
+    pub density: bool,
+}
+
 #[profiled]
 impl Tensor {
     /// [`Tensor::searchsorted`] with options.
@@ -119,6 +130,95 @@ impl Tensor {
             }
             Tensor::from_vec(counts, [bins]).to(T::DTYPE)
         }, other => bug!("", "\"histogram_cpu\" not implemented for '{}'", other.legacy_name()))
+    }
+
+    /// How many elements fall into each of `bins` bins of equal width, and the edges of the bins. A bin has its lower edge in it, the
+    /// last one both (`torch.histogram`).
+    ///
+    /// # Panics
+    /// If there are no bins, the range is not finite or upside down, the weights have another shape, or the dtype is not `f32` or
+    /// `f64`.
+    ///
+    /// # Examples
+    /// ```
+    /// use wengert_tensor::{HistogramOptions, tensor};
+    /// let (counts, edges) = tensor![1.0, 2.0, 1.0].histogram(4, &HistogramOptions { range: Some((0.0, 3.0)), ..Default::default() });
+    /// assert_eq!(counts.to_vec::<f32>(), [0.0, 2.0, 1.0, 0.0]);
+    /// assert_eq!(edges.to_vec::<f32>(), [0.0, 0.75, 1.5, 2.25, 3.0]);
+    /// ```
+    #[track_caller]
+    pub fn histogram(&self, bins: usize, options: &HistogramOptions<'_>) -> (Tensor, Tensor) {
+        if bins == 0 {
+            bug!("", "torch.histogram(): bins must be > 0, but got 0 for dimension 0");
+        }
+        let (mut low, mut high) = options.range.unwrap_or_else(|| match self.numel() {
+            0 => (0.0, 1.0),
+            _ => (self.min().to(DType::F64).item(), self.max().to(DType::F64).item()),
+        });
+        if !low.is_finite() || !high.is_finite() {
+            bug!("", "torch.histogramdd: dimension 0's range [{low}, {high}] is not finite");
+        }
+        if low > high {
+            bug!("", "torch.histogramdd: min should not exceed max, but got min {low} max {high} for dimension 0");
+        }
+        if low == high {
+            (low, high) = (low - 0.5, high + 0.5);
+        }
+        let dtype = if self.dtype().is_float() { self.dtype() } else { DType::F32 };
+        self.histogram_of(&Tensor::linspace_of(low, high, bins + 1, dtype), options)
+    }
+
+    /// [`Tensor::histogram`] with ascending edges of bins; the range of the options is not looked at.
+    ///
+    /// # Panics
+    /// As [`Tensor::histogram`], and if the edges are no vector of the elements' dtype.
+    #[track_caller]
+    pub fn histogram_of(&self, edges: &Tensor, options: &HistogramOptions<'_>) -> (Tensor, Tensor) {
+        if !matches!(self.dtype(), DType::F32 | DType::F64) {
+            bug!("", "\"histogramdd\" not implemented for '{}'", self.dtype().legacy_name());
+        }
+        if edges.rank() != 1 {
+            bug!(
+                "",
+                "torch.histogramdd: bins tensor should have one dimension, but got {} dimensions in the bins tensor for dimension 0",
+                edges.rank()
+            );
+        }
+        if edges.dtype() != self.dtype() {
+            bug!(
+                "",
+                "torch.histogramdd: input tensor and bins tensors should have the same dtype, but got input with dtype {} and bins \
+                 for dimension 0 with dtype {}",
+                self.dtype().legacy_name().to_lowercase(),
+                edges.dtype().legacy_name().to_lowercase()
+            );
+        }
+        if let Some(weight) = options.weight.filter(|w| w.shape() != self.shape()) {
+            bug!(
+                "",
+                "torch.histogramdd: if weight tensor is provided it should have the same shape as the input tensor excluding its \
+                 innermost dimension, but got input with shape [{}, 1] and weight with shape {:?}",
+                self.numel(),
+                weight.shape()
+            );
+        }
+        let bounds = edges.to_vec::<f64>();
+        let bins = bounds.len().saturating_sub(1);
+        let weights = options.weight.map(|w| w.to(DType::F64).to_vec::<f64>());
+        let mut counts = vec![0.0; bins];
+        for (i, x) in self.to_vec::<f64>().into_iter().enumerate() {
+            let Some((first, last)) = bounds.first().zip(bounds.last()) else { break };
+            if bins == 0 || !(*first..=*last).contains(&x) {
+                continue;
+            }
+            let at = bounds.partition_point(|&edge| edge <= x) - 1;
+            counts[at.min(bins - 1)] += weights.as_ref().map_or(1.0, |w| w[i]);
+        }
+        if options.density {
+            let total: f64 = counts.iter().sum();
+            counts.iter_mut().zip(bounds.windows(2)).for_each(|(count, edge)| *count /= total * (edge[1] - edge[0]));
+        }
+        (Tensor::from_vec(counts, [bins]).to(self.dtype()), edges.clone())
     }
 
     /// Rows and columns, as the rows of a `[2, n]` tensor, of the lower triangle of a matrix, with the first `offset`

@@ -342,19 +342,23 @@ impl Tensor {
         vh.mt().mul(inverse.unsqueeze(-2)).matmul(&u.mt())
     }
 
-    /// How many singular values are above `rtol` times the largest, by default the machine epsilon times the larger side
-    /// (`torch.linalg.matrix_rank`).
+    /// How many singular values are above `atol` and above `rtol` times the largest; where neither is given, `rtol` is the machine
+    /// epsilon times the larger side (`torch.linalg.matrix_rank`).
     ///
     /// # Panics
     /// As [`Tensor::svd`].
     #[track_caller]
-    pub fn matrix_rank(&self, rtol: impl Into<Option<f64>>) -> Tensor {
-        let (m, n) = matrices("linalg.matrix_rank", self);
+    pub fn matrix_rank(&self, atol: impl Into<Option<f64>>, rtol: impl Into<Option<f64>>) -> Tensor {
+        let &[.., m, n] = self.shape() else {
+            bug!("", "torch.linalg.matrix_rank: The input tensor input must have at least 2 dimensions.")
+        };
         if m.min(n) == 0 {
             return Tensor::zeros(batch(self), DType::I64);
         }
-        let rtol = rtol.into().unwrap_or_else(|| self.dtype().eps() * m.max(n) as f64);
+        let atol = atol.into().unwrap_or(0.0);
+        let usual = if atol > 0.0 { 0.0 } else { self.dtype().eps() * m.max(n) as f64 };
+        let rtol = rtol.into().unwrap_or(usual);
         let values = self.svdvals();
-        values.gt(values.narrow(-1, 0, 1).mul(rtol)).sum(-1)
+        values.gt(values.narrow(-1, 0, 1).mul(rtol).clamp(atol, None)).sum(-1)
     }
 }

@@ -98,6 +98,80 @@ impl Tensor {
     }
 }
 
+/// One row: the method that writes its result into the tensor, and the one that computes it.
+macro_rules! in_place {
+    ($($name:ident $of:ident($($arg:ident: $ty:ty),*);)*) => {
+        #[profiled]
+        impl Tensor { $(
+            #[doc = concat!("Becomes what [`Tensor::", stringify!($of), "`] gives, converted to this dtype.")]
+            ///
+            /// # Panics
+            #[doc = concat!("As [`Tensor::", stringify!($of), "`], and if the result has another shape or a category above this dtype's.")]
+            #[inline]
+            #[track_caller]
+            pub fn $name(&mut self, $($arg: $ty),*) -> &mut Tensor {
+                let result = self.$of($($arg),*);
+                self.take_result(result)
+            }
+        )* }
+    };
+}
+in_place! {
+    abs_ abs();
+    neg_ neg();
+    sqrt_ sqrt();
+    rsqrt_ rsqrt();
+    square_ square();
+    reciprocal_ reciprocal();
+    exp_ exp();
+    log_ log();
+    log1p_ log1p();
+    expm1_ expm1();
+    sin_ sin();
+    cos_ cos();
+    tanh_ tanh();
+    sigmoid_ sigmoid();
+    relu_ relu();
+    sign_ sign();
+    floor_ floor();
+    ceil_ ceil();
+    round_ round();
+    trunc_ trunc();
+    frac_ frac();
+    erfinv_ erfinv();
+    pow_ pow(exponent: impl Operand);
+    remainder_ remainder(other: impl Operand);
+    clamp_ clamp(min: impl Into<Option<f64>>, max: impl Into<Option<f64>>);
+    lerp_ lerp(end: &Tensor, weight: impl Operand);
+    masked_fill_ masked_fill(mask: &Tensor, value: impl Into<Scalar>);
+    index_fill_ index_fill(dim: isize, index: &Tensor, value: impl Into<Scalar>);
+    index_add_ index_add(dim: isize, index: &Tensor, source: &Tensor);
+    index_copy_ index_copy(dim: isize, index: &Tensor, source: &Tensor);
+    scatter_ scatter(dim: isize, index: &Tensor, source: &Tensor);
+    scatter_add_ scatter_add(dim: isize, index: &Tensor, source: &Tensor);
+    tril_ tril(diagonal: isize);
+    triu_ triu(diagonal: isize);
+    cumsum_ cumsum(dim: isize);
+    nan_to_num_ nan_to_num(nan: Option<f64>, posinf: Option<f64>, neginf: Option<f64>);
+    logical_not_ logical_not();
+}
+
+#[doc(hidden)]
+impl Tensor {
+    /// Takes a result in place of the elements.
+    #[track_caller]
+    fn take_result(&mut self, result: Tensor) -> &mut Tensor {
+        if result.dtype().category() > self.dtype().category() {
+            cannot_cast(result.dtype(), self.dtype());
+        }
+        if result.shape() != self.shape() {
+            bug!("", "output with shape {:?} doesn't match the broadcast shape {:?}", self.shape(), result.shape());
+        }
+        *self = result.to(self.dtype());
+        self
+    }
+}
+
 #[track_caller]
 fn cannot_cast(from: DType, to: DType) -> ! {
     bug!("", "result type {} can't be cast to the desired output type {}", from.legacy_name(), to.legacy_name())

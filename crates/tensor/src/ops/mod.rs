@@ -25,6 +25,7 @@ pub mod pool;
 pub(crate) mod reduce;
 mod sets;
 pub(crate) mod shape;
+pub mod signal;
 pub mod softmax;
 pub(crate) mod sort;
 mod special;

@@ -3,6 +3,9 @@
 //! `#[composed]` exports each block as a macro; `wengert-autograd` calls it to write the same methods for its own type, whose
 //! operations record themselves.
 
+// A tensor in itself is nothing new; in another type it is a constant.
+#![allow(clippy::useless_conversion)]
+
 pub mod einsum;
 pub mod fold;
 pub mod linalg;

@@ -100,11 +100,23 @@ impl Tensor {
         if p < 0.0 {
             bug!("", "cdist only supports non-negative p values");
         }
+        if p == 2.0 && self.size(-2).max(other.size(-2)) > 25 && self.dtype().is_float() {
+            return self.euclidean(other);
+        }
         let differences = self.unsqueeze(-2) - other.unsqueeze(-3);
         if self.size(-1) == 0 {
             return differences.sum(-1);
         }
         differences.vector_norm(-1, p)
+    }
+
+    /// The Euclidean distances between rows by one product, as PyTorch has them for many rows: `|a|² - 2 a·b + |b|²`.
+    fn euclidean(&self, other: &Self) -> Self {
+        let square = |x: &Self| x.square().sum_keepdim(-1);
+        let squares = square(self) + square(other).mt() - self.matmul(&other.mt()) * 2.0;
+        // Also what rounding made negative; nothing flows back from there.
+        let zero = &squares.value().le(0.0);
+        squares.masked_fill(zero, 1.0).sqrt().masked_fill(zero, 0.0)
     }
 
     /// The distances of order `p` between all pairs of rows (`torch.pdist`).

@@ -81,10 +81,10 @@ impl Tensor {
         // Halved until small, where 18 terms are exact in f64, then squared as often (Higham, Functions of Matrices, 10.3).
         let size = self.value().to(DType::F64).abs().sum(-1).max().item::<f64>();
         let halvings = if size.is_finite() { size.log2().ceil().clamp(0.0, 1023.0) as i32 } else { 0 };
-        let x = self * 0.5f64.powi(halvings);
-        let unit = Self::from(Tensor::eye(self.size(-1), self.dtype()));
+        let x = self.to(DType::F64) * 0.5f64.powi(halvings);
+        let unit = Self::from(Tensor::eye(self.size(-1), DType::F64));
         let series = (1..=18).rev().fold(&unit + &x * 0.0, |sum, k| &unit + x.matmul(&sum) / f64::from(k));
-        (0..halvings).fold(series, |power, _| power.matmul(&power))
+        (0..halvings).fold(series, |power, _| power.matmul(&power)).to(self.dtype())
     }
 
     /// The solutions `X` of `A·X = self`, given the Cholesky factor of `A`: the lower one, or the upper one
@@ -110,5 +110,47 @@ impl Tensor {
     pub fn cholesky_inverse(&self, triangle: Triangle) -> Self {
         let unit = Self::from(Tensor::eye(self.size(-1), self.dtype()).expand(self.shape()));
         unit.cholesky_solve(self, triangle)
+    }
+
+    /// The inverse with respect to a product over axes: what `tensordot` over `ind` axes undoes (`torch.linalg.tensorinv`).
+    ///
+    /// # Panics
+    /// If `ind` is 0, or the first `ind` axes have not as many elements as the others.
+    #[track_caller]
+    pub fn tensorinv(&self, ind: usize) -> Self {
+        if ind == 0 {
+            bug!("", "Expected a strictly positive integer for 'ind'");
+        }
+        let (rows, columns) = self.shape().split_at(ind.min(self.rank()));
+        let (n, m): (usize, usize) = (rows.iter().product(), columns.iter().product());
+        if n != m {
+            bug!(
+                "",
+                "Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got {m} != {n}"
+            );
+        }
+        let shape = [columns, rows].concat();
+        self.reshape([n, m]).inv().reshape(&shape[..])
+    }
+
+    /// The solution `X` of `tensordot(self, X, rank of X) = other`, with the axes `dims` of `self` moved to the end before
+    /// (`torch.linalg.tensorsolve`).
+    ///
+    /// # Panics
+    /// If the sizes do not make a square system.
+    #[track_caller]
+    pub fn tensorsolve(&self, other: &Self, dims: &[isize]) -> Self {
+        let ends: Vec<isize> = (0..dims.len() as isize).map(|i| i - dims.len() as isize).collect();
+        let a = if dims.is_empty() { self.clone() } else { self.movedim(dims, &ends[..]) };
+        let shape = a.shape()[other.rank().min(a.rank())..].to_vec();
+        let (n, m) = (other.numel(), shape.iter().product::<usize>());
+        if n != m || a.numel() != n * m {
+            bug!(
+                "",
+                "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim]), but got \
+                 {m} != {n}"
+            );
+        }
+        a.reshape([n, m]).solve(&other.reshape([n])).reshape(&shape[..])
     }
 }

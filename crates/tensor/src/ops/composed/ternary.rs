@@ -1,4 +1,4 @@
-//! Products and quotients added, and scales by powers of two.
+//! Products and quotients added, scales by powers of two, and sums of special functions.
 
 use crate::{Scalar, Tensor, bug};
 use wengert_tensor_macros::{composed, profiled};
@@ -46,5 +46,18 @@ impl Tensor {
             _ => other.dtype().to_float(),
         };
         self * Self::pow_of(2.0, &other.to(dtype))
+    }
+
+    /// The logarithm of the multivariate gamma function of dimension `p` (`torch.mvlgamma`).
+    ///
+    /// # Panics
+    /// If `p` is 0.
+    #[track_caller]
+    pub fn mvlgamma(&self, p: usize) -> Self {
+        if p == 0 {
+            bug!("", "p has to be greater than or equal to 1");
+        }
+        let constant = (p * (p - 1)) as f64 / 4.0 * std::f64::consts::PI.ln();
+        (1..p).fold(self.lgamma(), |sum, j| sum + (self - j as f64 / 2.0).lgamma()) + constant
     }
 }
