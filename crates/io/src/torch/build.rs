@@ -265,14 +265,6 @@ impl<'a> Builder<'a> {
                 }
                 parts
             }
-            // A frozenset; those of equal members are equal.
-            Node::Set(items) if depth < 8 => {
-                let mut parts: Vec<String> =
-                    items.iter().map(|&item| self.key(item, depth + 1)).collect::<Result<_, _>>()?;
-                parts.sort();
-                self.budget.spend(parts.iter().map(String::len).sum())?;
-                format!("{{{parts:?}")
-            }
             Node::Global(Global::Dtype(item)) => format!("d{}", item.name),
             Node::Device(x) => format!("v{x}"),
             Node::Size(x) => format!("z{x:?}"),
