@@ -4,7 +4,7 @@ use crate::source::{FileSource, Opened, Source};
 use crate::{Error, format, safetensors, torch};
 use std::collections::HashMap;
 use std::path::Path;
-use wengert_tensor::{DType, StateDict, Tensor, Value};
+use wengert_tensor::{DType, Device, StateDict, Tensor, Value};
 
 /// A tensor of a file, as described there.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +29,8 @@ pub struct LoadOptions<'a> {
     pub rename: Option<&'a dyn Fn(&str) -> String>,
     /// What to convert floating-point tensors to; others stay as they are.
     pub dtype: Option<DType>,
+    /// Where to put the tensors, as `torch.load(map_location=…)`; by default on the CPU, whatever the file says.
+    pub device: Option<Device>,
 }
 
 /// A checkpoint whose names, shapes and dtypes are known, and whose tensors are still in the file.
@@ -54,6 +56,7 @@ pub struct LoadOptions<'a> {
 ///     keep: Some(&|name| name.starts_with("body.")),
 ///     rename: Some(&|name| name.replacen("body.", "", 1)),
 ///     dtype: Some(DType::F64),
+///     ..LoadOptions::default()
 /// })?;
 /// assert_eq!(body["weight"].to_vec::<f64>(), [1.0, 2.0]);
 /// # std::fs::remove_file(&path).unwrap();
@@ -131,6 +134,10 @@ impl Checkpoint {
             let tensor = match options.dtype {
                 Some(dtype) if tensor.dtype().is_float() => tensor.to(dtype),
                 _ => tensor,
+            };
+            let tensor = match options.device {
+                Some(device) => tensor.to_device(device).map_err(Error::Device)?,
+                None => tensor,
             };
             if state.contains_key(&name) {
                 return Err(Error::NotAStateDict(format!("two tensors are named '{name}'")).in_file(&self.path));

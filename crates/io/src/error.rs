@@ -48,6 +48,9 @@ pub enum Error {
     /// A file that should be a state dict holds something else.
     #[error("not a state dict: {0}")]
     NotAStateDict(String),
+    /// Tensors should go where there is nothing.
+    #[error("cannot load to this device: {0}")]
+    Device(#[source] wengert_tensor::Error),
     /// Data that the format cannot hold.
     #[error("cannot be saved in this format: {0}")]
     Unwritable(String),

@@ -9,8 +9,26 @@ use wengert_tensor::Value;
 type Load = fn(&dyn Source, Unknown) -> Result<Value, Error>;
 type Save = fn(&Value, &mut dyn Write, &str) -> Result<(), Error>;
 
-/// One format.
-struct Format {
+/// A format that data can be written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Format {
+    /// What `torch.save` writes: any data.
+    Torch,
+    /// Named tensors, as the package safetensors writes them.
+    Safetensors,
+    /// Named tensors, as `numpy.savez` writes them.
+    Npz,
+    /// One tensor, as `numpy.save` writes it.
+    Npy,
+    /// This crate's own: any data, with checksums.
+    Native,
+}
+
+/// What is known of a format.
+struct Row {
+    /// Its name for writing; `None` if it is only read.
+    format: Option<Format>,
     /// What people call it.
     name: &'static str,
     /// File endings that choose it for saving, and for loading what no content identifies.
@@ -23,43 +41,49 @@ struct Format {
 }
 
 /// All formats. The first is what files are saved in if no ending says otherwise.
-const FORMATS: &[Format] = &[
-    Format {
+const FORMATS: &[Row] = &[
+    Row {
+        format: Some(Format::Torch),
         name: "PyTorch",
         extensions: &["pt", "pth"],
         detect: torch::detect,
         load: torch::load_zip,
         save: Some(torch::write::write),
     },
-    Format {
+    Row {
+        format: None,
         name: "PyTorch before 1.6",
         extensions: &[],
         detect: |head, _| torch::legacy::after_magic(head).is_some(),
         load: torch::load_stream,
         save: None,
     },
-    Format {
+    Row {
+        format: Some(Format::Safetensors),
         name: "safetensors",
         extensions: &["safetensors"],
         detect: safetensors::detect,
         load: |source, _| safetensors::load(source),
         save: Some(safetensors::save),
     },
-    Format {
+    Row {
+        format: Some(Format::Npz),
         name: "npz",
         extensions: &["npz"],
         detect: npz::detect,
         load: |source, _| npz::load(source),
         save: Some(npz::save),
     },
-    Format {
+    Row {
+        format: Some(Format::Npy),
         name: "npy",
         extensions: &["npy"],
         detect: |head, _| head.starts_with(npy::MAGIC),
         load: |source, _| npy::load(source),
         save: Some(npy::save),
     },
-    Format {
+    Row {
+        format: Some(Format::Native),
         name: "native",
         extensions: &["wgt"],
         detect: |head, _| head.starts_with(native::MAGIC),
@@ -93,7 +117,7 @@ const WEB_PAGE: &str = "a web page (HTML), perhaps an error message,";
 const DOWNLOAD: &str = "download the file again";
 
 /// The format that a file's content has, if it is one of these.
-fn find(source: &dyn Source) -> Result<(Option<&'static Format>, Vec<u8>), Error> {
+fn find(source: &dyn Source) -> Result<(Option<&'static Row>, Vec<u8>), Error> {
     let head = source.read_vec(0, source.len().min(512) as usize)?;
     Ok((FORMATS.iter().find(|f| (f.detect)(&head, source.len())), head))
 }
@@ -127,4 +151,10 @@ pub(crate) fn name(source: &dyn Source) -> Result<&'static str, Error> {
 pub(crate) fn writer(extension: Option<&str>) -> Save {
     let named = FORMATS.iter().find(|f| extension.is_some_and(|e| f.extensions.contains(&e))).and_then(|f| f.save);
     named.unwrap_or(torch::write::write)
+}
+
+/// The writer of a format.
+pub(crate) fn writer_of(format: Format) -> Save {
+    let row = FORMATS.iter().find(|row| row.format == Some(format)).and_then(|row| row.save);
+    row.expect("every format that has a name for writing has a writer")
 }

@@ -34,6 +34,7 @@ mod training;
 
 pub use checkpoint::{Checkpoint, LoadOptions, TensorInfo};
 pub use error::Error;
+pub use format::Format;
 pub use mapped::load_mapped;
 pub use training::{SamplerState, TrainingState};
 pub use wengert_tensor as tensor;
@@ -123,22 +124,59 @@ pub fn save(path: impl AsRef<Path>, value: impl Into<Value>) -> Result<(), Error
     atomic::replace(path, |file| write(&value, file, &torch::archive_name(path))).map_err(|e| e.in_file(path))
 }
 
+/// Saves data in a format, whatever the path ends in. Replaces the file whole or not at all.
+///
+/// # Errors
+/// As [`save`].
+pub fn save_as(path: impl AsRef<Path>, value: impl Into<Value>, format: Format) -> Result<(), Error> {
+    let (path, value) = (path.as_ref(), value.into());
+    let write = format::writer_of(format);
+    atomic::replace(path, |file| write(&value, file, &torch::archive_name(path))).map_err(|e| e.in_file(path))
+}
+
+/// Writes data in a format to any stream.
+///
+/// # Errors
+/// If the format cannot hold the data or the stream fails.
+///
+/// # Examples
+/// ```
+/// use wengert_io::{Format, tensor::{StateDict, Tensor, Value}};
+/// let state: StateDict = [("weight", Tensor::from_vec(vec![1.0f32, 2.0], [2]))].into_iter().collect();
+/// let mut stream = Vec::new();
+/// wengert_io::write_as(&Value::from(&state), Format::Safetensors, &mut stream)?;
+/// let loaded = wengert_io::from_bytes(&stream)?.to_state_dict().unwrap();
+/// assert_eq!(loaded["weight"].to_vec::<f32>(), [1.0, 2.0]);
+/// # Ok::<(), wengert_io::Error>(())
+/// ```
+pub fn write_as(value: &Value, format: Format, mut stream: impl Write) -> Result<(), Error> {
+    format::writer_of(format)(value, &mut stream, "archive")
+}
+
+/// The bytes of data in a format.
+///
+/// # Errors
+/// If the format cannot hold the data.
+pub fn to_bytes_as(value: &Value, format: Format) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    write_as(value, format, &mut bytes)?;
+    Ok(bytes)
+}
+
 /// The bytes that [`save`] would write for a `.pt` file.
 ///
 /// # Errors
 /// If the format cannot hold the data.
 pub fn to_bytes(value: &Value) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
-    torch::write::write(value, &mut bytes, "archive")?;
-    Ok(bytes)
+    to_bytes_as(value, Format::Torch)
 }
 
 /// Writes data as `torch.save` does to any stream.
 ///
 /// # Errors
 /// If the format cannot hold the data or the stream fails.
-pub fn write_to(value: &Value, mut stream: impl Write) -> Result<(), Error> {
-    torch::write::write(value, &mut stream, "archive")
+pub fn write_to(value: &Value, stream: impl Write) -> Result<(), Error> {
+    write_as(value, Format::Torch, stream)
 }
 
 /// Saves data natively, whatever the path ends in. Replaces the file whole or not at all.
@@ -146,8 +184,7 @@ pub fn write_to(value: &Value, mut stream: impl Write) -> Result<(), Error> {
 /// # Errors
 /// If the file cannot be written; an existing file is then as it was.
 pub fn save_native(path: impl AsRef<Path>, value: &Value) -> Result<(), Error> {
-    let path = path.as_ref();
-    atomic::replace(path, |file| native::save(value, file, "")).map_err(|e| e.in_file(path))
+    save_as(path, value, Format::Native)
 }
 
 /// The bytes that [`save_native`] would write.
@@ -155,9 +192,7 @@ pub fn save_native(path: impl AsRef<Path>, value: &Value) -> Result<(), Error> {
 /// # Errors
 /// If the data is nested too deeply.
 pub fn to_native_bytes(value: &Value) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
-    native::save(value, &mut bytes, "")?;
-    Ok(bytes)
+    to_bytes_as(value, Format::Native)
 }
 
 /// Saves a state dict as safetensors with text metadata. Replaces the file whole or not at all.

@@ -1,7 +1,7 @@
 //! Opening without reading, subsets, conversion, renaming, and state dicts in several files.
 
 use std::path::PathBuf;
-use wengert_io::tensor::{DType, StateDict, Tensor, Value};
+use wengert_io::tensor::{DType, Device, StateDict, Tensor, Value};
 use wengert_io::{Checkpoint, LoadOptions};
 
 struct Folder(PathBuf);
@@ -51,6 +51,7 @@ fn every_format_is_listed_and_read_in_parts() {
             keep: Some(&|name| name != "body.tied"),
             rename: Some(&|name| name.replace("body.", "")),
             dtype: Some(DType::F64),
+            device: Some(Device::Cpu),
         };
         let part = file.load(&options).expect("undamaged");
         assert_eq!(part.len(), 2);

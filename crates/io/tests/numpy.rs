@@ -142,3 +142,31 @@ fn damaged_arrays_are_errors_and_never_panic() {
     huge.splice(at..at + 6, *b"(9999999999999999999, 9999999999999999999)");
     assert!(wengert_io::from_bytes(&huge).is_err());
 }
+
+#[test]
+fn every_format_goes_to_bytes_and_streams() {
+    use wengert_io::Format;
+    let state: StateDict = [("w", Tensor::from_vec(vec![1.0f32, 2.0], [2]))].into_iter().collect();
+    let whole = Value::from(&state);
+    let one = Value::from(state["w"].clone());
+    for (format, value) in [
+        (Format::Torch, &whole),
+        (Format::Safetensors, &whole),
+        (Format::Npz, &whole),
+        (Format::Npy, &one),
+        (Format::Native, &whole),
+    ] {
+        let bytes = wengert_io::to_bytes_as(value, format).expect("plain tensors");
+        let mut stream = Vec::new();
+        wengert_io::write_as(value, format, &mut stream).expect("plain tensors");
+        assert!(bytes == stream, "{format:?}");
+        let again = wengert_io::from_bytes(&bytes).expect("just written");
+        let tensor = again.as_tensor().cloned().or_else(|| again.to_state_dict()?.get("w").cloned());
+        assert_eq!(tensor.expect("there").to_vec::<f32>(), [1.0, 2.0], "{format:?}");
+        let path = std::env::temp_dir().join(format!("wengert-io-as-{format:?}-{}", std::process::id()));
+        wengert_io::save_as(&path, value.clone(), format).expect("writable");
+        assert!(wengert_io::load(&path).is_ok(), "{format:?}");
+        std::fs::remove_file(&path).expect("ours");
+    }
+    assert!(wengert_io::to_bytes_as(&whole, Format::Npy).is_err());
+}

@@ -197,9 +197,13 @@ fn random_damage_to_every_format_gives_errors_in_time() {
         if random.below(4) > 0 {
             clear_crcs(&mut damaged);
         }
-        let start = std::time::Instant::now();
-        let _ = wengert_io::from_bytes(&damaged);
-        assert!(start.elapsed().as_secs() < 5, "round {round} of {}: {:?}", path.display(), start.elapsed());
+        // Twice, since a machine that was suspended meanwhile is none of its doing.
+        let slow = || {
+            let start = std::time::Instant::now();
+            let _ = wengert_io::from_bytes(&damaged);
+            start.elapsed().as_secs() >= 5
+        };
+        assert!(!slow() || !slow(), "round {round} of {} takes too long", path.display());
     }
 }
 
