@@ -1,6 +1,7 @@
 //! Derivatives of functions as wholes, as in `torch.autograd.functional`: products with Jacobians and Hessians, and these themselves.
 
 use crate::{GradOptions, Var, enable_grad, grad_or_none};
+use wengert_tensor::shape::size_text;
 use wengert_tensor::{Tensor, bug};
 
 /// What a function may return: one `Var`, or several.
@@ -55,16 +56,33 @@ fn finished(results: Vec<Var>, options: DerivativeOptions) -> Vec<Var> {
     if options.create_graph { results } else { results.iter().map(Var::detach).collect() }
 }
 
+/// The vectors of a product, which must be like the inputs or outputs.
 #[track_caller]
-fn check_like(what: &str, given: &[Var], like: &[Var]) {
-    if given.len() != like.len() || given.iter().zip(like).any(|(v, x)| v.shape() != x.shape()) {
-        let shapes = |list: &[Var]| list.iter().map(|x| x.shape().to_vec()).collect::<Vec<_>>();
-        bug!(
+fn check_like(given: &[Var], like: &[Var]) {
+    if given.len() != like.len() {
+        bug!("", "v is a tuple of invalid length: should be {} but got {}.", like.len(), given.len());
+    }
+    let unlike = given.iter().zip(like).position(|(v, x)| v.shape() != x.shape());
+    if let Some(i) = unlike {
+        let entry = if given.len() > 1 { format!("Entry {i} in ") } else { String::new() };
+        let (want, have) = (size_text(like[i].shape()), size_text(given[i].shape()));
+        bug!("", "{entry}v has invalid size: should be {want} but got {have}.");
+    }
+}
+
+/// The vectors of a product with the inputs; none stands for 1 where there is one input of one element.
+#[track_caller]
+fn directions(v: &[Var], inputs: &[Var]) -> Vec<Option<Var>> {
+    match (v, inputs) {
+        ([], [x]) if x.numel() == 1 => vec![Some(Var::from(x.value().ones_like()))],
+        ([], _) => bug!(
             "",
-            "v should have the same shapes as the {what}: expected {:?} but got {:?}",
-            shapes(like),
-            shapes(given)
-        );
+            "The vector v can only be None if the input to the user-provided function is a single Tensor with a single element."
+        ),
+        _ => {
+            check_like(v, inputs);
+            v.iter().cloned().map(Some).collect()
+        }
     }
 }
 
@@ -125,7 +143,7 @@ pub fn vjp<O: Outputs>(
                 "The vector v can only be None if the user-provided function returns a single Tensor with a single element."
             ),
             _ => {
-                check_like("outputs", v, &y);
+                check_like(v, &y);
                 v.iter().cloned().map(Some).collect()
             }
         };
@@ -134,7 +152,8 @@ pub fn vjp<O: Outputs>(
     })
 }
 
-/// The values of `f`, and the products `J v` of its Jacobian with `v`, one for each output; by differentiating twice.
+/// The values of `f`, and the products `J v` of its Jacobian with `v`, one for each output; by differentiating twice. Of one input
+/// of one element `v` may be empty, which stands for 1; so it may for [`hvp`] and [`vhp`].
 ///
 /// # Panics
 /// If `v` does not have the shapes of the inputs.
@@ -147,13 +166,13 @@ pub fn jvp<O: Outputs>(
 ) -> (Vec<Var>, Vec<Var>) {
     enable_grad(|| {
         let x = tracked(inputs, options);
-        check_like("inputs", v, &x);
+        let directions = directions(v, &x);
         let y = f(&x).into_vars();
         // The gradient is linear in its cotangents u; the derivative of that by u, towards v, is J v.
         let u: Vec<Var> = y.iter().map(|y| Var::leaf(y.value().zeros_like())).collect();
         let seeds = u.iter().cloned().map(Some).collect();
         let g = gradients(&y, &x, seeds, true, options.strict);
-        let products = gradients(&g, &u, v.iter().cloned().map(Some).collect(), options.create_graph, options.strict);
+        let products = gradients(&g, &u, directions, options.create_graph, options.strict);
         (finished(y, options), finished(products, options))
     })
 }
@@ -202,10 +221,10 @@ fn rows(y: &Var, x: &[Var], options: DerivativeOptions) -> Vec<Var> {
 
 /// The scalar output of a function, and its gradients, recorded.
 #[track_caller]
-fn scalar(f: impl Fn(&[Var]) -> Var, x: &[Var], strict: bool) -> (Var, Vec<Var>) {
+fn scalar(name: &str, f: impl Fn(&[Var]) -> Var, x: &[Var], strict: bool) -> (Var, Vec<Var>) {
     let y = f(x);
     if y.numel() != 1 {
-        bug!("", "The Tensor returned by the function given to hessian should contain a single element");
+        bug!("", "The Tensor returned by the function given to {name} should contain a single element");
     }
     let seed = vec![Some(Var::from(y.value().ones_like()))];
     let g = gradients(std::slice::from_ref(&y), x, seed, true, strict);
@@ -220,7 +239,7 @@ fn scalar(f: impl Fn(&[Var]) -> Var, x: &[Var], strict: bool) -> (Var, Vec<Var>)
 pub fn hessian(f: impl Fn(&[Var]) -> Var, inputs: &[Var], options: DerivativeOptions) -> Vec<Vec<Var>> {
     enable_grad(|| {
         let x = tracked(inputs, options);
-        let (_, g) = scalar(f, &x, options.strict);
+        let (_, g) = scalar("hessian", f, &x, options.strict);
         g.iter().map(|g| finished(rows(g, &x, options), options)).collect()
     })
 }
@@ -252,9 +271,9 @@ pub fn hvp(f: impl Fn(&[Var]) -> Var, inputs: &[Var], v: &[Var], options: Deriva
 pub fn vhp(f: impl Fn(&[Var]) -> Var, inputs: &[Var], v: &[Var], options: DerivativeOptions) -> (Var, Vec<Var>) {
     enable_grad(|| {
         let x = tracked(inputs, options);
-        check_like("inputs", v, &x);
-        let (y, g) = scalar(f, &x, options.strict);
-        let products = gradients(&g, &x, v.iter().cloned().map(Some).collect(), options.create_graph, options.strict);
+        let directions = directions(v, &x);
+        let (y, g) = scalar("hvp", f, &x, options.strict);
+        let products = gradients(&g, &x, directions, options.create_graph, options.strict);
         let y = if options.create_graph { y } else { y.detach() };
         (y, finished(products, options))
     })

@@ -34,7 +34,6 @@ pub use mode::{GradMode, enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 pub use operand::{Arg, Operand};
 pub use ops::attention::{AttentionOptions, BagMode, BagOptions};
 pub use ops::pool_nd::{AvgPoolOptions, MaxPoolOptions};
-pub use ops::resample::{Align, OutputSize, Outside, Resample, Sampling};
 #[doc(hidden)]
 pub use ops::untracked::NON_DIFFERENTIABLE;
 #[doc(hidden)]
@@ -45,5 +44,6 @@ pub use sizes::Sizes;
 pub use var::Var;
 pub use wengert_tensor as tensor;
 pub use wengert_tensor::{
-    Factors, Interpolation, MatrixNorm, PadMode, Replacement, Spacing, Triangle, TriangularOptions,
+    Align, Factors, Interpolation, MatrixNorm, OutputSize, Outside, PadMode, Replacement, Resample, Sampling, Spacing,
+    Triangle, TriangularOptions,
 };

@@ -26,7 +26,7 @@ pub(crate) mod norms;
 mod pool;
 pub(crate) mod pool_nd;
 mod reduce;
-pub(crate) mod resample;
+mod resample;
 mod select;
 pub(crate) mod shape;
 mod softmax;

@@ -190,7 +190,7 @@ fn check_rank(op: &str, x: &Var, axes: usize) {
             "{op}: Expected {low}D or {high}D (batch mode) tensor with optional 0 dim batch size for input, but got:{:?}",
             x.shape()
         ),
-        "avg_pool1d" | "adaptive_avg_pool1d" if !fits => bug!(
+        "avg_pool1d" if !fits => bug!(
             "",
             "Expected {low} to {high} dimensions, but got {rank}-dimensional tensor for argument #1 'self' (while checking \
              arguments for {op})"
@@ -356,31 +356,6 @@ impl Var {
         let means = self.pow(p).avg_pool("lp_pool", &options);
         let area: usize = kernel.iter().product();
         ((means.sign() * means.abs().relu()) * area as f64).pow(1.0 / p)
-    }
-
-    /// The means of `output` windows that divide the axis evenly.
-    #[track_caller]
-    pub fn adaptive_avg_pool1d(&self, output: usize) -> Var {
-        check_rank("adaptive_avg_pool1d", self, 1);
-        self.unsqueeze(-2).adaptive_avg_pool2d([Some(1), Some(output)]).squeeze([-2])
-    }
-
-    /// The means of windows that divide each of the last three axes evenly; `None` leaves an axis as it is.
-    #[track_caller]
-    pub fn adaptive_avg_pool3d(&self, output: [Option<usize>; 3]) -> Var {
-        let rank = self.rank();
-        if rank != 4 && rank != 5 {
-            bug!("", "adaptive_avg_pool3d(): Expected 4D or 5D tensor, but got {:?}", self.shape());
-        }
-        let [d, h, w] = [self.shape()[rank - 3], self.shape()[rank - 2], self.shape()[rank - 1]];
-        let sizes = [output[0].unwrap_or(d), output[1].unwrap_or(h), output[2].unwrap_or(w)];
-        let lead = &self.shape()[..rank - 3];
-        let outer: usize = lead.iter().product();
-        let images = self.reshape([outer, d, h, w]).adaptive_avg_pool2d([Some(sizes[1]), Some(sizes[2])]);
-        let area = sizes[1] * sizes[2];
-        let deep = images.reshape([outer, 1, d, area]).adaptive_avg_pool2d([Some(sizes[0]), Some(area)]);
-        let shape: Vec<usize> = lead.iter().copied().chain(sizes).collect();
-        deep.reshape(&shape[..])
     }
 
     /// The maxima, and their positions, of windows that divide the last `N` axes evenly; `None` leaves an axis as it is.

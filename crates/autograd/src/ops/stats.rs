@@ -22,22 +22,13 @@ impl Var {
     /// The median of all elements that are not NaN.
     #[track_caller]
     pub fn nanmedian(&self) -> Var {
-        let kept = self.value.masked_select(&self.value.isnan().logical_not());
-        let value = if kept.numel() == 0 { self.value.reshape([-1isize]).median() } else { kept.median() };
-        self.shared("NanmedianBackward0", value)
+        self.shared("NanmedianBackward0", self.value.nanmedian())
     }
 
     /// The median along an axis of what is not NaN, and where it was.
     #[track_caller]
     pub fn nanmedian_dim(&self, dim: isize) -> (Var, Tensor) {
-        if self.rank() == 0 {
-            return (self.clone(), Tensor::zeros((), DType::I64));
-        }
-        // NaN is last in order.
-        let (sorted, places) = self.value.sort(dim);
-        let count = self.value.isnan().logical_not().sum_keepdim(dim);
-        let at = count.sub(1).clamp(0.0, None).floor_divide(2);
-        let (values, indices) = (sorted.gather(dim, &at).squeeze([dim]), places.gather(dim, &at).squeeze([dim]));
+        let (values, indices) = self.value.nanmedian_dim(dim);
         (self.picked("NanmedianBackward1", values, &indices, dim, Keep::No), indices)
     }
 

@@ -105,6 +105,29 @@ impl Tensor {
         (sorted.gather(dim, &at).squeeze([dim]), places.gather(dim, &at).squeeze([dim]))
     }
 
+    /// The median of all elements that are not NaN, of two in the middle the lower.
+    #[track_caller]
+    pub fn nanmedian(&self) -> Tensor {
+        let kept = self.masked_select(&self.isnan().logical_not());
+        if kept.numel() == 0 { self.reshape([-1isize]).median() } else { kept.median() }
+    }
+
+    /// The median along an axis of what is not NaN, and where it was.
+    ///
+    /// # Panics
+    /// If the axis is empty or out of range.
+    #[track_caller]
+    pub fn nanmedian_dim(&self, dim: isize) -> (Tensor, Tensor) {
+        if self.rank() == 0 {
+            return (self.clone(), Tensor::zeros((), DType::I64));
+        }
+        // NaN is last in order.
+        let (sorted, places) = self.sort(dim);
+        let count = self.isnan().logical_not().sum_keepdim(dim);
+        let at = count.sub(1).clamp(0.0, None).floor_divide(2);
+        (sorted.gather(dim, &at).squeeze([dim]), places.gather(dim, &at).squeeze([dim]))
+    }
+
     /// How many elements over the axes are not zero.
     ///
     /// # Panics

@@ -11,6 +11,8 @@ pub mod fold;
 pub mod linalg;
 pub mod norms;
 pub mod pad;
+mod pool;
+pub mod resample;
 pub mod solve;
 pub mod stats;
 mod ternary;
