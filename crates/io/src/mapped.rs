@@ -42,10 +42,10 @@ impl Source for Mapped {
 ///
 /// It takes as long as reading the description; bytes come from the disk when they are first used, and the system may
 /// drop them again, so that a file larger than memory can be used. Several processes share one copy. A tensor that is
-/// written to gets memory of its own first; the file is never changed. What PyTorch's archives, safetensors, `.npy` and
-/// native files hold as this machine would is shown; everything else (deflated or big-endian records, elements that
-/// are not aligned, `bool` bytes other than 0 and 1, `.npz`, files of before PyTorch 1.6) is read as [`load`](crate::load)
-/// reads it. Checksums of tensors that are shown are not looked at, as by `torch.load(mmap=True)`.
+/// written to gets memory of its own first; the file is never changed. What PyTorch's files, safetensors, `.npy` and native
+/// files hold as this machine would is shown; everything else (deflated or big-endian records, elements that are not
+/// aligned, as in most files of before PyTorch 1.6, `bool` bytes other than 0 and 1, `.npz`) is read as
+/// [`load`](crate::load) reads it. Checksums of tensors that are shown are not looked at, as by `torch.load(mmap=True)`.
 ///
 /// # Safety
 /// Nobody, in this process or another, may write to the file, cut it short or replace its content in place as long as a

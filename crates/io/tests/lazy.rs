@@ -141,3 +141,18 @@ fn streams_of_before_1_6_are_opened_without_their_storages() {
     let error = wengert_io::from_bytes(&long[..long.len() - 2]).expect_err("cut").to_string();
     assert!(error.contains("ends too early"), "{error}");
 }
+
+#[test]
+fn large_storages_are_summed_beside_being_written_and_read_in_parts() {
+    // Three parts of a megabyte and a bit: the sum of the whole is joined from theirs.
+    let tensor = Tensor::from_vec((0..800_001).map(|i| i as f32).collect(), [800_001]);
+    let state: StateDict =
+        [("w", tensor.clone()), ("part", tensor.slice(0, Some(5), Some(9), 1))].into_iter().collect();
+    let mut bytes = wengert_io::to_bytes(&Value::from(&state)).expect("plain tensors");
+    let found = wengert_io::from_bytes(&bytes).expect("just written").to_state_dict().expect("a state dict");
+    assert!(found["w"].to_bytes() == tensor.to_bytes());
+    assert_eq!(found["part"].to_vec::<f32>(), [5.0, 6.0, 7.0, 8.0]);
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    assert!(wengert_io::from_bytes(&bytes).expect_err("damaged").to_string().contains("CRC-32"));
+}
