@@ -8,11 +8,11 @@ use std::fmt;
 ///
 /// # Errors
 /// Those of the formatter.
-pub fn format_tree(tree: &(impl Tree + ?Sized), f: &mut fmt::Formatter<'_>) -> fmt::Result {
+pub fn format_tree(tree: &dyn Tree, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     f.write_str(&text(tree))
 }
 
-fn text(tree: &(impl Tree + ?Sized)) -> String {
+fn text(tree: &dyn Tree) -> String {
     let extra = tree.extra_repr();
     let children = Members::of(tree).children;
     let name = walk::class_name(tree);

@@ -58,23 +58,23 @@ thread_local! {
 
 /// A forward pass under way.
 #[doc(hidden)]
-pub struct Level<'a, M: Module>(&'a M);
+pub struct Level<'a>(&'a dyn Module);
 
-impl<'a, M: Module> Level<'a, M> {
+impl<'a> Level<'a> {
     /// One deeper, until it is dropped.
     #[inline]
-    pub fn new(module: &'a M) -> Level<'a, M> {
+    pub fn new(module: &'a dyn Module) -> Level<'a> {
         DEPTH.set(DEPTH.get() + 1);
         Level(module)
     }
 }
 
-impl<M: Module> Drop for Level<'_, M> {
+impl Drop for Level<'_> {
     #[inline]
     fn drop(&mut self) {
         DEPTH.set(DEPTH.get() - 1);
         if std::thread::panicking() {
-            record(self.0.as_module());
+            record(self.0);
         }
     }
 }
@@ -90,11 +90,11 @@ fn record(module: &dyn Module) {
 /// Whether a forward pass needs no more than a [`Level`].
 #[doc(hidden)]
 #[inline]
-pub fn plain<M: Module>(module: &M) -> bool {
+pub fn plain(module: &dyn Module) -> bool {
     HOOKS.load(Ordering::Relaxed) == 0 && !OBSERVING.get() && (DEPTH.get() > 0 || !has_children(module))
 }
 
-fn has_children(tree: &(impl Tree + ?Sized)) -> bool {
+fn has_children(tree: &dyn Tree) -> bool {
     struct Any(bool);
     impl<'a> Visitor<'a> for Any {
         fn child(&mut self, _: &str, _: &'a dyn Module) {
@@ -109,16 +109,16 @@ fn has_children(tree: &(impl Tree + ?Sized)) -> bool {
 /// Runs a forward pass with hooks and observer; if it is the outermost, names the module in which a panic began.
 #[doc(hidden)]
 #[track_caller]
-pub fn watched<M: Module>(module: &M, input: &Var, forward: &dyn Fn(&Var) -> Var) -> Var {
+pub fn watched(module: &dyn Module, input: &Var, forward: &dyn Fn(&Var) -> Var) -> Var {
     if DEPTH.get() > 0 || !cfg!(panic = "unwind") {
         let _level = Level::new(module);
-        return hooked(module.as_module(), input, forward);
+        return hooked(module, input, forward);
     }
     let outcome = {
         let _silent = error::Silent::new();
         catch_unwind(AssertUnwindSafe(|| {
             let _level = Level::new(module);
-            hooked(module.as_module(), input, forward)
+            hooked(module, input, forward)
         }))
     };
     let panic = match outcome {
@@ -127,7 +127,7 @@ pub fn watched<M: Module>(module: &M, input: &Var, forward: &dyn Fn(&Var) -> Var
     };
     let failed = FAILED.take();
     let place = failed.and_then(|(identity, class)| {
-        let found = walk::named_modules(module.as_module())
+        let found = walk::named_modules(module)
             .into_iter()
             .find(|(_, m)| identity.is_some() && walk::identity(*m) == identity);
         found.filter(|(path, _)| !path.is_empty()).map(|(path, _)| format!("in {path} ({class}): "))

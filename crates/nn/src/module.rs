@@ -3,8 +3,8 @@
 use crate::hooks::{self, BackwardHook, ForwardHook, ForwardPreHook, ModuleHook};
 use crate::load::{self, IncompatibleKeys, LoadError};
 use crate::replace::{self, Slot};
-use crate::walk::{self, Members};
-use crate::{Buffer, Tree, Visitor, glob};
+use crate::walk;
+use crate::{Buffer, Tree, Visitor};
 use std::any::Any;
 use std::sync::Arc;
 use wengert_autograd::{Param, Var};
@@ -43,7 +43,7 @@ pub trait Module: Tree + AsModule + Send + Sync {
 
     /// The modules one level down.
     fn children(&self) -> Vec<&dyn Module> {
-        self.named_children().into_iter().map(|(_, module)| module).collect()
+        walk::unnamed(self.named_children())
     }
 
     /// Dotted names and modules of the whole tree: the root first, under `""`, then depth first.
@@ -53,37 +53,27 @@ pub trait Module: Tree + AsModule + Send + Sync {
 
     /// The modules of the whole tree, in the order of [`named_modules`](Module::named_modules).
     fn modules(&self) -> Vec<&dyn Module> {
-        self.named_modules().into_iter().map(|(_, module)| module).collect()
+        walk::unnamed(self.named_modules())
     }
 
     /// Dotted names and parameters; a parameter that occurs several times has its first name.
     fn named_parameters(&self) -> Vec<(String, Param)> {
-        let mut seen = std::collections::HashSet::new();
-        walk::named_members(self.as_module(), |members| members.params)
-            .into_iter()
-            .filter(|(_, param)| seen.insert(param.id()))
-            .map(|(name, param)| (name, param.clone()))
-            .collect()
+        walk::named_parameters(self.as_module())
     }
 
     /// The parameters, each once: what optimizers take.
     fn parameters(&self) -> Vec<Param> {
-        self.named_parameters().into_iter().map(|(_, param)| param).collect()
+        walk::unnamed(self.named_parameters())
     }
 
     /// Dotted names and buffers, those outside the state dict too; a buffer that occurs several times has its first name.
     fn named_buffers(&self) -> Vec<(String, Buffer)> {
-        let mut seen = std::collections::HashSet::new();
-        walk::named_members(self.as_module(), |members| members.buffers)
-            .into_iter()
-            .filter(|(_, buffer)| seen.insert(buffer.id()))
-            .map(|(name, buffer)| (name, buffer.clone()))
-            .collect()
+        walk::named_buffers(self.as_module())
     }
 
     /// The buffers, each once.
     fn buffers(&self) -> Vec<Buffer> {
-        self.named_buffers().into_iter().map(|(_, buffer)| buffer).collect()
+        walk::unnamed(self.named_buffers())
     }
 
     /// The number of trained and frozen numbers, shared ones counted once.
@@ -133,14 +123,12 @@ pub trait Module: Tree + AsModule + Send + Sync {
     /// Whether the module is in training mode: by its own [`Mode`](crate::Mode) or its first descendant's that has one,
     /// and true if none has.
     fn training(&self) -> bool {
-        self.modules().into_iter().find_map(|module| Members::of(module).mode).is_none_or(|mode| mode.is_training())
+        walk::training(self.as_module())
     }
 
     /// Chooses for all parameters whether they get gradients.
     fn requires_grad_(&self, requires_grad: bool) {
-        for param in self.parameters() {
-            param.requires_grad_(requires_grad);
-        }
+        walk::requires_grad_matching(self.as_module(), "*", requires_grad);
     }
 
     /// Stops gradients to all parameters.
@@ -162,20 +150,12 @@ pub trait Module: Tree + AsModule + Send + Sync {
     /// assert_eq!(net.freeze_matching("features.*"), 2);
     /// ```
     fn freeze_matching(&self, pattern: &str) -> usize {
-        let matching = glob::select(self.named_parameters(), pattern);
-        for param in &matching {
-            param.requires_grad_(false);
-        }
-        matching.len()
+        walk::requires_grad_matching(self.as_module(), pattern, false)
     }
 
     /// Lets the parameters whose dotted name matches have gradients again; returns how many.
     fn unfreeze_matching(&self, pattern: &str) -> usize {
-        let matching = glob::select(self.named_parameters(), pattern);
-        for param in &matching {
-            param.requires_grad_(true);
-        }
-        matching.len()
+        walk::requires_grad_matching(self.as_module(), pattern, true)
     }
 
     /// Sets all gradients to none.
@@ -197,8 +177,7 @@ pub trait Module: Tree + AsModule + Send + Sync {
     /// assert_eq!(net.parameters()[0].value().to_vec::<f32>(), [1.0; 12]);
     /// ```
     fn apply(&self, f: &mut dyn FnMut(&dyn Module)) {
-        self.children().into_iter().for_each(|child| child.apply(f));
-        f(walk::resolve(self.as_module()));
+        walk::apply(self.as_module(), f);
     }
 
     /// Converts floating parameters and buffers to a floating dtype.
@@ -207,13 +186,7 @@ pub trait Module: Tree + AsModule + Send + Sync {
     /// If the dtype is not a floating one.
     #[track_caller]
     fn to(&self, dtype: DType) {
-        if !dtype.is_float() {
-            bug!("", "nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}");
-        }
-        self.parameters().iter().for_each(|param| param.set(param.value().to(dtype)));
-        for buffer in self.buffers().iter().filter(|buffer| buffer.value().dtype().is_float()) {
-            buffer.set(buffer.value().to(dtype));
-        }
+        walk::convert(self.as_module(), dtype);
     }
 
     /// Calls `hook` before each forward pass of this module; what it returns takes the input's place
@@ -266,14 +239,7 @@ pub trait Module: Tree + AsModule + Send + Sync {
 
     /// The module of that dotted name; `""` is this one.
     fn get(&self, path: &str) -> Option<&dyn Module> {
-        let mut module = walk::resolve(self.as_module());
-        if path.is_empty() {
-            return Some(module);
-        }
-        for name in path.split('.') {
-            module = walk::resolve(Members::of(module).children.into_iter().find(|(own, _)| own == name)?.1);
-        }
-        Some(module)
+        walk::find(self.as_module(), path)
     }
 
     /// The module of that dotted name (`get_submodule`).
@@ -299,11 +265,7 @@ pub trait Module: Tree + AsModule + Send + Sync {
     /// If there is none.
     #[track_caller]
     fn get_parameter(&self, path: &str) -> Param {
-        let (module, name) = walk::member(self.as_module(), path);
-        match Members::of(module).params.into_iter().find(|(own, _)| own == name) {
-            Some((_, param)) => param.clone(),
-            None => bug!("", "`{name}` is not an nn.Parameter of {}", module.type_name()),
-        }
+        walk::parameter(self.as_module(), path)
     }
 
     /// The buffer of that dotted name (`get_buffer`).
@@ -312,11 +274,7 @@ pub trait Module: Tree + AsModule + Send + Sync {
     /// If there is none.
     #[track_caller]
     fn get_buffer(&self, path: &str) -> Buffer {
-        let (module, name) = walk::member(self.as_module(), path);
-        match Members::of(module).buffers.into_iter().find(|(own, _)| own == name) {
-            Some((_, buffer)) => buffer.clone(),
-            None => bug!("", "`{name}` is not a buffer of {}", module.type_name()),
-        }
+        walk::buffer(self.as_module(), path)
     }
 
     /// Puts another module in the place of the one of that dotted name (`set_submodule`).

@@ -1,10 +1,10 @@
 //! Walks over module trees: who is in them, under which names, once or every time.
 
-use crate::{Buffer, Mode, Module, Tree, Visitor};
+use crate::{Buffer, Mode, Module, Tree, Visitor, glob};
 use std::any::TypeId;
 use std::collections::HashSet;
 use wengert_autograd::Param;
-use wengert_tensor::{StateDict, bug};
+use wengert_tensor::{DType, StateDict, bug};
 
 /// The members of one module, by kind, each kind in declaration order.
 #[derive(Default)]
@@ -16,7 +16,7 @@ pub(crate) struct Members<'a> {
 }
 
 impl<'a> Members<'a> {
-    pub(crate) fn of(tree: &'a (impl Tree + ?Sized)) -> Members<'a> {
+    pub(crate) fn of(tree: &'a dyn Tree) -> Members<'a> {
         let mut members = Members::default();
         tree.visit(&mut members);
         let parametrizations = members.mode.map(Mode::parametrizations).filter(|all| !all.is_empty());
@@ -44,7 +44,7 @@ impl<'a> Visitor<'a> for Members<'a> {
 }
 
 /// The printed name of a type, as PyTorch changes it for modules with parametrised members.
-pub(crate) fn class_name(tree: &(impl Tree + ?Sized)) -> std::borrow::Cow<'_, str> {
+pub(crate) fn class_name(tree: &dyn Tree) -> std::borrow::Cow<'_, str> {
     let parametrized = Members::of(tree).mode.is_some_and(|mode| !mode.parametrizations().is_empty());
     if parametrized { format!("Parametrized{}", tree.type_name()).into() } else { tree.type_name().into() }
 }
@@ -117,21 +117,104 @@ pub(crate) fn submodule<'a>(root: &'a dyn Module, path: &str) -> &'a dyn Module 
 
 /// The module that has what is at a path, and its name there.
 #[track_caller]
-pub(crate) fn member<'a, 'b>(root: &'a dyn Module, path: &'b str) -> (&'a dyn Module, &'b str) {
+fn member<'a, 'b>(root: &'a dyn Module, path: &'b str) -> (&'a dyn Module, &'b str) {
     let (parent, name) = path.rsplit_once('.').unwrap_or(("", path));
     (submodule(root, parent), name)
 }
 
-/// Dotted names of one kind of members of all modules, in the order of [`named_modules`].
-pub(crate) fn named_members<'a, T>(
-    root: &'a dyn Module,
-    kind: impl Fn(Members<'a>) -> Vec<(String, T)>,
-) -> Vec<(String, T)> {
+/// The parameter at a path.
+#[track_caller]
+pub(crate) fn parameter(root: &dyn Module, path: &str) -> Param {
+    let (module, name) = member(root, path);
+    match Members::of(module).params.into_iter().find(|(own, _)| own == name) {
+        Some((_, param)) => param.clone(),
+        None => bug!("", "`{name}` is not an nn.Parameter of {}", module.type_name()),
+    }
+}
+
+/// The buffer at a path.
+#[track_caller]
+pub(crate) fn buffer(root: &dyn Module, path: &str) -> Buffer {
+    let (module, name) = member(root, path);
+    match Members::of(module).buffers.into_iter().find(|(own, _)| own == name) {
+        Some((_, buffer)) => buffer.clone(),
+        None => bug!("", "`{name}` is not a buffer of {}", module.type_name()),
+    }
+}
+
+/// Dotted names and parameters of all modules, in the order of [`named_modules`]; each parameter once.
+pub(crate) fn named_parameters(root: &dyn Module) -> Vec<(String, Param)> {
+    let mut seen = HashSet::new();
     let mut out = Vec::new();
     for (path, module) in named_modules(root) {
-        out.extend(kind(Members::of(module)).into_iter().map(|(name, value)| (join(&path, &name), value)));
+        let params = Members::of(module).params.into_iter().filter(|(_, param)| seen.insert(param.id()));
+        out.extend(params.map(|(name, param)| (join(&path, &name), param.clone())));
     }
     out
+}
+
+/// Dotted names and buffers of all modules, in the order of [`named_modules`]; each buffer once.
+pub(crate) fn named_buffers(root: &dyn Module) -> Vec<(String, Buffer)> {
+    let mut seen = HashSet::new();
+    let mut out = Vec::new();
+    for (path, module) in named_modules(root) {
+        let buffers = Members::of(module).buffers.into_iter().filter(|(_, buffer)| seen.insert(buffer.id()));
+        out.extend(buffers.map(|(name, buffer)| (join(&path, &name), buffer.clone())));
+    }
+    out
+}
+
+/// The second halves of a walk's pairs.
+pub(crate) fn unnamed<T>(named: Vec<(String, T)>) -> Vec<T> {
+    named.into_iter().map(|(_, value)| value).collect()
+}
+
+pub(crate) fn training(root: &dyn Module) -> bool {
+    let modes = named_modules(root).into_iter().find_map(|(_, module)| Members::of(module).mode);
+    modes.is_none_or(Mode::is_training)
+}
+
+/// Calls `f` with every module, children before their parent.
+pub(crate) fn apply(root: &dyn Module, f: &mut dyn FnMut(&dyn Module)) {
+    named_children(root).into_iter().for_each(|(_, child)| apply(child, f));
+    f(resolve(root));
+}
+
+/// Chooses for the parameters whose dotted name matches whether they get gradients; says how many there are.
+pub(crate) fn requires_grad_matching(root: &dyn Module, pattern: &str, requires_grad: bool) -> usize {
+    let matching = glob::select(named_parameters(root), pattern);
+    for param in &matching {
+        param.requires_grad_(requires_grad);
+    }
+    matching.len()
+}
+
+/// Converts floating parameters and buffers.
+#[track_caller]
+pub(crate) fn convert(root: &dyn Module, dtype: DType) {
+    if !dtype.is_float() {
+        bug!("", "nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}");
+    }
+    for (_, param) in named_parameters(root) {
+        param.set(param.value().to(dtype));
+    }
+    for (_, buffer) in named_buffers(root) {
+        if buffer.value().dtype().is_float() {
+            buffer.set(buffer.value().to(dtype));
+        }
+    }
+}
+
+/// The module of that dotted name.
+pub(crate) fn find<'a>(root: &'a dyn Module, path: &str) -> Option<&'a dyn Module> {
+    let mut module = resolve(root);
+    if path.is_empty() {
+        return Some(module);
+    }
+    for name in path.split('.') {
+        module = Members::of(module).children.into_iter().find(|(own, _)| own == name)?.1;
+    }
+    Some(module)
 }
 
 pub(crate) fn set_training(root: &dyn Module, training: bool) {
