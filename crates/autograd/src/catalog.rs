@@ -91,6 +91,7 @@ impl Entry {
 
 /// Every differentiable operation.
 #[doc(hidden)]
+#[cfg(feature = "catalog")]
 pub fn catalog() -> Vec<Entry> {
     crate::ops::catalog()
 }

@@ -22,6 +22,21 @@ pub(crate) type Edges = SmallVec<[Edge; 2]>;
 
 /// Header and rule of a node.
 pub(crate) struct NodeOf<R: Slot + ?Sized> {
+    pub(crate) head: Head,
+    pub(crate) rule: R,
+}
+
+impl<R: Slot + ?Sized> std::ops::Deref for NodeOf<R> {
+    type Target = Head;
+
+    #[inline]
+    fn deref(&self) -> &Head {
+        &self.head
+    }
+}
+
+/// What a node has whatever its rule.
+pub(crate) struct Head {
     /// Position on the Wengert list; larger than that of every input.
     pub(crate) seq: u64,
     /// PyTorch's `grad_fn` name.
@@ -33,7 +48,37 @@ pub(crate) struct NodeOf<R: Slot + ?Sized> {
     /// Dtype of the value.
     pub(crate) dtype: DType,
     pub(crate) inputs: Edges,
-    pub(crate) rule: R,
+}
+
+impl Head {
+    /// With the next sequence number and the caller's location.
+    #[track_caller]
+    pub(crate) fn new(name: &'static str, shape: &[usize], dtype: DType, inputs: Edges) -> Head {
+        Head { seq: next_seq(), name, location: Location::caller(), shape: Shape::from_slice(shape), dtype, inputs }
+    }
+
+    /// Puts the inputs on the work list; says whether there are any, and the list.
+    fn doom_inputs(&mut self) -> bool {
+        crate::hook::forget(self.seq);
+        if self.inputs.is_empty() {
+            return false;
+        }
+        let doomed = std::mem::take(&mut self.inputs).into_iter().flatten();
+        // A thread that is being torn down has no work list any more; then nested drops are all that is left.
+        DOOMED.try_with(|list| list.borrow_mut().extend(doomed)).is_ok()
+    }
+}
+
+/// Drops what is on the work list, unless that is under way.
+fn drain() {
+    if DRAINING.get() {
+        return;
+    }
+    DRAINING.set(true);
+    while let Some(node) = DOOMED.with_borrow_mut(Vec::pop) {
+        drop(node);
+    }
+    DRAINING.set(false);
 }
 
 /// What a node holds in its tail: a rule that runs, or a leaf's gradient.
@@ -101,15 +146,15 @@ where
 /// Runs `f` on the rule, unless it was given up: then `false`. Unless `retain`, it is given up now.
 #[inline]
 fn with_rule<R>(cell: &Mutex<Option<R>>, retain: bool, f: impl FnOnce(&R)) -> bool {
+    // The lock is held while the rule runs; a rule never runs its own node.
+    let mut cell = lock(cell);
+    let Some(rule) = &*cell else { return false };
+    f(rule);
     // A rule that saved nothing is kept in any case: as in PyTorch, it may run again.
-    if retain || !std::mem::needs_drop::<R>() {
-        // The lock is held while the rule runs; a rule never runs its own node.
-        let rule = lock(cell);
-        rule.as_ref().map(f).is_some()
-    } else {
-        let rule = lock(cell).take();
-        rule.as_ref().map(f).is_some()
+    if !retain && std::mem::needs_drop::<R>() {
+        *cell = None;
     }
+    true
 }
 
 /// The tail of a leaf: where gradients accumulate.
@@ -143,15 +188,7 @@ pub(crate) fn next_seq() -> u64 {
 /// The node of a new leaf.
 #[track_caller]
 pub(crate) fn leaf(shape: &[usize], dtype: DType) -> Arc<Node> {
-    Arc::new(NodeOf {
-        seq: next_seq(),
-        name: "AccumulateGrad",
-        location: Location::caller(),
-        shape: Shape::from_slice(shape),
-        dtype,
-        inputs: Edges::new(),
-        rule: Leaf::default(),
-    })
+    Arc::new(NodeOf { head: Head::new("AccumulateGrad", shape, dtype, Edges::new()), rule: Leaf::default() })
 }
 
 /// A lock that outlives panics: what it guards is replaced whole, never left half written.
@@ -169,22 +206,10 @@ thread_local! {
 /// clearing the rule after the inputs were put on the list never drops a node.
 impl<R: Slot + ?Sized> Drop for NodeOf<R> {
     fn drop(&mut self) {
-        crate::hook::forget(self.seq);
-        if self.inputs.is_empty() {
-            return;
-        }
-        let inputs = std::mem::take(&mut self.inputs);
-        let doomed = inputs.into_iter().flatten();
-        // A thread that is being torn down has no work list any more; then nested drops are all that is left.
-        let listed = DOOMED.try_with(|list| list.borrow_mut().extend(doomed)).is_ok();
+        let listed = self.head.doom_inputs();
         self.rule.clear();
-        if !listed || DRAINING.get() {
-            return;
+        if listed {
+            drain();
         }
-        DRAINING.set(true);
-        while let Some(node) = DOOMED.with_borrow_mut(Vec::pop) {
-            drop(node);
-        }
-        DRAINING.set(false);
     }
 }

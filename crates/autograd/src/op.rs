@@ -1,13 +1,11 @@
 //! Recording: the one way in which an operation enters the graph. Users can define operations with it too.
 
 use crate::Var;
-use crate::node::{Consuming, Edges, Node, NodeOf, Rule, next_seq};
+use crate::node::{Consuming, Edges, Head, Node, NodeOf, Rule, Slot};
 use crate::{anomaly, mode};
 use smallvec::smallvec;
-use std::panic::Location;
 use std::sync::{Arc, Mutex};
 use wengert_tensor::Tensor;
-use wengert_tensor::shape::Shape;
 
 /// What a rule may ask about the operation whose cotangent it got.
 pub struct Context<'a> {
@@ -80,7 +78,7 @@ pub fn record<const N: usize, R>(name: &'static str, value: Tensor, inputs: [&Va
 where
     R: Fn(&Context<'_>, &Var) -> [Option<Var>; N] + Send + Sync + 'static,
 {
-    record_nodes(name, value, inputs.map(|x| x.node.as_ref()), rule)
+    record_nodes(name, value, nodes(inputs), rule)
 }
 
 /// [`record`] given the operands' nodes; `None` for constants that are no `Var`.
@@ -98,7 +96,7 @@ where
     if !due(&inputs, &value) {
         return Var::from(value);
     }
-    record_edges(name, value, inputs.map(|node| node.cloned()), rule())
+    attach(name, value, edges(&inputs), Rule(Mutex::new(Some(rule()))))
 }
 
 /// Whether an operation with such operands and result enters the graph.
@@ -119,7 +117,7 @@ pub(crate) fn record_edges<const N: usize, R>(
 where
     R: Fn(&Context<'_>, &Var) -> [Option<Var>; N] + Send + Sync + 'static,
 {
-    attach(name, value, inputs.into_iter().collect(), Rule(Mutex::new(Some(rule))))
+    attach(name, value, smallvec::SmallVec::from_iter(inputs), Rule(Mutex::new(Some(rule))))
 }
 
 /// [`record`] for operations of one input whose rule takes the cotangent by value, to write its result over it.
@@ -147,8 +145,7 @@ where
     if !records(inputs) || !value.dtype().is_float() {
         return Var::from(value);
     }
-    let inputs = inputs.iter().map(|x| x.node.clone()).collect();
-    attach(name, value, inputs, Rule(Mutex::new(Some(rule()))))
+    attach(name, value, all_edges(inputs), Rule(Mutex::new(Some(rule()))))
 }
 
 /// Whether [`record`] would record: so that an operation can choose a fused kernel when it would not.
@@ -157,21 +154,36 @@ pub fn records(inputs: &[&Var]) -> bool {
     mode::is_grad_enabled() && inputs.iter().any(|x| x.node.is_some())
 }
 
+/// The new node of a result, which it is put on. What does not depend on the rule's type is compiled once.
+#[inline]
 #[track_caller]
-fn attach<S: crate::node::Slot + 'static>(name: &'static str, value: Tensor, inputs: Edges, rule: S) -> Var {
-    let node = NodeOf {
-        seq: next_seq(),
-        name,
-        location: Location::caller(),
-        shape: Shape::from_slice(value.shape()),
-        dtype: value.dtype(),
-        inputs,
-        rule,
-    };
+fn attach<S: Slot + 'static>(name: &'static str, value: Tensor, inputs: Edges, rule: S) -> Var {
+    let head = Head::new(name, value.shape(), value.dtype(), inputs);
+    finish(value, Arc::new(NodeOf { head, rule }))
+}
+
+fn finish(value: Tensor, node: Arc<Node>) -> Var {
     let (name, location) = (node.name, node.location);
-    let out = Var::with_node(value, Some(Arc::new(node)));
+    let out = Var::with_node(value, Some(node));
     if anomaly::is_on() {
         anomaly::check_forward(name, location, &out);
     }
     out
+}
+
+#[inline]
+fn nodes<'a, const N: usize>(inputs: [&'a Var; N]) -> [Option<&'a Arc<Node>>; N] {
+    let mut out = [None; N];
+    for k in 0..N {
+        out[k] = inputs[k].node.as_ref();
+    }
+    out
+}
+
+fn edges(inputs: &[Option<&Arc<Node>>]) -> Edges {
+    inputs.iter().map(|node| node.cloned()).collect()
+}
+
+fn all_edges(inputs: &[&Var]) -> Edges {
+    inputs.iter().map(|x| x.node.clone()).collect()
 }

@@ -36,9 +36,11 @@ mod unary;
 pub(crate) mod untracked;
 mod view;
 
+#[cfg(feature = "catalog")]
 use crate::catalog::Entry;
 
 /// Every differentiable operation.
+#[cfg(feature = "catalog")]
 pub(crate) fn catalog() -> Vec<Entry> {
     let files = [
         unary::catalog(),
