@@ -28,8 +28,11 @@ impl Tensor {
     /// A tensor of one value.
     #[track_caller]
     pub fn full(shape: impl IntoShape, value: impl Into<Scalar>, dtype: DType) -> Tensor {
-        let value = value.into();
-        match_dtype!(dtype, T => copy::fill::<T>(shape.into_shape(), value.to()))
+        Tensor::filled(shape.into_shape(), value.into(), dtype)
+    }
+
+    fn filled(shape: Shape, value: Scalar, dtype: DType) -> Tensor {
+        match_dtype!(dtype, T => copy::fill::<T>(shape, value.to()))
     }
 
     /// Zeros in this tensor's shape and dtype.

@@ -58,7 +58,19 @@ impl Tensor {
     #[inline]
     #[track_caller]
     pub(crate) fn build<T: Element>(shape: impl IntoShape, fill: impl FnOnce(&mut [T])) -> Tensor {
-        let layout = Layout::contiguous(shape.into_shape());
+        let mut fill = Some(fill);
+        Tensor::build_of(shape.into_shape(), &mut |out: &mut [T]| {
+            if let Some(fill) = fill.take() {
+                fill(out);
+            }
+        })
+    }
+
+    /// [`Tensor::build`], compiled once per element type.
+    #[inline(never)]
+    #[track_caller]
+    fn build_of<T: Element>(shape: Shape, fill: &mut dyn FnMut(&mut [T])) -> Tensor {
+        let layout = Layout::contiguous(shape);
         let mut storage = Storage::stale(T::DTYPE, layout.numel());
         fill(storage.as_mut_slice());
         Tensor { storage: Arc::new(storage), layout }

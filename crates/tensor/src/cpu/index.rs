@@ -251,32 +251,73 @@ pub(crate) fn gather<T: Element>(x: &[T], first: usize, along: &Along, index: &[
     }
 }
 
-/// `f(&mut out[o, index[o, j, i], i], flat position in index)`, in the index's order within each outer position.
+/// `out[index[j, i], i] = update(…, source[j, i])` for one outer position, in the order of the index.
+pub(crate) type Scatter<T> = fn(out: &mut [T], along: &Along, index: &[i64], source: &[T]);
+
+/// A [`Scatter`] that computes with `U`.
+pub(crate) fn scatter_with<T: Combine, U: Update>(out: &mut [T], along: &Along, index: &[i64], source: &[T]) {
+    let inner = along.inner.len();
+    if inner == 1 {
+        for (&i, &v) in index.iter().zip(source) {
+            let slot = &mut out[(i as isize * along.step) as usize];
+            *slot = U::update(*slot, v);
+        }
+        return;
+    }
+    for (index, source) in index.chunks_exact(inner).zip(source.chunks_exact(inner)) {
+        for (k, (&i, &v)) in index.iter().zip(source).enumerate() {
+            let slot = &mut out[(i as isize * along.step + along.inner.at(k)) as usize];
+            *slot = U::update(*slot, v);
+        }
+    }
+}
+
+/// What becomes of an element that receives another.
+pub(crate) trait Update {
+    fn update<T: Combine>(old: T, new: T) -> T;
+}
+
+macro_rules! updates {
+    ($($(#[$doc:meta])* $Update:ident |$old:ident, $new:ident| $result:expr;)*) => { $(
+        $(#[$doc])*
+        pub(crate) struct $Update;
+        impl Update for $Update {
+            #[inline(always)]
+            fn update<T: Combine>($old: T, $new: T) -> T { $result }
+        }
+    )* };
+}
+updates! {
+    /// The new one.
+    Replace |_old, new| new;
+    /// Their sum.
+    Plus |old, new| old.plus(new);
+    /// Their product.
+    Times |old, new| old.times(new);
+    /// The larger.
+    Larger |old, new| old.larger(new);
+    /// The smaller.
+    Smaller |old, new| old.smaller(new);
+}
+
+/// `out[o, index[o, j, i], i] = update(…, source[o, j, i])`, in the index's order within each outer position.
 ///
-/// `out` is contiguous with `block` elements per outer position, and so is `index`.
+/// `out` is contiguous with `block` elements per outer position, and so are `index` and `source`, of one length.
 pub(crate) fn scatter<T: Element>(
     out: &mut [T],
     block: usize,
     along: &Along,
     index: &[i64],
-    f: impl Fn(&mut T, usize) + Sync,
+    source: &[T],
+    update: Scatter<T>,
 ) {
-    let inner = along.inner.len();
-    let count = along.len * inner;
+    let count = along.len * along.inner.len();
     if index.is_empty() {
         return;
     }
     let one = |out: &mut [T], o: usize| {
-        if inner == 1 {
-            let entries = index[o * count..(o + 1) * count].iter().enumerate();
-            return entries.for_each(|(k, &i)| f(&mut out[(i as isize * along.step) as usize], o * count + k));
-        }
-        for j in 0..along.len {
-            let start = o * count + j * inner;
-            for (k, &i) in index[start..start + inner].iter().enumerate() {
-                f(&mut out[(i as isize * along.step + along.inner.at(k)) as usize], start + k);
-            }
-        }
+        let range = o * count..(o + 1) * count;
+        update(out, along, &index[range.clone()], &source[range]);
     };
     // Where every outer position of `out` occurs, each is a block of its own and may go to a thread of its own.
     if along.outer.len() * block == out.len() {

@@ -33,24 +33,38 @@ pub(crate) fn run<S: Element, O: Element, const N: usize>(
     if out.is_empty() {
         return;
     }
-    let offsets = operands.map(|(_, layout)| layout.offset());
-    let whole = |start: usize, piece: &mut [O]| {
-        kernel(std::array::from_fn(|k| &operands[k].0[offsets[k] + start..][..piece.len()]), piece);
-    };
+    let (data, offsets, strides) = parts(&operands);
     if operands.iter().all(|(_, layout)| layout.is_contiguous()) {
-        return par::chunks(out, 1, cost, whole);
+        return par::chunks(out, 1, cost, |start, piece| kernel(slices(data, offsets, start, piece.len()), piece));
     }
-    let walk = Walk::new(shape, operands.map(|(_, layout)| layout.strides()));
+    let walk = Walk::new(shape, strides);
     let len = walk.row_len();
     par::chunks(out, len, cost + 1, |start, piece| {
         let rows = start / len..(start + piece.len()) / len;
-        let data = operands.map(|(data, _)| data);
         if len < SHORT {
             short_rows(&walk, rows, data, offsets, piece, kernel);
         } else {
             long_rows(&walk, rows, data, offsets, piece, kernel);
         }
     });
+}
+
+/// Data, offset and strides of each operand.
+fn parts<'a, S, const N: usize>(operands: &[(&'a [S], &'a Layout); N]) -> ([&'a [S]; N], [usize; N], [&'a [isize]; N]) {
+    let (mut data, mut offsets, mut strides) = ([&[][..]; N], [0; N], [&[][..]; N]);
+    for (k, &(own, layout)) in operands.iter().enumerate() {
+        (data[k], offsets[k], strides[k]) = (own, layout.offset(), layout.strides());
+    }
+    (data, offsets, strides)
+}
+
+/// `len` elements of each operand, from its own place and `start` on.
+fn slices<'a, S, const N: usize>(data: [&'a [S]; N], at: [usize; N], start: usize, len: usize) -> [&'a [S]; N] {
+    let mut out = data;
+    for k in 0..N {
+        out[k] = &data[k][at[k] + start..][..len];
+    }
+    out
 }
 
 /// Rows that are worth a kernel call each: slices where memory allows, scratch elsewhere.
@@ -70,7 +84,7 @@ fn long_rows<S: Element, O: Element, const N: usize>(
     walk.each_row(rows, offsets, |at| {
         let row = out.next().expect("one chunk per row");
         if direct {
-            return kernel(std::array::from_fn(|k| &data[k][at[k]..][..len]), row);
+            return kernel(slices(data, at, 0, len), row);
         }
         for k in 0..N {
             if steps[k] == 0 {
@@ -89,9 +103,11 @@ fn long_rows<S: Element, O: Element, const N: usize>(
                     );
                 }
             }
-            let slices = std::array::from_fn(|k| {
-                if steps[k] == 1 { &data[k][at[k] + start..][..piece.len()] } else { &scratch[k][..piece.len()] }
-            });
+            let mut slices = [&[][..]; N];
+            for k in 0..N {
+                slices[k] = if steps[k] == 1 { &data[k][at[k] + start..] } else { &scratch[k][..] };
+                slices[k] = &slices[k][..piece.len()];
+            }
             kernel(slices, piece);
         }
     });
@@ -111,14 +127,11 @@ fn short_rows<S: Element, O: Element, const N: usize>(
     let last = walk.shape.len() - 1;
     // An operand whose rows follow each other is used where it lies; one whose rows are all the same fills its block
     // once. Only the others need the walk.
-    let dense: [bool; N] = std::array::from_fn(|k| {
-        steps[k] == 1
-            && (0..last)
-                .rev()
-                .try_fold(len, |next, d| (walk.strides[k][d] == next as isize).then(|| next * walk.shape[d]))
-                .is_some()
-    });
-    let same: [bool; N] = std::array::from_fn(|k| walk.strides[k][..last].iter().all(|&s| s == 0));
+    let (mut dense, mut same) = ([false; N], [false; N]);
+    for k in 0..N {
+        dense[k] = steps[k] == 1 && walk.is_dense(k);
+        same[k] = walk.strides[k][..last].iter().all(|&s| s == 0);
+    }
     let mut scratch = [[S::ZERO; BLOCK]; N];
     let per_block = BLOCK / len;
     for k in (0..N).filter(|&k| same[k]) {
@@ -129,10 +142,11 @@ fn short_rows<S: Element, O: Element, const N: usize>(
     }
     let first = rows.start;
     let emit = |scratch: &[[S; BLOCK]; N], row: usize, piece: &mut [O]| {
-        let slices = std::array::from_fn(|k| match dense[k] {
-            true => &data[k][offsets[k] + row * len..][..piece.len()],
-            false => &scratch[k][..piece.len()],
-        });
+        let mut slices = [&[][..]; N];
+        for k in 0..N {
+            slices[k] = if dense[k] { &data[k][offsets[k] + row * len..] } else { &scratch[k][..] };
+            slices[k] = &slices[k][..piece.len()];
+        }
         kernel(slices, piece);
     };
     if (0..N).all(|k| dense[k] || same[k]) {

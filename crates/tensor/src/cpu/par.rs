@@ -18,24 +18,32 @@ pub(crate) fn worth(work: usize) -> bool {
 /// Runs `f(start, piece)` over consecutive pieces of `out`, each a multiple of `unit` elements except the last.
 ///
 /// `cost` is the work per element in cheap operations (1 for an add, 10 for an exp).
+#[inline(always)]
 pub(crate) fn chunks<T: Send>(out: &mut [T], unit: usize, cost: usize, f: impl Fn(usize, &mut [T]) + Sync) {
+    spread_chunks(out, unit, cost, &f);
+}
+
+/// [`chunks`], compiled once per element type: rayon's machinery for each caller's closure would be most of this crate's
+/// compile time.
+#[inline(never)]
+fn spread_chunks<T: Send>(out: &mut [T], unit: usize, cost: usize, f: &(dyn Fn(usize, &mut [T]) + Sync)) {
     let unit = unit.max(1);
     if !worth(out.len().saturating_mul(cost)) {
         return f(0, out);
     }
-    let units = (GRAIN / cost.max(1)).div_ceil(unit).max(1);
-    spread_chunks(out, units * unit, &f);
-}
-
-/// The parallel part of [`chunks`], compiled once per element type: rayon's machinery for each caller's closure would be
-/// most of this crate's compile time.
-#[inline(never)]
-fn spread_chunks<T: Send>(out: &mut [T], size: usize, f: &(dyn Fn(usize, &mut [T]) + Sync)) {
+    let size = (GRAIN / cost.max(1)).div_ceil(unit).max(1) * unit;
     out.par_chunks_mut(size).enumerate().for_each(|(i, piece)| f(i * size, piece));
 }
 
 /// Runs `f(i, item)` for every item, in parallel if the whole is worth it; `cost` is the work of one.
+#[inline(always)]
 pub(crate) fn items<I: Send>(items: Vec<I>, cost: usize, f: impl Fn(usize, I) + Sync + Send) {
+    spread_items(items, cost, &f);
+}
+
+/// [`items`], compiled once per type.
+#[inline(never)]
+fn spread_items<I: Send>(items: Vec<I>, cost: usize, f: &(dyn Fn(usize, I) + Sync)) {
     if items.len() < 2 || !worth(items.len().saturating_mul(cost)) {
         return items.into_iter().enumerate().for_each(|(i, item)| f(i, item));
     }

@@ -48,6 +48,18 @@ impl<const N: usize> Walk<N> {
         self.shape[self.shape.len() - 1]
     }
 
+    /// Whether the rows of operand `k` follow each other without gaps.
+    pub(crate) fn is_dense(&self, k: usize) -> bool {
+        let mut next = self.row_len();
+        for d in (0..self.shape.len() - 1).rev() {
+            if self.strides[k][d] != next as isize {
+                return false;
+            }
+            next *= self.shape[d];
+        }
+        true
+    }
+
     /// The number of rows.
     pub(crate) fn rows(&self) -> usize {
         self.shape[..self.shape.len() - 1].iter().product()
@@ -55,38 +67,64 @@ impl<const N: usize> Walk<N> {
 
     /// The innermost stride of each operand.
     pub(crate) fn row_strides(&self) -> [isize; N] {
-        std::array::from_fn(|k| self.strides[k][self.shape.len() - 1])
+        let mut out = [0; N];
+        for k in 0..N {
+            out[k] = self.strides[k][self.shape.len() - 1];
+        }
+        out
     }
 
     /// Calls `f` with each operand's index of the first element of rows `range`, given the operands' offsets.
     #[inline]
     pub(crate) fn each_row(&self, range: std::ops::Range<usize>, offsets: [usize; N], mut f: impl FnMut([usize; N])) {
-        let outer = &self.shape[..self.shape.len() - 1];
-        let mut index: SmallVec<[usize; 6]> = SmallVec::from_elem(0, outer.len());
-        let mut position = offsets.map(|o| o as isize);
-        let mut rest = range.start;
-        for d in (0..outer.len()).rev() {
-            index[d] = rest % outer[d];
-            rest /= outer[d];
-            for k in 0..N {
-                position[k] += index[d] as isize * self.strides[k][d];
-            }
-        }
+        let mut row = Row::new(self, range.start, offsets);
         for _ in range {
-            f(position.map(|p| p as usize));
-            for d in (0..outer.len()).rev() {
-                index[d] += 1;
-                for k in 0..N {
-                    position[k] += self.strides[k][d];
-                }
-                if index[d] < outer[d] {
-                    break;
-                }
-                for k in 0..N {
-                    position[k] -= self.strides[k][d] * outer[d] as isize;
-                }
-                index[d] = 0;
+            f(row.at);
+            row.advance();
+        }
+    }
+}
+
+/// A row of a walk. Apart from [`Walk::each_row`], so that it is compiled once and not for each caller's closure.
+struct Row<'a, const N: usize> {
+    walk: &'a Walk<N>,
+    index: SmallVec<[usize; 6]>,
+    /// Each operand's index of the first element; on the way to the next row it may wrap.
+    at: [usize; N],
+}
+
+impl<'a, const N: usize> Row<'a, N> {
+    fn new(walk: &'a Walk<N>, number: usize, offsets: [usize; N]) -> Row<'a, N> {
+        let outer = walk.shape.len() - 1;
+        let mut row = Row { walk, index: SmallVec::from_elem(0, outer), at: offsets };
+        let mut rest = number;
+        for d in (0..outer).rev() {
+            let size = walk.shape[d];
+            row.index[d] = rest % size;
+            rest /= size;
+            row.step(d, row.index[d] as isize);
+        }
+        row
+    }
+
+    #[inline]
+    fn step(&mut self, d: usize, steps: isize) {
+        for k in 0..N {
+            self.at[k] = self.at[k].wrapping_add_signed(steps.wrapping_mul(self.walk.strides[k][d]));
+        }
+    }
+
+    #[inline]
+    fn advance(&mut self) {
+        for d in (0..self.index.len()).rev() {
+            self.index[d] += 1;
+            self.step(d, 1);
+            let size = self.walk.shape[d];
+            if self.index[d] < size {
+                break;
             }
+            self.step(d, -(size as isize));
+            self.index[d] = 0;
         }
     }
 }

@@ -105,14 +105,19 @@ pub fn conv2d_input_grad(
     grad: &Tensor,
     options: &Conv2dOptions,
 ) -> Tensor {
-    let input_shape = input_shape.into_shape();
-    let geometry = Geometry::check(&input_shape, weight.shape(), options);
-    check_grad(grad, &geometry, &input_shape);
+    input_grad(&input_shape.into_shape(), weight, grad, options)
+}
+
+/// [`conv2d_input_grad`], compiled once and not for each type of shape.
+#[track_caller]
+fn input_grad(input_shape: &[usize], weight: &Tensor, grad: &Tensor, options: &Conv2dOptions) -> Tensor {
+    let geometry = Geometry::check(input_shape, weight.shape(), options);
+    check_grad(grad, &geometry, input_shape);
     check_dtypes(grad, weight);
     geometry.count_flops();
     through_f32(
         [weight, grad],
-        |[w, dy]| match_dtype!(compute w.dtype(), T => conv::input_grad::<T>(&w, &dy, &geometry, &input_shape), other => no_gradient(other)),
+        |[w, dy]| match_dtype!(compute w.dtype(), T => conv::input_grad::<T>(&w, &dy, &geometry, input_shape), other => no_gradient(other)),
     )
 }
 
@@ -129,14 +134,19 @@ pub fn conv2d_weight_grad(
     grad: &Tensor,
     options: &Conv2dOptions,
 ) -> Tensor {
-    let weight_shape = weight_shape.into_shape();
-    let geometry = Geometry::check(input.shape(), &weight_shape, options);
+    weight_grad(input, &weight_shape.into_shape(), grad, options)
+}
+
+/// [`conv2d_weight_grad`], compiled once and not for each type of shape.
+#[track_caller]
+fn weight_grad(input: &Tensor, weight_shape: &[usize], grad: &Tensor, options: &Conv2dOptions) -> Tensor {
+    let geometry = Geometry::check(input.shape(), weight_shape, options);
     check_grad(grad, &geometry, input.shape());
     check_dtypes(input, grad);
     geometry.count_flops();
     through_f32(
         [input, grad],
-        |[x, dy]| match_dtype!(compute x.dtype(), T => conv_weight::weight_grad::<T>(&x, &dy, &geometry, &weight_shape), other => no_gradient(other)),
+        |[x, dy]| match_dtype!(compute x.dtype(), T => conv_weight::weight_grad::<T>(&x, &dy, &geometry, weight_shape), other => no_gradient(other)),
     )
 }
 

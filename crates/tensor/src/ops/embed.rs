@@ -25,8 +25,14 @@ impl Tensor {
     #[track_caller]
     pub fn embed(&self, shape: impl IntoShape, view: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
         let shape = shape.into_shape();
-        let mut base = Tensor::from_storage(Storage::zeroed(self.dtype(), crate::shape::numel(&shape)), shape);
+        let base = Tensor::from_storage(Storage::zeroed(self.dtype(), crate::shape::numel(&shape)), shape);
         let target = view(&base);
+        self.put_into(base, target)
+    }
+
+    /// `base` with this tensor's elements where `target`, a view of it, is.
+    #[track_caller]
+    fn put_into(&self, mut base: Tensor, target: Tensor) -> Tensor {
         if target.shape() != self.shape() {
             bug!("embed", "the view is of shape {:?} but the tensor of {:?}", target.shape(), self.shape());
         }

@@ -3,7 +3,9 @@
 //! Indices are `i64` or `i32` and count from 0. Where one position is written twice, the later element of the index
 //! comes later: results do not depend on threads.
 
-use crate::cpu::index::{self as kernel, Along, Combine, Positions};
+use crate::cpu::index::{
+    self as kernel, Along, Combine, Larger, Plus, Positions, Replace, Scatter, Smaller, Times, scatter_with,
+};
 use crate::shape::{Shape, axis, numel};
 use crate::{DType, Element, Scalar, Tensor, bug, match_dtype};
 use wengert_tensor_macros::profiled;
@@ -154,8 +156,8 @@ impl Tensor {
     /// is out of range.
     #[track_caller]
     pub fn scatter(&self, dim: isize, index: &Tensor, source: &Tensor) -> Tensor {
-        let plan = ScatterPlan::new("scatter", self, dim, index, Some(source));
-        match_dtype!(self.dtype(), T => plan.run::<T>(|slot, v| *slot = v))
+        let plan = ScatterPlan::new("scatter", self, dim, index, source);
+        match_dtype!(self.dtype(), T => plan.run::<T>(scatter_with::<T, Replace>))
     }
 
     /// A copy in which `out[index[i][j]][j] = value` (for `dim` 0).
@@ -165,8 +167,8 @@ impl Tensor {
     #[track_caller]
     pub fn scatter_value(&self, dim: isize, index: &Tensor, value: impl Into<Scalar>) -> Tensor {
         let source = Tensor::full((), value, self.dtype()).expand(index.shape());
-        let plan = ScatterPlan::new("scatter", self, dim, index, Some(&source));
-        match_dtype!(self.dtype(), T => plan.run::<T>(|slot, v| *slot = v))
+        let plan = ScatterPlan::new("scatter", self, dim, index, &source);
+        match_dtype!(self.dtype(), T => plan.run::<T>(scatter_with::<T, Replace>))
     }
 
     /// A copy in which `out[index[i][j]][j] += source[i][j]` (for `dim` 0).
@@ -175,8 +177,8 @@ impl Tensor {
     /// As [`Tensor::scatter`].
     #[track_caller]
     pub fn scatter_add(&self, dim: isize, index: &Tensor, source: &Tensor) -> Tensor {
-        let plan = ScatterPlan::new("scatter_add", self, dim, index, Some(source));
-        match_dtype!(self.dtype(), T => plan.run::<T>(|slot, v| *slot = slot.plus(v)))
+        let plan = ScatterPlan::new("scatter_add", self, dim, index, source);
+        match_dtype!(self.dtype(), T => plan.run::<T>(scatter_with::<T, Plus>))
     }
 
     /// A copy in which the elements of `source` that go to one position are combined with what is there.
@@ -201,10 +203,11 @@ impl Tensor {
         options: &ScatterReduceOptions,
     ) -> Tensor {
         const OP: &str = "scatter_reduce";
-        let plan = ScatterPlan::new(OP, self, dim, index, Some(source));
+        let plan = ScatterPlan::new(OP, self, dim, index, source);
         // How many elements each position receives: 0 leaves it alone, the first may replace what was there.
         let zeros = Tensor::zeros(self.shape(), DType::I64);
-        let counts = ScatterPlan::new(OP, &zeros, dim, index, None).run::<i64>(|slot, _| *slot += 1);
+        let ones = Tensor::ones((), DType::I64).expand(index.shape());
+        let counts = ScatterPlan::new(OP, &zeros, dim, index, &ones).run::<i64>(scatter_with::<i64, Plus>);
         let start = if options.include_self {
             self.clone()
         } else {
@@ -225,12 +228,12 @@ impl Tensor {
         };
         let plan = ScatterPlan { target: start, ..plan };
         match_dtype!(self.dtype(), T => {
-            let mut out = match options.reduce {
-                ScatterReduce::Sum | ScatterReduce::Mean => plan.run::<T>(|slot, v| *slot = slot.plus(v)),
-                ScatterReduce::Prod => plan.run::<T>(|slot, v| *slot = slot.times(v)),
-                ScatterReduce::Amax => plan.run::<T>(|slot, v| *slot = slot.larger(v)),
-                ScatterReduce::Amin => plan.run::<T>(|slot, v| *slot = slot.smaller(v)),
-            };
+            let mut out = plan.run::<T>(match options.reduce {
+                ScatterReduce::Sum | ScatterReduce::Mean => scatter_with::<T, Plus>,
+                ScatterReduce::Prod => scatter_with::<T, Times>,
+                ScatterReduce::Amax => scatter_with::<T, Larger>,
+                ScatterReduce::Amin => scatter_with::<T, Smaller>,
+            });
             if options.reduce == ScatterReduce::Mean {
                 let own = options.include_self as i64;
                 let counts = counts.as_slice::<i64>().expect("scatter gives contiguous tensors");
@@ -423,36 +426,35 @@ struct ScatterPlan {
     target: Tensor,
     /// The index, contiguous and in range, of the target's rank.
     index: Tensor,
-    /// Contiguous, one element per entry of the index; empty if the kernel does not look at it.
+    /// Contiguous, one element per entry of the index.
     source: Tensor,
     dim: usize,
 }
 
 impl ScatterPlan {
     #[track_caller]
-    fn new(op: &str, target: &Tensor, dim: isize, index: &Tensor, source: Option<&Tensor>) -> ScatterPlan {
-        let d = axis(op, dim, target.rank());
+    fn new(op: &str, target: &Tensor, dim: isize, index: &Tensor, source: &Tensor) -> ScatterPlan {
+        let (d, shape) = (axis(op, dim, target.rank()), source.shape());
         if !is_index(index.dtype()) {
             bug!("", "{op}(): Expected dtype int32/int64 for index");
         }
-        if source.is_some_and(|s| s.dtype() != target.dtype()) {
+        if source.dtype() != target.dtype() {
             bug!("", "scatter(): Expected self.dtype to be equal to src.dtype");
         }
-        let none = Tensor::zeros([0], target.dtype());
         if index.numel() == 0 {
-            return ScatterPlan { target: target.clone(), index: Tensor::zeros([0], DType::I64), source: none, dim: d };
+            let (index, source) = (Tensor::zeros([0], DType::I64), Tensor::zeros([0], target.dtype()));
+            return ScatterPlan { target: target.clone(), index, source, dim: d };
         }
         let (x, at) = (at_least_1d(target), at_least_1d(index));
         if x.rank() != at.rank() {
             bug!(op, "Index tensor must have the same number of dimensions as self tensor");
         }
-        let from = source.map(at_least_1d);
-        if from.as_ref().is_some_and(|s| s.rank() != at.rank()) {
+        let mut source = at_least_1d(source);
+        if source.rank() != at.rank() {
             bug!(op, "Index tensor must have the same number of dimensions as src tensor");
         }
-        let fits = (0..x.rank()).all(|k| {
-            (k == d || at.shape()[k] <= x.shape()[k]) && from.as_ref().is_none_or(|s| at.shape()[k] <= s.shape()[k])
-        });
+        let fits =
+            (0..x.rank()).all(|k| (k == d || at.shape()[k] <= x.shape()[k]) && at.shape()[k] <= source.shape()[k]);
         if !fits {
             bug!(
                 op,
@@ -460,20 +462,17 @@ impl ScatterPlan {
                  src {:?}",
                 index.shape(),
                 target.shape(),
-                source.map_or(&[][..], Tensor::shape)
+                shape
             );
         }
-        let source = from.map_or(none, |mut s| {
-            for (k, &size) in at.shape().iter().enumerate() {
-                s = s.narrow(k as isize, 0, size);
-            }
-            s.contiguous()
-        });
+        for (k, &size) in at.shape().iter().enumerate() {
+            source = source.narrow(k as isize, 0, size);
+        }
         let index = checked(op, "", &at, d, x.shape()[d]);
-        ScatterPlan { target: target.clone(), index, source, dim: d }
+        ScatterPlan { target: target.clone(), index, source: source.contiguous(), dim: d }
     }
 
-    fn run<T: Combine>(&self, f: impl Fn(&mut T, T) + Sync) -> Tensor {
+    fn run<T: Combine>(&self, update: Scatter<T>) -> Tensor {
         let mut out = self.target.copy();
         if self.index.numel() == 0 {
             return out;
@@ -484,11 +483,7 @@ impl ScatterPlan {
         drop(flat);
         let (index, source) = (entries(&self.index), self.source.as_slice::<T>().expect("made contiguous"));
         let slots = out.as_mut_slice::<T>();
-        if source.is_empty() {
-            kernel::scatter(slots, block, &along, index, |slot, _| f(slot, T::ZERO));
-        } else {
-            kernel::scatter(slots, block, &along, index, |slot, k| f(slot, source[k]));
-        }
+        kernel::scatter(slots, block, &along, index, source, update);
         out
     }
 }

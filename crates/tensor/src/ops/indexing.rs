@@ -166,7 +166,12 @@ pub enum IndexStep {
 #[doc(hidden)]
 #[track_caller]
 pub fn steps(shape: &[usize], indices: impl Indices) -> Vec<IndexStep> {
-    let indices = indices.indices();
+    steps_of(shape, indices.indices())
+}
+
+/// [`steps`], compiled once.
+#[track_caller]
+fn steps_of(shape: &[usize], indices: SmallVec<[Index; 6]>) -> Vec<IndexStep> {
     let rank = shape.len();
     let covers = |index: &Index| match index {
         Index::At(_) | Index::Slice { .. } => 1,

@@ -21,24 +21,30 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn cat(tensors: &[impl Borrow<Tensor>], dim: isize) -> Tensor {
+        let tensors: Vec<&Tensor> = tensors.iter().map(Borrow::borrow).collect();
+        Tensor::cat_of(&tensors, dim)
+    }
+
+    #[track_caller]
+    fn cat_of(tensors: &[&Tensor], dim: isize) -> Tensor {
         if tensors.is_empty() {
             bug!("", "torch.cat(): expected a non-empty list of Tensors");
         }
-        let mut dtype = tensors[0].borrow().dtype();
+        let mut dtype = tensors[0].dtype();
         for (i, x) in tensors.iter().enumerate() {
-            if x.borrow().rank() == 0 {
+            if x.rank() == 0 {
                 bug!("cat", "zero-dimensional tensor (at position {i}) cannot be concatenated");
             }
-            dtype = dtype.promote(x.borrow().dtype());
+            dtype = dtype.promote(x.dtype());
         }
         let skipped = |x: &Tensor| x.shape() == [0];
-        let Some(first) = tensors.iter().map(Borrow::borrow).find(|x| !skipped(x)) else {
+        let Some(first) = tensors.iter().find(|x| !skipped(x)) else {
             return Tensor::zeros([0], dtype);
         };
         let d = axis("cat", dim, first.rank());
         let mut parts = Vec::with_capacity(tensors.len());
         let mut total = 0;
-        for (i, x) in tensors.iter().map(Borrow::borrow).enumerate().filter(|(_, x)| !skipped(x)) {
+        for (i, x) in tensors.iter().enumerate().filter(|(_, x)| !skipped(x)) {
             if x.rank() != first.rank() {
                 bug!("cat", "Tensors must have same number of dimensions: got {} and {}", first.rank(), x.rank());
             }
@@ -195,7 +201,11 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn roll(&self, shifts: impl IntoDims, dims: impl IntoDims) -> Tensor {
-        let (shifts, dims) = (shifts.into_dims(), dims.into_dims());
+        self.roll_by(&shifts.into_dims(), &dims.into_dims())
+    }
+
+    #[track_caller]
+    fn roll_by(&self, shifts: &[isize], dims: &[isize]) -> Tensor {
         if shifts.len() == 1 && dims.is_empty() {
             return self.reshape([-1isize]).roll(shifts[0], 0).reshape(self.shape());
         }
@@ -206,7 +216,7 @@ impl Tensor {
             bug!("roll", "Dimension specified as {} but tensor has no dimensions", dims[0]);
         }
         let mut out = self.clone();
-        for (&shift, &dim) in shifts.iter().zip(&dims) {
+        for (&shift, &dim) in shifts.iter().zip(dims) {
             let d = axis("roll", dim, self.rank());
             let size = self.shape()[d];
             if size > 0 {

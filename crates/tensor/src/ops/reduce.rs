@@ -3,6 +3,7 @@
 use crate::cpu::reduce::{
     Deviations, Exponentials, Fold, Largest, Number, Product, Smallest, Squares, Sum, extreme, fold, fold_loaded, scan,
 };
+use crate::ops::unary::memory_axes;
 use crate::shape::{Axes, IntoDims, IntoShape, Shape, axes, axis};
 use crate::{DType, Element, Tensor, bug, match_dtype};
 use smallvec::SmallVec;
@@ -14,15 +15,19 @@ fn reduce<T: Number, F: Fold<T>>(x: &Tensor, axes: &[usize], param: Option<&Tens
     if x.is_contiguous() {
         return reduce_dense::<T, F>(x, axes, param);
     }
-    // Axes in memory order make every dense tensor contiguous; the result goes back to the order asked for.
-    let mut order: Axes = (0..x.rank()).collect();
-    order.sort_by_key(|&i| std::cmp::Reverse(x.strides()[i].unsigned_abs()));
-    let mut back = Axes::from_elem(0, order.len());
-    order.iter().enumerate().for_each(|(to, &from)| back[from] = to);
+    in_memory_order(x, axes, param, &reduce_dense::<T, F>)
+}
+
+/// A reduction of a tensor, its axes and its parameter.
+type Reduction = dyn Fn(&Tensor, &[usize], Option<&Tensor>) -> Tensor;
+
+/// Axes in memory order make every dense tensor contiguous; the result goes back to the order asked for.
+fn in_memory_order(x: &Tensor, axes: &[usize], param: Option<&Tensor>, reduction: &Reduction) -> Tensor {
+    let (order, back) = memory_axes(x.strides());
     let moved: Axes = axes.iter().map(|&i| back[i]).collect();
     let dense = x.with_layout(x.layout().permute(&order)).contiguous();
     let param = param.map(|p| p.with_layout(p.layout().permute(&order)));
-    let out = reduce_dense::<T, F>(&dense, &moved, param.as_ref());
+    let out = reduction(&dense, &moved, param.as_ref());
     out.with_layout(out.layout().permute(&back)).contiguous()
 }
 

@@ -67,11 +67,13 @@ impl Tensor {
         }
         let width = rows.shape()[1];
         let mut order: Vec<usize> = (0..rows.shape()[0]).collect();
-        match_dtype!(rows.dtype(), T => {
+        // One sort for all dtypes, to compile once.
+        let compare: Box<dyn Fn(usize, usize) -> Option<std::cmp::Ordering>> = match_dtype!(rows.dtype(), T => {
             let data = rows.as_slice::<T>().expect("made contiguous");
-            let row = |i: usize| &data[i * width..][..width];
-            order.sort_by(|&a, &b| row(a).partial_cmp(row(b)).unwrap_or(std::cmp::Ordering::Equal));
+            let row = move |i: usize| &data[i * width..][..width];
+            Box::new(move |a, b| row(a).partial_cmp(row(b)))
         });
+        order.sort_by(|&a, &b| compare(a, b).unwrap_or(std::cmp::Ordering::Equal));
         found(self, d, &shape, &rows, &order)
     }
 

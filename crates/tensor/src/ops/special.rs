@@ -12,7 +12,7 @@ use wengert_tensor_macros::profiled;
 const COST: usize = 60;
 
 /// `f` of every element; integers and booleans become `f32`.
-fn map(x: &Tensor, f: impl Fn(f64) -> f64 + Sync) -> Tensor {
+fn map(x: &Tensor, f: &(dyn Fn(f64) -> f64 + Sync)) -> Tensor {
     match x.dtype() {
         DType::F64 => elementwise(x, COST, &|[x]: [&[f64]; 1], out: &mut [f64]| {
             x.iter().zip(out).for_each(|(&x, o)| *o = f(x));
@@ -26,29 +26,29 @@ fn map(x: &Tensor, f: impl Fn(f64) -> f64 + Sync) -> Tensor {
 
 /// `f` of two operands that broadcast; integers and booleans become `f32`.
 #[track_caller]
-fn zip(a: &Tensor, b: OperandRef<'_>, f: impl Fn(f64, f64) -> f64 + Sync) -> Tensor {
+fn zip(a: &Tensor, b: OperandRef<'_>, f: &(dyn Fn(f64, f64) -> f64 + Sync)) -> Tensor {
     let dtype = result_type(OperandRef::Tensor(a), b).to_float();
     let wide = if dtype == DType::F64 { DType::F64 } else { DType::F32 };
     let number = |s: Scalar| s.to_f64();
     let (a, b) = match b {
         OperandRef::Scalar(s) => {
             let s = number(s);
-            return map(&a.to(wide), |x| f(x, s)).to(dtype);
+            return map(&a.to(wide), &|x| f(x, s)).to(dtype);
         }
         OperandRef::Tensor(b) => (a.to(wide), b.to(wide)),
     };
     let shape = broadcast("", a.shape(), b.shape());
     let (a, b) = (a.broadcast_to(shape.clone()).contiguous(), b.broadcast_to(shape.clone()).contiguous());
     let out = if wide == DType::F64 {
-        pairs::<f64>(&a, &b, shape, &f)
+        pairs::<f64>(&a, &b, shape, f)
     } else {
-        pairs::<f32>(&a, &b, shape, |a, b| f(f64::from(a), f64::from(b)) as f32)
+        pairs::<f32>(&a, &b, shape, &|a, b| f(f64::from(a), f64::from(b)) as f32)
     };
     out.to(dtype)
 }
 
 /// `f` of contiguous tensors of one shape.
-fn pairs<T: Element>(a: &Tensor, b: &Tensor, shape: Shape, f: impl Fn(T, T) -> T) -> Tensor {
+fn pairs<T: Element>(a: &Tensor, b: &Tensor, shape: Shape, f: &dyn Fn(T, T) -> T) -> Tensor {
     let (a, b) = (a.as_slice::<T>().expect("contiguous"), b.as_slice::<T>().expect("contiguous"));
     Tensor::build(shape, |out: &mut [T]| {
         out.iter_mut().zip(a.iter().zip(b)).for_each(|(o, (&a, &b))| *o = f(a, b));
@@ -61,7 +61,7 @@ macro_rules! functions {
         impl Tensor { $(
             $(#[$doc])*
             pub fn $name(&self) -> Tensor {
-                map(self, special::$name)
+                map(self, &special::$name)
             }
         )* }
     };
@@ -102,7 +102,7 @@ macro_rules! functions_of_two {
             $(#[$doc])*
             #[track_caller]
             pub fn $name(&self, other: impl Operand) -> Tensor {
-                zip(self, other.operand(), $f)
+                zip(self, other.operand(), &$f)
             }
         )* }
     };
@@ -128,12 +128,12 @@ functions_of_two! {
 impl Tensor {
     /// The derivative of order `n` of [`Tensor::digamma`].
     pub fn polygamma(&self, n: u32) -> Tensor {
-        map(self, |x| special::polygamma(n, x))
+        map(self, &|x| special::polygamma(n, x))
     }
 
     /// `ln(x / (1 - x))`; with `eps`, of `x` held within `eps..=1-eps`.
     pub fn logit(&self, eps: Option<f64>) -> Tensor {
-        map(self, |x| {
+        map(self, &|x| {
             let x = eps.map_or(x, |eps| {
                 if x < eps {
                     eps
@@ -154,8 +154,8 @@ impl Tensor {
     #[track_caller]
     pub fn nextafter(&self, other: impl Operand) -> Tensor {
         match self.dtype() {
-            DType::F64 => zip(self, other.operand(), special::next_after),
-            DType::F32 => zip(self, other.operand(), |x, y| f64::from(libm::nextafterf(x as f32, y as f32))),
+            DType::F64 => zip(self, other.operand(), &special::next_after),
+            DType::F32 => zip(self, other.operand(), &|x, y| f64::from(libm::nextafterf(x as f32, y as f32))),
             dtype => crate::bug!("nextafter", "not implemented for '{}'", dtype.legacy_name()),
         }
     }

@@ -168,7 +168,11 @@ impl Tensor {
     /// If a size other than 1 would change.
     #[track_caller]
     pub fn expand(&self, sizes: impl IntoSizes) -> Tensor {
-        let sizes = sizes.into_sizes();
+        self.expand_to(&sizes.into_sizes())
+    }
+
+    #[track_caller]
+    fn expand_to(&self, sizes: &[isize]) -> Tensor {
         if sizes.len() < self.rank() {
             bug!(
                 "",
@@ -176,7 +180,7 @@ impl Tensor {
                  to the number of dimensions in the tensor ({})",
                 self.dtype().legacy_name(),
                 self.shape(),
-                &sizes[..],
+                sizes,
                 sizes.len(),
                 self.rank()
             );
@@ -196,7 +200,7 @@ impl Tensor {
                     "",
                     "The expanded size of the tensor ({s}) must match the existing size ({own}) at non-singleton \
                      dimension {i}.  Target sizes: {:?}.  Tensor sizes: {:?}",
-                    &sizes[..],
+                    sizes,
                     self.shape()
                 ),
                 (s, _) => s as usize,
