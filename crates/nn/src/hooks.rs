@@ -127,9 +127,8 @@ pub fn watched(module: &dyn Module, input: &Var, forward: &dyn Fn(&Var) -> Var) 
     };
     let failed = FAILED.take();
     let place = failed.and_then(|(identity, class)| {
-        let found = walk::named_modules(module)
-            .into_iter()
-            .find(|(_, m)| identity.is_some() && walk::identity(*m) == identity);
+        let found =
+            walk::named_modules(module).into_iter().find(|(_, m)| identity.is_some() && walk::identity(*m) == identity);
         found.filter(|(path, _)| !path.is_empty()).map(|(path, _)| format!("in {path} ({class}): "))
     });
     match panic.downcast::<error::Silenced>() {
