@@ -43,7 +43,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     };
     match args.get::<usize>("threads") {
         0 => {}
-        threads => wengert_tensor::set_num_threads(threads)?,
+        threads => wengert_tensor::set_num_threads(threads),
     }
     let batch_size: usize = args.get("batch-size");
     if batch_size == 0 {

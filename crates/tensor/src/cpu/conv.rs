@@ -6,7 +6,6 @@ use super::tile::{Rows, Start, Tiled};
 use super::{conv_lines, winograd};
 use crate::storage::Storage;
 use crate::{Element, Tensor};
-use rayon::prelude::*;
 
 /// Sizes of a convolution, checked by `ops::conv`.
 pub(crate) struct Geometry {
@@ -74,7 +73,7 @@ impl Geometry {
         if self.groups > 1 {
             return 1;
         }
-        (BLOCK / columns.max(1)).min(self.batch / (2 * rayon::current_num_threads())).max(1)
+        (BLOCK / columns.max(1)).min(self.batch / (2 * par::num_threads())).max(1)
     }
 }
 
@@ -230,15 +229,14 @@ fn direct<T: Tiled + Gemm>(x: &[T], w: &[T], bias: Option<&[T]>, g: &Geometry, o
         let bias = bias.map(|b| &b[i % g.groups * g.out..][..g.out]);
         columns(&planes, &weight, i % g.groups, &x[i * g.image()..][..g.image()], bias, channels, out);
     };
-    if !par::worth(g.units() * unit * g.taps() / 8) {
-        out.chunks_mut(unit).enumerate().for_each(|(i, out)| task(i, 0..g.out, out));
-    } else if g.units() >= 2 * rayon::current_num_threads() {
-        out.par_chunks_mut(unit).enumerate().for_each(|(i, out)| task(i, 0..g.out, out));
+    let work = g.units() * unit * g.taps() / 8;
+    if !par::worth(work) || g.units() >= 2 * par::num_threads() {
+        par::share(out.chunks_mut(unit), work, &|i, out| task(i, 0..g.out, out));
     } else {
         // Few images: channels are divided too.
-        let high = g.out.div_ceil(2 * rayon::current_num_threads()).next_multiple_of(8);
+        let high = g.out.div_ceil(2 * par::num_threads()).next_multiple_of(8);
         for (i, out) in out.chunks_mut(unit).enumerate() {
-            out.par_chunks_mut(high * g.positions()).enumerate().for_each(|(c, out)| {
+            par::share(out.chunks_mut(high * g.positions()), work, &|c, out| {
                 task(i, c * high..((c + 1) * high).min(g.out), out);
             });
         }
@@ -412,15 +410,14 @@ pub(crate) fn input_grad<T: Tiled + Gemm>(w: &Tensor, dy: &Tensor, g: &Geometry,
             spread(&planes, &weight, i % g.groups, grads, channels, dx);
         };
         let unit = joined * g.image();
-        if !par::worth(g.units() * g.out * g.positions() * g.taps() / 8) {
-            dx.chunks_mut(unit).enumerate().for_each(|(i, dx)| task(i * joined, 0..g.depth, dx));
-        } else if g.units() >= 2 * rayon::current_num_threads() {
-            dx.par_chunks_mut(unit).enumerate().for_each(|(i, dx)| task(i * joined, 0..g.depth, dx));
+        let work = g.units() * g.out * g.positions() * g.taps() / 8;
+        if !par::worth(work) || g.units() >= 2 * par::num_threads() {
+            par::share(dx.chunks_mut(unit), work, &|i, dx| task(i * joined, 0..g.depth, dx));
         } else {
             // Few images: channels are divided too.
-            let high = g.depth.div_ceil(2 * rayon::current_num_threads()).next_multiple_of(8);
+            let high = g.depth.div_ceil(2 * par::num_threads()).next_multiple_of(8);
             for (i, dx) in dx.chunks_mut(g.image()).enumerate() {
-                dx.par_chunks_mut(high * g.size[0] * g.size[1]).enumerate().for_each(|(c, dx)| {
+                par::share(dx.chunks_mut(high * g.size[0] * g.size[1]), work, &|c, dx| {
                     task(i, c * high..((c + 1) * high).min(g.depth), dx);
                 });
             }

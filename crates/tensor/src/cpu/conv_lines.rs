@@ -7,7 +7,6 @@ use super::gemm::{Mat, pack_columns};
 use super::par;
 use super::tile::{Rows, Start, Tiled};
 use crate::storage::Storage;
-use rayon::prelude::*;
 use std::ops::Range;
 
 /// Taps summed in one chain of multiply-adds: 48 columns of so many take half of the first cache.
@@ -27,7 +26,8 @@ pub(super) fn suits(g: &Geometry) -> bool {
 /// The convolution of `x` with `w`, plus a bias per channel.
 pub(super) fn convolve<T: Tiled>(x: &[T], w: &[T], bias: Option<&[T]>, g: &Geometry, out: &mut [T]) {
     let layout = Layout::new(g);
-    let threads = if par::worth(out.len() * g.taps() / 8) { rayon::current_num_threads() } else { 1 };
+    let work = out.len() * g.taps() / 8;
+    let threads = if par::worth(work) { par::num_threads() } else { 1 };
     let unit = g.out * g.positions();
     let panels = Panels::new::<T>(g.out);
     for group in 0..g.groups {
@@ -47,7 +47,7 @@ pub(super) fn convolve<T: Tiled>(x: &[T], w: &[T], bias: Option<&[T]>, g: &Geome
             let some = panels.count.div_ceil(2 * threads);
             for (index, image) in images.into_iter().enumerate() {
                 let laid = lay(index, 1);
-                image.par_chunks_mut(some * panels.width * g.positions()).enumerate().for_each(|(i, out)| {
+                par::share(image.chunks_mut(some * panels.width * g.positions()), work, &|i, out| {
                     let own = i * some..((i + 1) * some).min(panels.count);
                     positions(&layout, &weight, &panels, own, laid.as_slice(), bias, &mut [out]);
                 });
@@ -55,14 +55,10 @@ pub(super) fn convolve<T: Tiled>(x: &[T], w: &[T], bias: Option<&[T]>, g: &Geome
             continue;
         }
         let joined = (CHUNK / layout.image.max(1)).clamp(1, (g.batch / (2 * threads)).max(1));
-        let task = |(index, out): (usize, &mut [&mut [T]])| {
+        par::share(images.chunks_mut(joined), work, &|index, out: &mut [&mut [T]]| {
             let laid = lay(index * joined, out.len());
             positions(&layout, &weight, &panels, 0..panels.count, laid.as_slice(), bias, out);
-        };
-        match threads {
-            1 => images.chunks_mut(joined).enumerate().for_each(task),
-            _ => images.par_chunks_mut(joined).enumerate().for_each(task),
-        }
+        });
     }
 }
 

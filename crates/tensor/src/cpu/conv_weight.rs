@@ -8,7 +8,6 @@ use super::simd::multiversion;
 use super::tile::{Rows, Start, Tiled};
 use crate::storage::Storage;
 use crate::{Element, Tensor};
-use rayon::prelude::*;
 
 /// The gradient with respect to the weight.
 pub(crate) fn weight_grad<T: Tiled>(x: &Tensor, dy: &Tensor, g: &Geometry, shape: &[usize]) -> Tensor {
@@ -59,11 +58,8 @@ fn weight_grad_dots<T: Tiled>(planes: &Planes<'_>, x: &[T], dy: &[T], dw: &mut [
         sum
     };
     let tasks = chunks.div_ceil(share);
-    let parts: Vec<Vec<T>> = if par::worth(g.units() * unit * taps / 8) {
-        (0..tasks).into_par_iter().map(task).collect()
-    } else {
-        (0..tasks).map(task).collect()
-    };
+    let mut parts: Vec<Vec<T>> = vec![Vec::new(); tasks];
+    par::share(parts.iter_mut(), g.units() * unit * taps / 8, &|index, part| *part = task(index));
     for part in parts {
         dw.iter_mut().zip(part).for_each(|(d, p)| *d += p);
     }
@@ -125,7 +121,8 @@ fn weight_grad_tiles<T: Tiled>(g: &Geometry, x: &[T], dy: &[T], dw: &mut [T]) {
     let panels = g.out.div_ceil(mr);
     let unit = layout.image + panels * mr * positions;
     let chunk = (CHUNK / unit).clamp(1, g.batch);
-    let threads = if par::worth(g.units() * g.out * positions * taps / 8) { rayon::current_num_threads() } else { 1 };
+    let work = g.units() * g.out * positions * taps / 8;
+    let threads = if par::worth(work) { par::num_threads() } else { 1 };
     let mut memory = Storage::zeroed(T::DTYPE, chunk * layout.image + STEP);
     let images = memory.as_mut_slice::<T>();
     let mut memory = Storage::zeroed(T::DTYPE, chunk * panels * mr * positions);
@@ -165,11 +162,9 @@ fn weight_grad_tiles<T: Tiled>(g: &Geometry, x: &[T], dy: &[T], dw: &mut [T]) {
                 rest = later;
             }
             let (images, grads) = (&*images, &*grads);
-            let task = |(run, channel, sums)| add_products(&layout, run, channel, images, grads, count, sums);
-            match threads {
-                1 => tasks.into_iter().for_each(task),
-                _ => tasks.into_par_iter().for_each(task),
-            }
+            par::share(tasks.into_iter(), work, &|_, (run, channel, sums)| {
+                add_products(&layout, run, channel, images, grads, count, sums);
+            });
         }
         let dw = &mut dw[group * g.out * taps..][..g.out * taps];
         par::chunks(dw, taps, 2, |start, dw| {

@@ -461,7 +461,7 @@ pub(crate) fn batched<'a, T: Gemm>(
 fn cut(batch: usize, (m, n): (usize, usize), work: usize) -> (usize, usize) {
     /// Multiply-adds per piece: some 20 µs.
     const WORTH: usize = 1 << 20;
-    let threads = if work < 2 * WORTH { 1 } else { rayon::current_num_threads() };
+    let threads = if work < 2 * WORTH { 1 } else { par::num_threads() };
     let pieces = (2 * threads).div_ceil(batch).min(work / WORTH);
     if threads == 1 || pieces < 2 {
         return (m, n);

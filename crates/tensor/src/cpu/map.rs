@@ -59,7 +59,7 @@ fn parts<'a, S, const N: usize>(operands: &[(&'a [S], &'a Layout); N]) -> ([&'a 
 }
 
 /// `len` elements of each operand, from its own place and `start` on.
-fn slices<'a, S, const N: usize>(data: [&'a [S]; N], at: [usize; N], start: usize, len: usize) -> [&'a [S]; N] {
+fn slices<S, const N: usize>(data: [&[S]; N], at: [usize; N], start: usize, len: usize) -> [&[S]; N] {
     let mut out = data;
     for k in 0..N {
         out[k] = &data[k][at[k] + start..][..len];

@@ -1,18 +1,31 @@
-//! All thread policy: how work is cut, and above which size it is worth a second thread.
+//! All thread policy: how work is cut, above which size it is worth a second thread, and the crew that shares it.
 //!
 //! Results never depend on the number of threads: the pieces that a caller gets depend on sizes only, and no caller
 //! combines partial results in an order that depends on who computed them.
+//!
+//! A kernel's caller works too, and helpers take pieces of the work from one queue with it. Waking a thread that sleeps
+//! takes some 50 µs, as much as adding 500,000 numbers, so a helper that has finished looks out for more work for a while
+//! before it sleeps; while all sleep, work that is smaller than a waking is done by the caller alone, and one is woken for
+//! what comes next. A helper works for one caller at a time: who finds them all taken, from within a kernel or from another
+//! thread, works alone rather than wait for them.
 
-use rayon::prelude::*;
+use rayon::{Scope, ThreadPool, ThreadPoolBuilder};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
-/// Elements of cheap memory-bound work (an add) below which one thread is faster. Waking a worker costs some 10 us,
-/// which is 30,000 additions of f32.
+/// Elements of cheap memory-bound work (an add) that are worth a piece of their own: some 3 µs.
 pub(crate) const GRAIN: usize = 1 << 15;
+/// Elements of such work that take as long as to wake a thread.
+const WAKING: usize = 16 * GRAIN;
+/// How long a helper that has finished looks out for more work: some of the gaps between kernels of a training step are
+/// as long.
+const LINGER: Duration = Duration::from_micros(300);
 
 /// Whether `work` (in cheap element operations) is worth splitting at all.
 #[inline]
 pub(crate) fn worth(work: usize) -> bool {
-    work >= 2 * GRAIN && rayon::current_num_threads() > 1
+    work >= 2 * GRAIN && num_threads() > 1
 }
 
 /// Runs `f(start, piece)` over consecutive pieces of `out`, each a multiple of `unit` elements except the last.
@@ -23,60 +36,292 @@ pub(crate) fn chunks<T: Send>(out: &mut [T], unit: usize, cost: usize, f: impl F
     spread_chunks(out, unit, cost, &f);
 }
 
-/// [`chunks`], compiled once per element type: rayon's machinery for each caller's closure would be most of this crate's
-/// compile time.
+/// [`chunks`], compiled once per element type and not for each caller's closure.
 #[inline(never)]
 fn spread_chunks<T: Send>(out: &mut [T], unit: usize, cost: usize, f: &(dyn Fn(usize, &mut [T]) + Sync)) {
-    let unit = unit.max(1);
-    if !worth(out.len().saturating_mul(cost)) {
+    let work = out.len().saturating_mul(cost);
+    if !worth(work) {
         return f(0, out);
     }
+    let unit = unit.max(1);
     let size = (GRAIN / cost.max(1)).div_ceil(unit).max(1) * unit;
-    out.par_chunks_mut(size).enumerate().for_each(|(i, piece)| f(i * size, piece));
+    // One piece for all where nobody can help: fewer calls.
+    let size = if help(work) == 0 { out.len() } else { size };
+    share(out.chunks_mut(size), work, &|i, piece| f(i * size, piece));
 }
 
 /// Runs `f(i, item)` for every item, in parallel if the whole is worth it; `cost` is the work of one.
 #[inline(always)]
 pub(crate) fn items<I: Send>(items: Vec<I>, cost: usize, f: impl Fn(usize, I) + Sync + Send) {
-    spread_items(items, cost, &f);
-}
-
-/// [`items`], compiled once per type.
-#[inline(never)]
-fn spread_items<I: Send>(items: Vec<I>, cost: usize, f: &(dyn Fn(usize, I) + Sync)) {
-    if items.len() < 2 || !worth(items.len().saturating_mul(cost)) {
-        return items.into_iter().enumerate().for_each(|(i, item)| f(i, item));
-    }
-    items.into_par_iter().enumerate().for_each(|(i, item)| f(i, item));
+    let work = items.len().saturating_mul(cost);
+    share(items.into_iter(), work, &f);
 }
 
 /// Runs `f(i)` for every `i` in `0..count`, in parallel if the whole is worth it; `cost` is the work of one `i`.
+#[inline(always)]
 pub(crate) fn each(count: usize, cost: usize, f: impl Fn(usize) + Sync + Send) {
-    if count < 2 || !worth(count.saturating_mul(cost)) {
+    spread(count, cost, &f);
+}
+
+/// [`each`], compiled once.
+#[inline(never)]
+fn spread(count: usize, cost: usize, f: &(dyn Fn(usize) + Sync)) {
+    let work = count.saturating_mul(cost);
+    if !worth(work) {
         return (0..count).for_each(f);
     }
     let group = GRAIN.div_ceil(cost.max(1)).max(1);
-    spread(count.div_ceil(group), &|g| (g * group..((g + 1) * group).min(count)).for_each(&f));
+    share(0..count.div_ceil(group), work, &|_, g| (g * group..((g + 1) * group).min(count)).for_each(f));
 }
 
-/// The parallel part of [`each`], compiled once.
-#[inline(never)]
-fn spread(count: usize, f: &(dyn Fn(usize) + Sync)) {
-    (0..count).into_par_iter().for_each(f);
+/// Runs `f(i, item)` for every item; the threads take one after the other. `work` is that of all, in cheap operations.
+pub(crate) fn share<I>(items: impl ExactSizeIterator<Item = I> + Send, work: usize, f: &(dyn Fn(usize, I) + Sync)) {
+    let wanted = if worth(work) { help(work).min(items.len().saturating_sub(1)) } else { 0 };
+    let helpers = take(wanted);
+    if helpers == 0 {
+        return items.enumerate().for_each(|(i, item)| f(i, item));
+    }
+    let queue = Mutex::new(items.enumerate());
+    crew(helpers, &|| {
+        loop {
+            // Apart from the call of `f`, during which the queue must be free.
+            let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some((i, item)) = next else { return };
+            f(i, item);
+        }
+    });
 }
 
-/// Sets the number of threads that kernels use, as `torch.set_num_threads`. Results do not depend on it.
+/// The crew's own threads: one fewer than [`num_threads`], as the caller works too.
+#[derive(Clone)]
+struct Crew {
+    threads: usize,
+    pool: Option<Arc<ThreadPool>>,
+}
+
+static CREW: RwLock<Option<Crew>> = RwLock::new(None);
+/// [`Crew::threads`]; 0 before the first use.
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+/// Counts the kernels that asked for help: what a helper that looks out for work sees change.
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+/// How many helpers work for a caller, or are about to.
+static TAKEN: AtomicUsize = AtomicUsize::new(0);
+/// How many helpers look out for work.
+static LINGERING: AtomicUsize = AtomicUsize::new(0);
+/// Whether one was woken to look out, and is not there yet.
+static WOKEN: AtomicBool = AtomicBool::new(false);
+
+fn engage(threads: usize) -> Crew {
+    let threads = threads.max(1);
+    let pool = (threads > 1).then(|| {
+        let pool = ThreadPoolBuilder::new().num_threads(threads - 1).thread_name(|i| format!("wengert-{i}")).build();
+        pool.map(Arc::new)
+    });
+    // Without threads to be had, the caller works alone.
+    let pool = pool.and_then(Result::ok);
+    let crew = Crew { threads: if pool.is_some() { threads } else { 1 }, pool };
+    THREADS.store(crew.threads, Ordering::Relaxed);
+    crew
+}
+
+fn crew_of_program() -> Crew {
+    if let Some(crew) = &*CREW.read().unwrap_or_else(PoisonError::into_inner) {
+        return crew.clone();
+    }
+    let mut crew = CREW.write().unwrap_or_else(PoisonError::into_inner);
+    crew.get_or_insert_with(|| engage(default_threads())).clone()
+}
+
+/// `RAYON_NUM_THREADS`, else as many as there are processors.
+fn default_threads() -> usize {
+    static DEFAULT: OnceLock<usize> = OnceLock::new();
+    *DEFAULT.get_or_init(|| {
+        let asked = std::env::var("RAYON_NUM_THREADS").ok().and_then(|n| n.parse().ok()).filter(|&n| n > 0);
+        asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+    })
+}
+
+/// How many helpers there are for `work` now: none if it would be done before the first is awake.
+fn help(work: usize) -> usize {
+    let all = num_threads() - 1;
+    if all == 0 || work >= WAKING || LINGERING.load(Ordering::Relaxed) > 0 || rayon::current_thread_index().is_some() {
+        return all;
+    }
+    if !WOKEN.swap(true, Ordering::Relaxed)
+        && let Some(pool) = crew_of_program().pool
+    {
+        let call = CALLS.load(Ordering::Relaxed);
+        pool.spawn(move || linger(call));
+    }
+    0
+}
+
+/// Takes up to so many helpers that work for nobody.
+fn take(wanted: usize) -> usize {
+    if rayon::current_thread_index().is_some() {
+        // A pool shares its threads out itself.
+        return wanted;
+    }
+    let all = num_threads() - 1;
+    let mut taken = TAKEN.load(Ordering::Relaxed);
+    loop {
+        let more = wanted.min(all.saturating_sub(taken));
+        if more == 0 {
+            return 0;
+        }
+        match TAKEN.compare_exchange_weak(taken, taken + more, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => return more,
+            Err(now) => taken = now,
+        }
+    }
+}
+
+/// Runs `work` here and on `helpers` other threads, which were taken, until all are through.
+fn crew(helpers: usize, work: &(dyn Fn() + Sync)) {
+    let call = CALLS.fetch_add(1, Ordering::Relaxed) + 1;
+    let through = AtomicUsize::new(0);
+    // Inside a pool of the program's own, that pool is the crew.
+    if rayon::current_thread_index().is_some() {
+        return rayon::in_place_scope(|scope| {
+            hire(scope, helpers, work, None, &through);
+            work();
+        });
+    }
+    let Some(pool) = crew_of_program().pool else {
+        TAKEN.fetch_sub(helpers, Ordering::Relaxed);
+        return work();
+    };
+    pool.in_place_scope(|scope| {
+        hire(scope, helpers, work, Some(call), &through);
+        work();
+        // To sleep until the last helper is through would take longer than most need.
+        for _ in 0..20_000 {
+            if through.load(Ordering::Acquire) == helpers {
+                break;
+            }
+            std::hint::spin_loop();
+        }
+    });
+}
+
+/// Has helpers do `work`, and then look out for a call after this one, if it has a number.
+fn hire<'s>(
+    scope: &Scope<'s>,
+    helpers: usize,
+    work: &'s (dyn Fn() + Sync),
+    call: Option<usize>,
+    through: &'s AtomicUsize,
+) {
+    for _ in 0..helpers {
+        scope.spawn(move |_| {
+            let _done = Done { call, through };
+            work();
+        });
+    }
+}
+
+/// A helper that works; in the end, also if its work panics, it is free.
+struct Done<'s> {
+    call: Option<usize>,
+    through: &'s AtomicUsize,
+}
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        if let Some(call) = self.call {
+            TAKEN.fetch_sub(1, Ordering::Relaxed);
+            rayon::spawn(move || linger(call));
+        }
+        self.through.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// Looks out for a call later than `call`; the pool then finds its work.
+fn linger(call: usize) {
+    LINGERING.fetch_add(1, Ordering::Relaxed);
+    WOKEN.store(false, Ordering::Relaxed);
+    let start = Instant::now();
+    while CALLS.load(Ordering::Relaxed) == call && start.elapsed() < LINGER {
+        (0..32).for_each(|_| std::hint::spin_loop());
+        std::thread::yield_now();
+    }
+    LINGERING.fetch_sub(1, Ordering::Relaxed);
+}
+
+/// Sets the number of threads that kernels use, as `torch.set_num_threads`; at least one. Results do not depend on it.
 ///
-/// The pool is made at its first use and cannot be resized after; for several sizes in one program, run code inside
-/// `rayon::ThreadPool::install`.
-///
-/// # Errors
-/// If the pool exists already.
-pub fn set_num_threads(threads: usize) -> Result<(), rayon::ThreadPoolBuildError> {
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()
+/// Kernels called in a `rayon::ThreadPool` use that pool's threads.
+pub fn set_num_threads(threads: usize) {
+    let mut crew = CREW.write().unwrap_or_else(PoisonError::into_inner);
+    if crew.as_ref().is_none_or(|crew| crew.threads != threads.max(1)) {
+        *crew = Some(engage(threads));
+    }
 }
 
-/// The number of threads that kernels use here, as `torch.get_num_threads`.
+/// The number of threads that kernels use here, as `torch.get_num_threads`: unless set, `RAYON_NUM_THREADS`, else as many
+/// as there are processors.
+#[inline]
 pub fn num_threads() -> usize {
-    rayon::current_num_threads()
+    if rayon::current_thread_index().is_some() {
+        return rayon::current_num_threads();
+    }
+    match THREADS.load(Ordering::Relaxed) {
+        0 => crew_of_program().threads,
+        threads => threads,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    /// More work than waking a helper costs.
+    const MUCH: usize = 4 * WAKING;
+
+    fn squares(count: usize, work: usize) -> Vec<usize> {
+        let mut out = vec![0; count];
+        share(out.iter_mut(), work, &|i, o| *o += i * i);
+        out
+    }
+
+    #[test]
+    fn every_item_is_done_once_whoever_calls() {
+        let expected: Vec<_> = (0..1000).map(|i| i * i).collect();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..50).for_each(|_| assert_eq!(squares(1000, MUCH), expected)));
+            }
+        });
+        for threads in [1, 2, 3] {
+            let pool = ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+            assert_eq!(pool.install(|| squares(1000, MUCH)), expected);
+        }
+    }
+
+    #[test]
+    fn work_within_work_ends() {
+        let mut sums = vec![0; 8];
+        share(sums.iter_mut(), MUCH, &|i, sum| *sum = i + squares(100, MUCH).len());
+        assert_eq!(sums, [100, 101, 102, 103, 104, 105, 106, 107]);
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller_and_helpers_are_free_again() {
+        for _ in 0..20 {
+            let outcome = catch_unwind(AssertUnwindSafe(|| {
+                share(0..64, MUCH, &|_, i: usize| assert!(i % 2 == 0, "odd"));
+            }));
+            assert!(outcome.is_err());
+        }
+        assert_eq!(squares(64, MUCH)[63], 63 * 63);
+        if num_threads() > 1 {
+            // Other tests may have taken them for a moment.
+            let free = (0..10_000).any(|_| {
+                std::thread::sleep(Duration::from_micros(100));
+                TAKEN.load(Ordering::Relaxed) == 0
+            });
+            assert!(free, "helpers stay taken");
+        }
+    }
 }

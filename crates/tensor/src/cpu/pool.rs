@@ -2,7 +2,6 @@
 
 use super::par;
 use super::simd::{Real, multiversion};
-use rayon::prelude::*;
 
 /// Where max pooling looks: sizes of the planes and the window.
 #[derive(Clone, Copy)]
@@ -36,14 +35,13 @@ fn planes<T: Real>(
     }
     // Whole planes, so many that a task is worth its start.
     let group = par::GRAIN.div_ceil(inner);
-    x.par_chunks(inner * group).zip(out.par_chunks_mut(outer * group)).zip(at.par_chunks_mut(outer * group)).for_each(
-        |((x, o), a)| {
-            x.chunks_exact(inner)
-                .zip(o.chunks_exact_mut(outer))
-                .zip(a.chunks_exact_mut(outer))
-                .for_each(|((x, o), a)| f(x, o, a));
-        },
-    );
+    let pieces = x.chunks(inner * group).zip(out.chunks_mut(outer * group)).zip(at.chunks_mut(outer * group));
+    par::share(pieces, x.len(), &|_, ((x, o), a)| {
+        x.chunks_exact(inner)
+            .zip(o.chunks_exact_mut(outer))
+            .zip(a.chunks_exact_mut(outer))
+            .for_each(|((x, o), a)| f(x, o, a));
+    });
 }
 
 /// The largest element of every window and its position in the plane. The first of equals wins; a NaN wins over all.

@@ -8,9 +8,17 @@ multiversion! {
     /// One thread's share of [`update`].
     fn run[T: Element, const N: usize, F: Fn([T; N], T) -> [T; N]](slices: [&mut [T]; N], grad: &[T], f: F) {
         let len = grad.len();
-        let slices = slices.map(|s| &mut s[..len]);
+        let mut slices = slices;
+        for slice in &mut slices {
+            *slice = &mut std::mem::take(slice)[..len];
+        }
         for i in 0..len {
-            let new = f(std::array::from_fn(|k| slices[k][i]), grad[i]);
+            // In loops: the closures of `map` and `from_fn` would not always be compiled for this instruction set.
+            let mut old = [T::ZERO; N];
+            for k in 0..N {
+                old[k] = slices[k][i];
+            }
+            let new = f(old, grad[i]);
             for k in 0..N {
                 slices[k][i] = new[k];
             }
@@ -26,23 +34,16 @@ pub fn update<T: Element, const N: usize, F>(slices: [&mut [T]; N], grad: &[T], 
 where
     F: Fn([T; N], T) -> [T; N] + Sync + Send + Copy,
 {
-    if grad.len() <= par::GRAIN || !par::worth(grad.len() * N) {
+    let work = grad.len() * N;
+    if grad.len() <= par::GRAIN || !par::worth(work) {
         return run(slices, grad, f);
     }
-    let middle = grad.len() / 2;
-    let mut low: Vec<&mut [T]> = Vec::with_capacity(N);
-    let mut high: Vec<&mut [T]> = Vec::with_capacity(N);
-    for slice in slices {
-        let (a, b) = slice.split_at_mut(middle);
-        low.push(a);
-        high.push(b);
-    }
-    let (low, high) = (array(low), array(high));
-    rayon::join(|| update(low, &grad[..middle], f), || update(high, &grad[middle..], f));
-}
-
-fn array<T, const N: usize>(list: Vec<T>) -> [T; N] {
-    list.try_into().ok().expect("one part of each slice")
+    let mut rest = slices.map(|slice| slice.chunks_mut(par::GRAIN));
+    let pieces: Vec<_> = grad
+        .chunks(par::GRAIN)
+        .map(|grad| (rest.each_mut().map(|slice| slice.next().expect("as long as the gradient")), grad))
+        .collect();
+    par::share(pieces.into_iter(), work, &|_, (slices, grad)| run(slices, grad, f));
 }
 
 #[cfg(test)]

@@ -17,7 +17,6 @@ use super::simd::{Real, fma, multiversion};
 use super::tile::{Rows, Start, Tiled};
 use crate::precision;
 use crate::storage::Storage;
-use rayon::prelude::*;
 use std::ops::Range;
 
 /// Numbers that loops handle at once; lengths of scratch rows are multiples of it.
@@ -81,6 +80,7 @@ impl Plan {
         // An odd number of steps keeps rows from falling into the same cache sets.
         let stride = if (stride / STEP).is_multiple_of(2) { stride + STEP } else { stride };
         let channels = (SUMS / (PLACES * stride) / 8 * 8).clamp(8, outer.next_multiple_of(8));
+        let channels = outer.div_ceil(outer.div_ceil(channels)).next_multiple_of(8);
         Plan { batch, groups, inner, outer, size, out_size, padding, tiles, rows, stride, channels }
     }
 
@@ -120,7 +120,7 @@ pub(super) fn input_grad<T: Tiled>(w: &[T], dy: &[T], g: &Geometry, dx: &mut [T]
 fn convolve<T: Tiled>(plan: &Plan, x: &[T], filter: Filter<'_, T>, bias: Option<&[T]>, out: &mut [T]) {
     let [height, width] = plan.out_size;
     let groups_of_channels = plan.outer.div_ceil(plan.channels);
-    let threads = rayon::current_num_threads();
+    let threads = par::num_threads();
     for group in 0..plan.groups {
         // parts[block][channels] are the rows of the output that a task writes, image by image and channel by channel.
         let mut parts: Vec<Vec<Vec<&mut [T]>>> = Vec::new();
@@ -141,24 +141,24 @@ fn convolve<T: Tiled>(plan: &Plan, x: &[T], filter: Filter<'_, T>, bias: Option<
         let bias = bias.map(|b| &b[group * plan.outer..][..plan.outer]);
         if plan.blocks() >= 2 * threads || threads == 1 {
             let packed = (plan.blocks() > 1).then(|| Packed::new(plan, filter, group, 0..plan.outer));
-            let task = |(block, parts): (usize, Vec<Vec<&mut [T]>>)| {
+            par::share(parts.into_iter(), usize::MAX, &|block, parts| {
                 let tiles = Tiles::new(plan, x, group, block, 1);
                 for (i, parts) in parts.into_iter().enumerate() {
                     sums(plan, &tiles, filter, packed.as_ref(), group, i, bias, parts);
                 }
-            };
-            if threads == 1 {
-                parts.into_iter().enumerate().for_each(task);
-            } else {
-                parts.into_par_iter().enumerate().for_each(task);
-            }
+            });
         } else {
+            // Few blocks: the channels of each are divided too.
+            let packed = (plan.blocks() > 1).then(|| Packed::new(plan, filter, group, 0..plan.outer));
+            let tiles: Vec<Tiles> =
+                (0..plan.blocks()).map(|block| Tiles::new(plan, x, group, block, 2 * threads)).collect();
+            let mut tasks = Vec::new();
             for (block, parts) in parts.into_iter().enumerate() {
-                let tiles = Tiles::new(plan, x, group, block, 2 * threads);
-                parts.into_par_iter().enumerate().for_each(|(i, parts)| {
-                    sums(plan, &tiles, filter, None, group, i, bias, parts);
-                });
+                tasks.extend(parts.into_iter().enumerate().map(|(i, parts)| (block, i, parts)));
             }
+            par::share(tasks.into_iter(), usize::MAX, &|_, (block, i, parts)| {
+                sums(plan, &tiles[block], filter, packed.as_ref(), group, i, bias, parts);
+            });
         }
     }
 }
@@ -362,14 +362,9 @@ impl Tiles {
         let pieces = plan.inner.div_ceil(piece);
         let size = PLACES * piece * plan.stride;
         let mut data = Storage::stale(T::DTYPE, pieces * size);
-        let lay = |(i, out): (usize, &mut [T])| {
+        par::share(data.as_mut_slice::<T>().chunks_mut(size), usize::MAX, &|i, out| {
             transform_tiles(plan, x, group, block, i * piece..((i + 1) * piece).min(plan.inner), piece, out)
-        };
-        if pieces == 1 {
-            lay((0, data.as_mut_slice()));
-        } else {
-            data.as_mut_slice::<T>().par_chunks_mut(size).enumerate().for_each(lay);
-        }
+        });
         let rows: usize = plan.segments(block).map(|(_, rows)| rows.len()).sum();
         Tiles { data, piece, count: rows * plan.tiles[1] }
     }
