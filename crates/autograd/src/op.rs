@@ -172,7 +172,7 @@ fn finish(value: Tensor, node: Arc<Node>) -> Var {
 }
 
 #[inline]
-fn nodes<'a, const N: usize>(inputs: [&'a Var; N]) -> [Option<&'a Arc<Node>>; N] {
+fn nodes<const N: usize>(inputs: [&Var; N]) -> [Option<&Arc<Node>>; N] {
     let mut out = [None; N];
     for k in 0..N {
         out[k] = inputs[k].node.as_ref();

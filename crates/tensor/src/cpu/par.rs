@@ -310,7 +310,7 @@ mod tests {
     fn a_panic_reaches_the_caller_and_helpers_are_free_again() {
         for _ in 0..20 {
             let outcome = catch_unwind(AssertUnwindSafe(|| {
-                share(0..64, MUCH, &|_, i: usize| assert!(i % 2 == 0, "odd"));
+                share(0..64, MUCH, &|_, i: usize| assert!(i.is_multiple_of(2), "odd"));
             }));
             assert!(outcome.is_err());
         }
