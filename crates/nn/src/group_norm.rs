@@ -2,7 +2,7 @@
 
 use crate::padding::pad;
 use crate::setting::{optional, tuple};
-use crate::{Mode, Module, PaddingMode, Param, Parts, Rebuild, SpecError, Tree, Var};
+use crate::{Mode, Module, PaddingMode, Param, Parts, Rebuild, Sizes, SpecError, Tree, Var};
 use wengert_tensor::{DType, Dict, Tensor, Value, bug};
 
 /// Gives every group of channels of every sample mean 0 and variance 1, then scales and shifts each channel
@@ -159,14 +159,14 @@ pub struct RMSNormOptions {
 
 impl RMSNormOptions {
     /// The defaults.
-    pub fn new(normalized_shape: impl Into<Vec<usize>>) -> RMSNormOptions {
-        RMSNormOptions { normalized_shape: normalized_shape.into(), eps: None, elementwise_affine: true }
+    pub fn new(normalized_shape: impl Sizes) -> RMSNormOptions {
+        RMSNormOptions { normalized_shape: normalized_shape.into_sizes(), eps: None, elementwise_affine: true }
     }
 }
 
 impl RMSNorm {
     /// Over the last axes, which have these sizes.
-    pub fn new(normalized_shape: impl Into<Vec<usize>>) -> RMSNorm {
+    pub fn new(normalized_shape: impl Sizes) -> RMSNorm {
         RMSNorm::with(RMSNormOptions::new(normalized_shape))
     }
 
@@ -283,7 +283,12 @@ impl Module for LocalResponseNorm {
         }
         let channels = input.size(1);
         let squares = input.square().flatten(2, -1);
-        let padded = pad(&squares, &[[size / 2, size.saturating_sub(1) / 2], [0, 0]], PaddingMode::Zeros, 0.0);
+        let padded = pad(
+            &squares,
+            &[[size / 2, size.saturating_sub(1) / 2], [0, 0]],
+            PaddingMode::Zeros,
+            0.0,
+        );
         let windows = (0..size).map(|first| padded.narrow(1, first as isize, channels));
         let Some(sum) = windows.reduce(|a, b| a + b) else {
             bug!("local_response_norm", "size must be greater than 0");

@@ -1,7 +1,7 @@
 //! [`LayerNorm`].
 
 use crate::setting::tuple;
-use crate::{Mode, Module, Param, Parts, Rebuild, SpecError, Tree, Var};
+use crate::{Mode, Module, Param, Parts, Rebuild, Sizes, SpecError, Tree, Var};
 use wengert_tensor::{DType, Dict, Tensor, Value};
 
 /// Gives the last axes of every sample mean 0 and variance 1, then scales and shifts them (`torch.nn.LayerNorm`).
@@ -38,14 +38,19 @@ pub struct LayerNormOptions {
 
 impl LayerNormOptions {
     /// The defaults.
-    pub fn new(normalized_shape: impl Into<Vec<usize>>) -> LayerNormOptions {
-        LayerNormOptions { normalized_shape: normalized_shape.into(), eps: 1e-5, elementwise_affine: true, bias: true }
+    pub fn new(normalized_shape: impl Sizes) -> LayerNormOptions {
+        LayerNormOptions {
+            normalized_shape: normalized_shape.into_sizes(),
+            eps: 1e-5,
+            elementwise_affine: true,
+            bias: true,
+        }
     }
 }
 
 impl LayerNorm {
     /// Over the last axes, which have these sizes.
-    pub fn new(normalized_shape: impl Into<Vec<usize>>) -> LayerNorm {
+    pub fn new(normalized_shape: impl Sizes) -> LayerNorm {
         LayerNorm::with(LayerNormOptions::new(normalized_shape))
     }
 

@@ -150,7 +150,7 @@ pub use recurrent::{GRU, LSTM, RNN, RecurrentOptions};
 pub use replace::{New, Slot};
 pub use sequential::Sequential;
 pub use setting::Setting;
-pub use size::{Padding, PaddingMode, Pair, Single, Size, Triple};
+pub use size::{Padding, PaddingMode, Pair, Single, Size, Sizes, Triple};
 pub use spec::{Rebuild, Registry, Spec, SpecError};
 pub use state::{Buffer, Mode};
 pub use summary::{Row, Summary, summary};

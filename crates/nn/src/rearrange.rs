@@ -2,7 +2,7 @@
 //! and the inverses of pooling by maxima.
 
 use crate::setting::{optional, tuple};
-use crate::{Mode, Module, Pair, Parts, Rebuild, Size, SpecError, Tree, Var};
+use crate::{Mode, Module, Pair, Parts, Rebuild, Size, Sizes, SpecError, Tree, Var};
 use wengert_autograd::{Align, OutputSize, Resample};
 use wengert_tensor::{Conv2dOptions, Dict, Tensor, Value, bug};
 
@@ -124,8 +124,8 @@ impl Upsample {
     /// # Panics
     /// If the mode is another.
     #[track_caller]
-    pub fn size(size: impl Into<Vec<usize>>, mode: &str) -> Upsample {
-        Upsample::with(Some(size.into()), None, mode, None)
+    pub fn size(size: impl Sizes, mode: &str) -> Upsample {
+        Upsample::with(Some(size.into_sizes()), None, mode, None)
     }
 
     /// By a factor; modes as for [`Upsample::size`].

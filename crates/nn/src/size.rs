@@ -141,3 +141,30 @@ impl PaddingMode {
         all.into_iter().find(|mode| mode.name() == name)
     }
 }
+
+/// Any number of sizes: one number for one, an array, a slice or a vector for several.
+pub trait Sizes {
+    /// The sizes.
+    fn into_sizes(self) -> Vec<usize>;
+}
+
+impl Sizes for usize {
+    fn into_sizes(self) -> Vec<usize> {
+        vec![self]
+    }
+}
+impl<const N: usize> Sizes for [usize; N] {
+    fn into_sizes(self) -> Vec<usize> {
+        self.to_vec()
+    }
+}
+impl Sizes for &[usize] {
+    fn into_sizes(self) -> Vec<usize> {
+        self.to_vec()
+    }
+}
+impl Sizes for Vec<usize> {
+    fn into_sizes(self) -> Vec<usize> {
+        self
+    }
+}
