@@ -1,8 +1,7 @@
 //! [`MultiheadAttention`].
 
 use crate::{Linear, LinearOptions, Mode, Module, Param, Parts, Rebuild, SpecError, Tree, Var, init};
-use wengert_autograd::AttentionOptions;
-use wengert_autograd::functional::dropout;
+use wengert_autograd::functional::{MultiheadOptions, multi_head_attention_forward};
 use wengert_tensor::{DType, Dict, Tensor, Value, bug};
 
 /// What [`MultiheadAttention::with`] takes; the defaults are PyTorch's.
@@ -188,23 +187,6 @@ impl MultiheadAttention {
         &self.options
     }
 
-    /// Queries, keys and values projected.
-    fn project(&self, inputs: [&Var; 3]) -> [Var; 3] {
-        let e = self.options.embed_dim;
-        let bias = self.in_proj_bias.as_ref().map(Param::var);
-        let part = |x: &Var, i: usize| x.narrow(0, (i * e) as isize, e);
-        std::array::from_fn(|i| {
-            let weight = match &self.in_proj_weight {
-                Some(weight) => part(&weight.var(), i),
-                None => [&self.q_proj_weight, &self.k_proj_weight, &self.v_proj_weight][i]
-                    .as_ref()
-                    .expect("one or three")
-                    .var(),
-            };
-            inputs[i].linear(&weight, bias.as_ref().map(|b| part(b, i)).as_ref())
-        })
-    }
-
     /// What the queries `[queries, batch, embed]` see of the values (of one sequence, `[queries, embed]`), and unless
     /// `need_weights` is off, the attention weights `[batch, queries, keys]` (with `average_attn_weights` off,
     /// `[batch, heads, queries, keys]`).
@@ -214,109 +196,39 @@ impl MultiheadAttention {
     #[track_caller]
     pub fn attend(&self, query: &Var, key: &Var, value: &Var, how: &Attend) -> (Var, Option<Var>) {
         let o = &self.options;
-        let batched = match query.rank() {
-            3 => true,
-            2 => false,
-            rank => bug!("", "query should be unbatched 2D or batched 3D tensor but received {rank}-D query tensor"),
-        };
-        let kind = if batched { "batched (3-D)" } else { "unbatched (2-D)" };
-        if key.rank() != query.rank() || value.rank() != query.rank() {
-            bug!(
-                "",
-                "For {kind} `query`, expected `key` and `value` to be {}-D but found {}-D and {}-D tensors respectively",
-                query.rank(),
-                key.rank(),
-                value.rank()
-            );
-        }
-        if how.is_causal && how.attn_mask.is_none() {
-            bug!("", "Need attn_mask if specifying the is_causal hint.");
-        }
-        if query.size(-1) != o.embed_dim {
+        let rank = query.rank();
+        if (rank == 2 || rank == 3) && query.size(-1) != o.embed_dim {
             bug!("", "was expecting embedding dimension of {}, but got {}", o.embed_dim, query.size(-1));
         }
-        let arranged = |x: &Var| match (batched, o.batch_first) {
-            (false, _) => x.unsqueeze(1),
-            (true, true) => x.transpose(0, 1),
-            (true, false) => x.clone(),
+        let var = |param: &Option<Param>| param.as_ref().map(Param::var);
+        let apart = [&self.q_proj_weight, &self.k_proj_weight, &self.v_proj_weight].map(var);
+        let options = MultiheadOptions {
+            num_heads: o.num_heads,
+            in_proj_weight: var(&self.in_proj_weight),
+            proj_weights: match apart {
+                [Some(q), Some(k), Some(v)] => Some([q, k, v]),
+                _ => None,
+            },
+            in_proj_bias: var(&self.in_proj_bias),
+            bias_k: var(&self.bias_k),
+            bias_v: var(&self.bias_v),
+            add_zero_attn: o.add_zero_attn,
+            dropout: if self.mode.is_training() { o.dropout } else { 0.0 },
+            out_proj_weight: self.out_proj.linear.weight.var(),
+            out_proj_bias: var(&self.out_proj.linear.bias),
+            key_padding_mask: how.key_padding_mask.as_ref().map(Var::from),
+            attn_mask: how.attn_mask.as_ref().map(Var::from),
+            is_causal: how.is_causal,
+            need_weights: how.need_weights,
+            average_attn_weights: how.average_attn_weights,
+            static_k: None,
+            static_v: None,
         };
-        let [q, k, v] = [query, key, value].map(arranged);
-        let (time, batch, heads) = (q.size(0), q.size(1), o.num_heads);
-        let width = o.embed_dim / heads;
-        let [q, mut k, mut v] = self.project([&q, &k, &v]);
-        let mut mask = how.attn_mask.as_ref().map(|m| self.mask("attn_mask", m, q.dtype()));
-        let mut padding = how.key_padding_mask.as_ref().map(|m| {
-            let m = self.mask("key_padding_mask", m, q.dtype());
-            if batched { m } else { m.unsqueeze(0) }
-        });
-        let open = |m: &mut Option<Var>| *m = m.take().map(|m| m.pad(&[0, 1], 0.0));
-        if let (Some(bias_k), Some(bias_v)) = (&self.bias_k, &self.bias_v) {
-            k = Var::cat(&[k, bias_k.var().repeat(&[1, batch, 1])], 0);
-            v = Var::cat(&[v, bias_v.var().repeat(&[1, batch, 1])], 0);
-            open(&mut mask);
-            open(&mut padding);
-        }
-        // `[batch · heads, time, width]`.
-        let split = |x: &Var| x.reshape([x.size(0), batch * heads, width]).transpose(0, 1);
-        let (q, mut k, mut v) = (split(&q), split(&k), split(&v));
-        if o.add_zero_attn {
-            let none = Var::from(Tensor::zeros([batch * heads, 1, width], q.dtype()));
-            (k, v) = (Var::cat(&[&k, &none], 1), Var::cat(&[&v, &none], 1));
-            open(&mut mask);
-            open(&mut padding);
-        }
-        let keys = k.size(1);
-        if let Some(m) = &mask {
-            let want: &[usize] = if m.rank() == 2 { &[time, keys] } else { &[batch * heads, time, keys] };
-            if m.shape() != want {
-                bug!("", "The shape of the {}D attn_mask is {:?}, but should be {want:?}.", m.rank(), m.shape());
-            }
-        }
-        if let Some(p) = padding {
-            if p.shape() != [batch, keys] {
-                bug!("", "expecting key_padding_mask shape of {:?}, but got {:?}", (batch, keys), p.shape());
-            }
-            let p = p.reshape([batch, 1, 1, keys]).expand([batch, heads, 1, keys]).reshape([batch * heads, 1, keys]);
-            mask = Some(mask.map_or(p.clone(), |m| m + p));
-        }
-        let p = if self.mode.is_training() { o.dropout } else { 0.0 };
-        let joined = |x: Var| {
-            let x = x.transpose(0, 1).reshape([time * batch, o.embed_dim]);
-            self.out_proj.linear.forward(&x).reshape([time, batch, o.embed_dim])
-        };
-        let (output, weights) = if how.need_weights {
-            let scores = (q * (1.0 / width as f64).sqrt()).bmm(&k.transpose(1, 2));
-            let weights = mask.map_or(scores.clone(), |m| scores + m).softmax(-1);
-            let weights = if p > 0.0 { dropout(&weights, p) } else { weights };
-            let output = joined(weights.bmm(&v));
-            let weights = weights.reshape([batch, heads, time, keys]);
-            (output, Some(if how.average_attn_weights { weights.mean(1) } else { weights }))
-        } else {
-            let apart = |x: &Var| x.reshape([batch, heads, x.size(1), width]);
-            let mask = mask.map(|m| match m.rank() {
-                2 => m,
-                _ => m.reshape([batch, heads, m.size(1), keys]),
-            });
-            let options = AttentionOptions { mask, dropout: p, ..Default::default() };
-            let seen = apart(&q).scaled_dot_product_attention(&apart(&k), &apart(&v), &options);
-            (joined(seen.reshape([batch * heads, time, width])), None)
-        };
-        let back = match (batched, o.batch_first) {
-            (false, _) => output.squeeze([1]),
-            (true, true) => output.transpose(0, 1),
-            (true, false) => output,
-        };
-        (back, weights.map(|w| if batched { w } else { w.squeeze([0]) }))
-    }
-
-    /// A mask as numbers to add.
-    #[track_caller]
-    fn mask(&self, name: &str, mask: &Tensor, dtype: DType) -> Var {
-        Var::from(match mask.dtype() {
-            DType::Bool => Tensor::zeros(mask.shape(), dtype).masked_fill(mask, f64::NEG_INFINITY),
-            d if d.is_float() => mask.to(dtype),
-            _ => bug!("", "only bool and floating types of {name} are supported"),
-        })
+        // The function has time first.
+        let turned = |x: &Var| if o.batch_first && x.rank() == 3 { x.transpose(0, 1) } else { x.clone() };
+        let [query, key, value] = [query, key, value].map(turned);
+        let (output, weights) = multi_head_attention_forward(&query, &key, &value, &options);
+        (turned(&output), weights)
     }
 }
 

@@ -206,6 +206,7 @@ impl<const AXES: usize> Module for Conv<AXES> {
         if options.padding_mode == PaddingMode::Zeros && even {
             (padded, padding) = (input.clone(), pads.map(|[before, _]| before));
         } else {
+            let pads = pads.map(|pair| pair.map(usize::cast_signed));
             (padded, padding) = (pad(input, &pads, options.padding_mode, 0.0), [0; AXES]);
         }
         let (weight, bias) = (self.weight.var(), self.bias.as_ref().map(Param::var));

@@ -285,7 +285,7 @@ impl Module for LocalResponseNorm {
         let squares = input.square().flatten(2, -1);
         let padded = pad(
             &squares,
-            &[[size / 2, size.saturating_sub(1) / 2], [0, 0]],
+            &[[size / 2, size.saturating_sub(1) / 2].map(usize::cast_signed), [0, 0]],
             PaddingMode::Zeros,
             0.0,
         );

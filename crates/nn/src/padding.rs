@@ -3,8 +3,8 @@
 use crate::conv::class_name;
 use crate::setting::{Setting, tuple};
 use crate::{Mode, Module, PaddingMode, Parts, Rebuild, SpecError, Tree, Var};
-use wengert_tensor::shape::axis;
-use wengert_tensor::{Dict, Tensor, Value, bug};
+use wengert_autograd::PadMode;
+use wengert_tensor::{Dict, Value, bug};
 
 /// How much is added before and behind each of `N` axes, given as one number for all, or as PyTorch does: the last axis
 /// first. Negative numbers cut off.
@@ -67,82 +67,15 @@ impl<const N: usize> Setting for Pads<N> {
 
 /// The input with so much more before and behind its last axes.
 #[track_caller]
-pub(crate) fn pad<const N: usize, P: TryInto<i64> + Copy>(
-    input: &Var,
-    pads: &[[P; 2]; N],
-    mode: PaddingMode,
-    value: f64,
-) -> Var {
-    let mut out = input.clone();
-    for (i, pair) in pads.iter().enumerate() {
-        let [before, behind] = pair.map(|pad| pad.try_into().unwrap_or(i64::MAX / 4));
-        let dim = i as isize - N as isize;
-        if before != 0 || behind != 0 {
-            out = match mode {
-                PaddingMode::Zeros => pad_constant(&out, dim, [before, behind], value),
-                _ => pad_from_inside(&out, dim, [before, behind], mode),
-            };
-        }
+pub(crate) fn pad<const N: usize>(input: &Var, pads: &[[isize; 2]; N], mode: PaddingMode, value: f64) -> Var {
+    // The last axis first, as the function has it.
+    let widths: Vec<isize> = pads.iter().rev().flatten().copied().collect();
+    match mode {
+        PaddingMode::Zeros => input.pad(&widths, value),
+        PaddingMode::Reflect => input.pad_from_inside(&widths, PadMode::Reflect),
+        PaddingMode::Replicate => input.pad_from_inside(&widths, PadMode::Replicate),
+        PaddingMode::Circular => input.pad_from_inside(&widths, PadMode::Circular),
     }
-    out
-}
-
-#[track_caller]
-fn pad_constant(input: &Var, dim: isize, pads: [i64; 2], value: f64) -> Var {
-    let axis = axis("pad", dim, input.rank());
-    let size = input.shape()[axis] as i64;
-    let [first, last] = [pads[0].min(0).abs(), size + pads[1].min(0)];
-    if first > last || size + pads[0] + pads[1] < 0 {
-        bug!(
-            "",
-            "The input size {size}, plus negative padding {} and {} resulted in a negative output size, which is invalid. \
-             Check dimension {axis} of your input.",
-            pads[0],
-            pads[1]
-        );
-    }
-    let kept = input.narrow(dim, first as isize, (last - first) as usize);
-    let more = |count: i64| {
-        let mut shape = input.shape().to_vec();
-        shape[axis] = count.max(0) as usize;
-        Var::from(Tensor::full(shape, value, input.dtype()))
-    };
-    match pads.map(|pad| pad > 0) {
-        [false, false] => kept,
-        [true, false] => Var::cat(&[more(pads[0]), kept], dim),
-        [false, true] => Var::cat(&[kept, more(pads[1])], dim),
-        [true, true] => Var::cat(&[more(pads[0]), kept, more(pads[1])], dim),
-    }
-}
-
-#[track_caller]
-fn pad_from_inside(input: &Var, dim: isize, [before, behind]: [i64; 2], mode: PaddingMode) -> Var {
-    let axis = axis("pad", dim, input.rank());
-    let size = input.shape()[axis] as i64;
-    let most = before.max(behind);
-    if mode == PaddingMode::Reflect && most >= size {
-        bug!(
-            "",
-            "Padding size should be less than the corresponding input dimension, but got: padding ({before}, {behind}) at \
-             dimension {axis} of input {:?}",
-            input.shape()
-        );
-    }
-    if mode == PaddingMode::Circular && most > size {
-        bug!("", "Padding value causes wrapping around more than once.");
-    }
-    if size == 0 || size + before + behind <= 0 {
-        bug!("pad", "dimension {axis} of input {:?} leaves nothing with padding ({before}, {behind})", input.shape());
-    }
-    let last = size - 1;
-    let source = |at: i64| match mode {
-        PaddingMode::Reflect => last - (last - at.abs()).abs(),
-        PaddingMode::Circular => at.rem_euclid(size),
-        _ => at.clamp(0, last),
-    };
-    let index: Vec<i64> = (-before..size + behind).map(source).collect();
-    let count = index.len();
-    input.index_select(dim, &Tensor::from_vec(index, [count]))
 }
 
 /// Zeros around sequences, images or volumes.
