@@ -1,6 +1,6 @@
 //! [`MultiheadAttention`].
 
-use crate::{Linear, LinearOptions, Mode, Module, Param, Parts, Rebuild, SpecError, Tree, Var, init};
+use crate::{Linear, LinearOptions, Mode, Module, Param, Parts, Rebuild, SpecError, Tree, Var, init, watch};
 use wengert_autograd::functional::{MultiheadOptions, multi_head_attention_forward};
 use wengert_tensor::{DType, Dict, Tensor, Value, bug};
 
@@ -195,6 +195,11 @@ impl MultiheadAttention {
     /// In PyTorch's words if shapes do not fit.
     #[track_caller]
     pub fn attend(&self, query: &Var, key: &Var, value: &Var, how: &Attend) -> (Var, Option<Var>) {
+        watch(self, query, |query| self.attention(query, key, value, how))
+    }
+
+    #[track_caller]
+    fn attention(&self, query: &Var, key: &Var, value: &Var, how: &Attend) -> (Var, Option<Var>) {
         let o = &self.options;
         let rank = query.rank();
         if (rank == 2 || rank == 3) && query.size(-1) != o.embed_dim {

@@ -1,7 +1,7 @@
 //! [`Bilinear`].
 
 use crate::cells::drawn;
-use crate::{Mode, Module, Param, Parts, Rebuild, SpecError, Tree, Var};
+use crate::{Mode, Module, Param, Parts, Rebuild, SpecError, Tree, Var, watch};
 use wengert_tensor::{Dict, Value, bug};
 
 /// `y_k = x₁ᵀ A_k x₂ + b_k` over the last axes of two inputs (`torch.nn.Bilinear`).
@@ -56,6 +56,11 @@ impl Bilinear {
     /// If the shapes do not fit.
     #[track_caller]
     pub fn apply_to(&self, a: &Var, b: &Var) -> Var {
+        watch(self, a, |a| (self.applied(a, b), ())).0
+    }
+
+    #[track_caller]
+    fn applied(&self, a: &Var, b: &Var) -> Var {
         let fits = a.rank() > 0 && b.rank() == a.rank() && a.shape()[..a.rank() - 1] == b.shape()[..b.rank() - 1];
         if !fits {
             bug!("", "bilinear(): input batch dimensions do not match: got {:?} and {:?}", a.shape(), b.shape());

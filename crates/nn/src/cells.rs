@@ -2,7 +2,7 @@
 
 pub use crate::recurrent_sequence::RNNNonlinearity;
 use crate::recurrent_sequence::{Kind, Weights, recurrent_sequence};
-use crate::{Mode, Module, Param, Parts, Rebuild, SpecError, Tree, Var, init};
+use crate::{Mode, Module, Param, Parts, Rebuild, SpecError, Tree, Var, init, watch};
 use wengert_tensor::{DType, Dict, Tensor, Value, bug};
 
 /// A parameter drawn from U(−1/√hidden, 1/√hidden).
@@ -146,7 +146,7 @@ impl RNNCell {
     /// In PyTorch's words if ranks or sizes do not fit.
     #[track_caller]
     pub fn step(&self, input: &Var, hidden: Option<&Var>) -> Var {
-        self.cell.run("RNNCell", Kind::Rnn(self.kind), input, &[hidden]).0
+        watch(self, input, |input| self.cell.run("RNNCell", Kind::Rnn(self.kind), input, &[hidden])).0
     }
 
     fn text(&self) -> String {
@@ -180,7 +180,7 @@ impl GRUCell {
     /// In PyTorch's words if ranks or sizes do not fit.
     #[track_caller]
     pub fn step(&self, input: &Var, hidden: Option<&Var>) -> Var {
-        self.cell.run("GRUCell", Kind::Gru, input, &[hidden]).0
+        watch(self, input, |input| self.cell.run("GRUCell", Kind::Gru, input, &[hidden])).0
     }
 
     fn text(&self) -> String {
@@ -213,7 +213,8 @@ impl LSTMCell {
     /// In PyTorch's words if ranks or sizes do not fit.
     #[track_caller]
     pub fn step(&self, input: &Var, states: Option<(&Var, &Var)>) -> (Var, Var) {
-        let (h, c) = self.cell.run("LSTMCell", Kind::Lstm, input, &[states.map(|s| s.0), states.map(|s| s.1)]);
+        let states = [states.map(|s| s.0), states.map(|s| s.1)];
+        let (h, c) = watch(self, input, |input| self.cell.run("LSTMCell", Kind::Lstm, input, &states));
         (h, c.expect("an LSTM has a cell state"))
     }
 

@@ -4,7 +4,7 @@
 //! hooks, or an observer, or this is the outermost of several modules, does more happen.
 
 use crate::walk::{self, Members};
-use crate::{Mode, Module, Tree, Var, Visitor};
+use crate::{Mode, Module, Var, Visitor};
 use std::any::TypeId;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -51,6 +51,8 @@ thread_local! {
     /// How many forward passes are under way, one within the other.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
     static OBSERVER: RefCell<Option<Observer>> = const { RefCell::new(None) };
+    /// The module whose pass is under way.
+    static INNERMOST: Cell<Option<Identity>> = const { Cell::new(None) };
     static OBSERVING: Cell<bool> = const { Cell::new(false) };
     /// The module in which a panic began, while it unwinds: identity and class.
     static FAILED: RefCell<Option<(Option<Identity>, String)>> = const { RefCell::new(None) };
@@ -58,23 +60,25 @@ thread_local! {
 
 /// A forward pass under way.
 #[doc(hidden)]
-pub struct Level<'a>(&'a dyn Module);
+pub struct Level<'a> {
+    module: &'a dyn Module,
+    around: Option<Identity>,
+}
 
 impl<'a> Level<'a> {
     /// One deeper, until it is dropped.
-    #[inline]
     pub fn new(module: &'a dyn Module) -> Level<'a> {
         DEPTH.set(DEPTH.get() + 1);
-        Level(module)
+        Level { module, around: INNERMOST.replace(walk::identity(module)) }
     }
 }
 
 impl Drop for Level<'_> {
-    #[inline]
     fn drop(&mut self) {
         DEPTH.set(DEPTH.get() - 1);
+        INNERMOST.set(self.around);
         if std::thread::panicking() {
-            record(self.0);
+            record(self.module);
         }
     }
 }
@@ -89,12 +93,72 @@ fn record(module: &dyn Module) {
 
 /// Whether a forward pass needs no more than a [`Level`].
 #[doc(hidden)]
-#[inline]
 pub fn plain(module: &dyn Module) -> bool {
-    HOOKS.load(Ordering::Relaxed) == 0 && !OBSERVING.get() && (DEPTH.get() > 0 || !has_children(module))
+    idle() && (DEPTH.get() > 0 || !has_children(module)) || is_innermost(module)
 }
 
-fn has_children(tree: &dyn Tree) -> bool {
+fn idle() -> bool {
+    HOOKS.load(Ordering::Relaxed) == 0 && !OBSERVING.get()
+}
+
+/// Whether the pass that is under way is this module's own, which calls another of its methods.
+fn is_innermost(module: &dyn Module) -> bool {
+    INNERMOST.get().is_some_and(|innermost| walk::identity(module) == Some(innermost))
+}
+
+/// Runs a forward pass of any form under watch, as `#[module]` does with [`Module::forward`]: hooks see `input` and the first
+/// output, a [`summary`](crate::summary()) lists the module, and errors say where in the net they came from.
+///
+/// For nets of yours that take or give more than one value:
+///
+/// ```
+/// use wengert_nn::{GRU, Linear, Module, Tree, Var, tensor::{DType, Tensor}, watch};
+///
+/// #[derive(Tree)]
+/// struct Net {
+///     rnn: GRU,
+///     output: Linear,
+/// }
+/// impl Module for Net {}
+/// impl Net {
+///     fn run(&self, x: &Var, state: Option<&Var>) -> (Var, Var) {
+///         watch(self, x, |x| {
+///             let (outputs, state) = self.rnn.run(x, state);
+///             (self.output.forward(&outputs), state)
+///         })
+///     }
+/// }
+///
+/// let net = Net { rnn: GRU::new(3, 4), output: Linear::new(4, 2) };
+/// let x = Var::from(Tensor::ones([5, 1, 3], DType::F32));
+/// assert_eq!(net.run(&x, None).0.shape(), [5, 1, 2]);
+/// let wrong = Var::from(Tensor::ones([5, 1, 7], DType::F32));
+/// let run = std::panic::AssertUnwindSafe(|| net.run(&wrong, None));
+/// let error = std::panic::catch_unwind(run).unwrap_err();
+/// assert_eq!(
+///     *error.downcast::<String>().unwrap(),
+///     "in rnn (GRU): input.size(-1) must be equal to input_size. Expected 3, got 7"
+/// );
+/// ```
+#[track_caller]
+pub fn watch<T>(module: &dyn Module, input: &Var, forward: impl Fn(&Var) -> (Var, T)) -> (Var, T) {
+    if is_innermost(module) {
+        return forward(input);
+    }
+    if DEPTH.get() > 0 && idle() {
+        let _level = Level::new(module);
+        return forward(input);
+    }
+    let rest = Cell::new(None);
+    let output = watched(module, input, &|input| {
+        let (output, more) = forward(input);
+        rest.set(Some(more));
+        output
+    });
+    (output, rest.take().expect("the forward pass ran"))
+}
+
+fn has_children(tree: &dyn Module) -> bool {
     struct Any(bool);
     impl<'a> Visitor<'a> for Any {
         fn child(&mut self, _: &str, _: &'a dyn Module) {

@@ -98,7 +98,7 @@ pub use fractional_pool::{FractionalMaxPool, FractionalMaxPool2d, FractionalMaxP
 pub use group_norm::{
     GroupNorm, GroupNormOptions, LocalResponseNorm, LocalResponseNormOptions, RMSNorm, RMSNormOptions,
 };
-pub use hooks::{BackwardHook, ForwardHook, ForwardPreHook, ModuleHook};
+pub use hooks::{BackwardHook, ForwardHook, ForwardPreHook, ModuleHook, watch};
 pub use instance_norm::{InstanceNorm, InstanceNorm1d, InstanceNorm2d, InstanceNorm3d, InstanceNormOptions};
 pub use layer_norm::{LayerNorm, LayerNormOptions};
 pub use lazy::{

@@ -6,7 +6,7 @@
 use crate::cells::drawn;
 use crate::packed::PackedSequence;
 use crate::recurrent_sequence::{Kind, RNNNonlinearity, Weights, recurrent_sequence};
-use crate::{Mode, Module, Param, Parts, Rebuild, SpecError, Tree, Var, Visitor};
+use crate::{Mode, Module, Param, Parts, Rebuild, SpecError, Tree, Var, Visitor, watch};
 use wengert_autograd::functional::dropout;
 use wengert_tensor::{Dict, Tensor, Value, bug};
 
@@ -247,16 +247,16 @@ impl Stack {
         (output, state(h), c.map(state))
     }
 
-    /// Runs a packed batch. States are in the order in which the sequences came.
+    /// Runs a packed batch, whose data is given besides. States are in the order in which the sequences came.
     #[track_caller]
-    fn packed(&self, input: &PackedSequence, h: Option<&Var>, c: Option<&Var>) -> (PackedSequence, Var, Option<Var>) {
+    fn packed(&self, data: &Var, input: &PackedSequence, h: Option<&Var>, c: Option<&Var>) -> (Var, Var, Option<Var>) {
         let batch = input.batch_sizes.first().copied().unwrap_or(0);
-        if input.data.size(-1) != self.options.input_size {
+        if data.size(-1) != self.options.input_size {
             bug!(
                 "",
                 "input.size(-1) must be equal to input_size. Expected {}, got {}",
                 self.options.input_size,
-                input.data.size(-1)
+                data.size(-1)
             );
         }
         let moved =
@@ -268,10 +268,10 @@ impl Stack {
             })
         };
         let (h, c) = (given(h, self.out(), "hidden[0]"), given(c, self.options.hidden_size, "hidden[1]"));
-        let steps = Steps { data: input.data.clone(), sizes: &input.batch_sizes };
+        let steps = Steps { data: data.clone(), sizes: &input.batch_sizes };
         let (data, h, c) = self.run(steps, h.as_ref(), c.as_ref());
         let back = |state: Var| moved(&state, &input.unsorted_indices);
-        (PackedSequence { data, ..input.clone() }, back(h), c.map(back))
+        (data, back(h), c.map(back))
     }
 }
 
@@ -501,8 +501,10 @@ macro_rules! single_state {
             /// In PyTorch's words if ranks or sizes do not fit.
             #[track_caller]
             pub fn run(&self, input: &Var, hidden: Option<&Var>) -> (Var, Var) {
-                let (output, h, _) = self.stack.sequence($class, input, hidden, None);
-                (output, h)
+                watch(self, input, |input| {
+                    let (output, h, _) = self.stack.sequence($class, input, hidden, None);
+                    (output, h)
+                })
             }
 
             /// As `run`, of sequences of different lengths.
@@ -511,8 +513,11 @@ macro_rules! single_state {
             /// In PyTorch's words if sizes do not fit.
             #[track_caller]
             pub fn run_packed(&self, input: &PackedSequence, hidden: Option<&Var>) -> (PackedSequence, Var) {
-                let (output, h, _) = self.stack.packed(input, hidden, None);
-                (output, h)
+                let (data, h) = watch(self, &input.data, |data| {
+                    let (data, h, _) = self.stack.packed(data, input, hidden, None);
+                    (data, h)
+                });
+                (PackedSequence { data, ..input.clone() }, h)
             }
         }
     };
@@ -528,8 +533,10 @@ impl LSTM {
     /// In PyTorch's words if ranks or sizes do not fit.
     #[track_caller]
     pub fn run(&self, input: &Var, states: Option<(&Var, &Var)>) -> (Var, (Var, Var)) {
-        let (output, h, c) = self.stack.sequence("LSTM", input, states.map(|s| s.0), states.map(|s| s.1));
-        (output, (h, c.expect("an LSTM has cell states")))
+        watch(self, input, |input| {
+            let (output, h, c) = self.stack.sequence("LSTM", input, states.map(|s| s.0), states.map(|s| s.1));
+            (output, (h, c.expect("an LSTM has cell states")))
+        })
     }
 
     /// As [`LSTM::run`], of sequences of different lengths.
@@ -538,7 +545,10 @@ impl LSTM {
     /// In PyTorch's words if sizes do not fit.
     #[track_caller]
     pub fn run_packed(&self, input: &PackedSequence, states: Option<(&Var, &Var)>) -> (PackedSequence, (Var, Var)) {
-        let (output, h, c) = self.stack.packed(input, states.map(|s| s.0), states.map(|s| s.1));
-        (output, (h, c.expect("an LSTM has cell states")))
+        let (data, states) = watch(self, &input.data, |data| {
+            let (data, h, c) = self.stack.packed(data, input, states.map(|s| s.0), states.map(|s| s.1));
+            (data, (h, c.expect("an LSTM has cell states")))
+        });
+        (PackedSequence { data, ..input.clone() }, states)
     }
 }

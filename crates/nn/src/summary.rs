@@ -1,7 +1,7 @@
 //! [`summary`]: the layers of a net with their output shapes, parameters and multiply-adds.
 
 use crate::walk::{self, Members};
-use crate::{Module, Var, hooks};
+use crate::{Module, MultiheadAttention, Var, hooks};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
@@ -57,7 +57,7 @@ impl Summary {
 /// and how many multiply-adds it took. Training modes and buffers are afterwards what they were.
 ///
 /// Multiply-adds are those with weights, as torchinfo counts them: a weight of a convolution is used once for every position of the
-/// output, one of a linear layer once for every row.
+/// output, one of a linear or recurrent layer or of an attention once for every row, others once for every sample.
 ///
 /// # Panics
 /// If the net does not take the input.
@@ -131,13 +131,19 @@ fn address(module: &dyn Module) -> usize {
     hasher.finish() as usize
 }
 
-/// How often the module's own weights are used for such an output.
+/// Multiply-adds with the module's own weights for such an output.
 fn mult_adds(module: &dyn Module, output: &[usize]) -> u64 {
-    let count: usize = Members::of(module).params.iter().map(|(_, p)| p.numel()).sum();
+    let mut count: usize = Members::of(module).params.iter().map(|(_, p)| p.numel()).sum();
+    let class = module.type_name();
+    if let Some(attention) = module.downcast_ref::<MultiheadAttention>() {
+        // It uses these weights itself.
+        count += attention.out_proj.num_parameters();
+    }
+    let every_row = ["Linear", "Bilinear", "RNN", "GRU", "LSTM", "MultiheadAttention"].contains(&class);
     let uses: usize = match output {
         [] => 1,
-        [batch, _, rest @ ..] if module.type_name().starts_with("Conv") => batch * rest.iter().product::<usize>(),
-        [rows @ .., _] if module.type_name() == "Linear" => rows.iter().product(),
+        [batch, _, rest @ ..] if class.starts_with("Conv") => batch * rest.iter().product::<usize>(),
+        [rows @ .., _] if every_row => rows.iter().product(),
         [batch, ..] => *batch,
     };
     (count * uses) as u64

@@ -3,7 +3,7 @@
 use crate::attention::{Attend, MultiheadAttention, MultiheadAttentionOptions};
 use crate::{
     Dropout, GELU, LayerNorm, LayerNormOptions, Linear, LinearOptions, Mode, Module, ModuleList, Parts, ReLU, Rebuild,
-    Setting, SpecError, Tree, Var, init,
+    Setting, SpecError, Tree, Var, init, watch,
 };
 use std::sync::Arc;
 use wengert_tensor::{DType, Dict, Object, Tensor, Value, bug, get_rng_state, set_rng_state};
@@ -170,6 +170,11 @@ impl TransformerEncoderLayer {
     /// In PyTorch's words if shapes do not fit.
     #[track_caller]
     pub fn encode(&self, src: &Var, masks: &Masks) -> Var {
+        watch(self, src, |src| (self.encoded(src, masks), ())).0
+    }
+
+    #[track_caller]
+    fn encoded(&self, src: &Var, masks: &Masks) -> Var {
         let attend = |x: &Var| self.dropout1.forward(&self.self_attn.attend(x, x, x, &masks.attend()).0);
         let feed = |x: &Var| {
             let inner = self.options.activation.apply(&self.linear1.forward(x));
@@ -235,6 +240,11 @@ impl TransformerDecoderLayer {
     /// In PyTorch's words if shapes do not fit.
     #[track_caller]
     pub fn decode(&self, target: &Var, memory: &Var, target_masks: &Masks, memory_masks: &Masks) -> Var {
+        watch(self, target, |target| (self.decoded(target, memory, target_masks, memory_masks), ())).0
+    }
+
+    #[track_caller]
+    fn decoded(&self, target: &Var, memory: &Var, target_masks: &Masks, memory_masks: &Masks) -> Var {
         let own = |x: &Var| self.dropout1.forward(&self.self_attn.attend(x, x, x, &target_masks.attend()).0);
         let other =
             |x: &Var| self.dropout2.forward(&self.multihead_attn.attend(x, memory, memory, &memory_masks.attend()).0);
@@ -291,6 +301,11 @@ impl TransformerEncoder {
     /// In PyTorch's words if shapes do not fit.
     #[track_caller]
     pub fn encode(&self, src: &Var, masks: &Masks) -> Var {
+        watch(self, src, |src| (self.encoded(src, masks), ())).0
+    }
+
+    #[track_caller]
+    fn encoded(&self, src: &Var, masks: &Masks) -> Var {
         let out =
             self.layers.iter().fold(src.clone(), |x, layer| match layer.downcast_ref::<TransformerEncoderLayer>() {
                 Some(layer) => layer.encode(&x, masks),
@@ -324,6 +339,11 @@ impl TransformerDecoder {
     /// In PyTorch's words if shapes do not fit.
     #[track_caller]
     pub fn decode(&self, target: &Var, memory: &Var, target_masks: &Masks, memory_masks: &Masks) -> Var {
+        watch(self, target, |target| (self.decoded(target, memory, target_masks, memory_masks), ())).0
+    }
+
+    #[track_caller]
+    fn decoded(&self, target: &Var, memory: &Var, target_masks: &Masks, memory_masks: &Masks) -> Var {
         let out =
             self.layers.iter().fold(target.clone(), |x, layer| match layer.downcast_ref::<TransformerDecoderLayer>() {
                 Some(layer) => layer.decode(&x, memory, target_masks, memory_masks),
@@ -368,6 +388,11 @@ impl Transformer {
     /// In PyTorch's words if shapes do not fit.
     #[track_caller]
     pub fn run(&self, src: &Var, target: &Var, masks: &TransformerMasks) -> Var {
+        watch(self, src, |src| (self.translated(src, target, masks), ())).0
+    }
+
+    #[track_caller]
+    fn translated(&self, src: &Var, target: &Var, masks: &TransformerMasks) -> Var {
         let batch = if self.batch_first { 0 } else { 1 };
         if src.rank() == 3 && target.rank() == 3 && src.size(batch) != target.size(batch) {
             bug!("", "the batch number of src and tgt must be equal");

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 use wengert_nn::tensor::{DType, Tensor};
 use wengert_nn::{
-    BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, Mode, Module, ReLU, Sequential, Tree, Var, module,
-    sequential, summary,
+    Attend, BatchNorm2d, Conv2d, Dropout, Flatten, LSTM, Linear, Masks, MaxPool2d, Mode, Module, MultiheadAttention,
+    ReLU, Sequential, TransformerEncoderLayer, TransformerOptions, Tree, Var, module, sequential, summary,
 };
 
 #[derive(Tree)]
@@ -189,4 +189,76 @@ fn a_shared_module_is_counted_once_and_run_twice() {
     let net = sequential![shared.clone(), ReLU::new(), shared];
     let found = summary(&net, input(&[1, 3]));
     assert_eq!((found.total_parameters(), found.total_mult_adds()), (12, 24));
+}
+
+/// A net whose layers are run by methods of their own.
+#[derive(Tree)]
+struct Tagger {
+    lstm: LSTM,
+    attention: MultiheadAttention,
+    output: Linear,
+    mode: Mode,
+}
+
+#[module]
+impl Module for Tagger {
+    fn forward(&self, x: &Var) -> Var {
+        let (outputs, _) = self.lstm.run(x, None);
+        let how = Attend { need_weights: false, ..Attend::default() };
+        self.output.forward(&self.attention.attend(&outputs, &outputs, &outputs, &how).0)
+    }
+}
+
+fn tagger() -> Tagger {
+    Tagger {
+        lstm: LSTM::new(3, 8),
+        attention: MultiheadAttention::new(8, 2),
+        output: Linear::new(8, 5),
+        mode: Mode::default(),
+    }
+}
+
+#[test]
+fn layers_with_methods_of_their_own_are_watched_too() {
+    let net = tagger();
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    for layer in ["lstm", "attention"] {
+        let seen = calls.clone();
+        net.get_submodule(layer).register_forward_hook(Arc::new(move |module, _, output| {
+            seen.lock().unwrap().push((module.type_name().to_owned(), output.shape().to_vec()));
+            None
+        }));
+    }
+    net.forward(&input(&[4, 2, 3]));
+    let expected = [("LSTM", vec![4, 2, 8]), ("MultiheadAttention", vec![4, 2, 8])];
+    assert_eq!(*calls.lock().unwrap(), expected.map(|(name, shape)| (name.to_owned(), shape)));
+    let forward = std::panic::AssertUnwindSafe(|| net.forward(&input(&[4, 2, 7])));
+    let error = std::panic::catch_unwind(forward).unwrap_err();
+    assert_eq!(
+        *error.downcast::<String>().unwrap(),
+        "in lstm (LSTM): input.size(-1) must be equal to input_size. Expected 3, got 7"
+    );
+}
+
+#[test]
+fn a_summary_counts_recurrent_layers_and_attention_row_by_row() {
+    let found = summary(&tagger(), input(&[4, 2, 3]));
+    let (lstm, attention, output) = (4 * 8 * (3 + 8 + 2), 4 * (8 * 8 + 8), 8 * 5 + 5);
+    assert_eq!(found.total_parameters(), lstm + attention + output);
+    assert_eq!(found.rows[1].output, Some(vec![4, 2, 8]));
+    assert_eq!(found.total_mult_adds(), 4 * 2 * (lstm + attention + output) as u64);
+}
+
+#[test]
+fn a_method_called_by_a_forward_pass_of_its_own_module_is_one_pass() {
+    let layer = TransformerEncoderLayer::new(TransformerOptions::new(8, 2));
+    let calls = Arc::new(Mutex::new(0));
+    let seen = calls.clone();
+    layer.register_forward_hook(Arc::new(move |_, _, _| {
+        *seen.lock().unwrap() += 1;
+        None
+    }));
+    layer.forward(&input(&[4, 2, 8]));
+    layer.encode(&input(&[4, 2, 8]), &Masks::default());
+    assert_eq!(*calls.lock().unwrap(), 2);
 }
