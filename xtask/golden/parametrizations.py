@@ -1,4 +1,4 @@
-"""Writes crates/nn/tests/golden/parametrizations.json: weight and spectral normalisation, trained for some steps.
+"""Writes crates/nn/tests/golden/parametrizations.json: weight and spectral normalisation and orthogonal weights, trained for some steps.
 
 Run: cargo xtask golden --only parametrizations
 """
@@ -28,6 +28,19 @@ ROWS = {
         [1, 2, 3, 3],
     ),
     "spectral_norm bias": (lambda: nn.Linear(4, 3), lambda m: parametrizations.spectral_norm(m, "bias"), [2, 4]),
+    "orthogonal linear": (lambda: nn.Linear(4, 3), lambda m: parametrizations.orthogonal(m), [2, 4]),
+    "orthogonal linear, tall": (lambda: nn.Linear(4, 6), lambda m: parametrizations.orthogonal(m), [2, 4]),
+    "orthogonal linear, square": (lambda: nn.Linear(4, 4), lambda m: parametrizations.orthogonal(m), [2, 4]),
+    "orthogonal linear, exponential": (
+        lambda: nn.Linear(4, 3),
+        lambda m: parametrizations.orthogonal(m, orthogonal_map="matrix_exp"),
+        [2, 4],
+    ),
+    "orthogonal linear, cayley": (
+        lambda: nn.Linear(4, 6),
+        lambda m: parametrizations.orthogonal(m, orthogonal_map="cayley"),
+        [2, 4],
+    ),
     "both": (
         lambda: nn.Linear(4, 3),
         lambda m: parametrizations.spectral_norm(parametrizations.weight_norm(m)),

@@ -192,18 +192,24 @@ pub fn orthogonal_(param: &Param, gain: f64) {
         return;
     }
     let (rows, columns) = (shape[0], numel / shape[0]);
-    let drawn = with_generator(|g| g.normal([rows, columns], 0.0, 1.0, dtype)).to(DType::F64);
+    let result = orthonormal(&with_generator(|g| g.normal([rows, columns], 0.0, 1.0, dtype)));
+    let sizes: Vec<isize> = shape.iter().map(|&size| size as isize).collect();
+    param.set(result.reshape(sizes) * gain);
+}
+
+/// The factor Q of a matrix QR in which the diagonal of R is positive; of a wide matrix, that of its transpose, transposed.
+pub(crate) fn orthonormal(matrix: &Tensor) -> Tensor {
+    let (rows, columns) = (matrix.shape()[0], matrix.shape()[1]);
     // Columns one after another: the tall matrix's, which the wide one has as rows.
     let wide = rows < columns;
-    let mut matrix = if wide { drawn.to_vec::<f64>() } else { drawn.t().to_vec::<f64>() };
-    orthonormalise(&mut matrix, rows.max(columns), rows.min(columns));
+    let mut values = if wide { matrix.to_vec::<f64>() } else { matrix.t().to_vec::<f64>() };
+    orthonormalise(&mut values, rows.max(columns), rows.min(columns));
     let result = if wide {
-        Tensor::from_vec(matrix, [rows, columns])
+        Tensor::from_vec(values, [rows, columns])
     } else {
-        Tensor::from_vec(matrix, [columns, rows]).t().contiguous()
+        Tensor::from_vec(values, [columns, rows]).t().contiguous()
     };
-    let sizes: Vec<isize> = shape.iter().map(|&size| size as isize).collect();
-    param.set((result.to(dtype).reshape(sizes)) * gain);
+    result.to(matrix.dtype())
 }
 
 /// Replaces `count` columns of `length`, one after another, by the factor Q of their decomposition QR in which the diagonal

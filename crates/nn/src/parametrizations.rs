@@ -1,8 +1,8 @@
-//! Parametrisations of weights: [`weight_norm`] and [`spectral_norm`] (`torch.nn.utils.parametrizations`).
+//! Parametrisations of weights: [`weight_norm`], [`spectral_norm`] and [`orthogonal`] (`torch.nn.utils.parametrizations`).
 
 use crate::parametrize::{Parametrization, current, register_parametrization};
 use crate::walk;
-use crate::{Buffer, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, Mode, Module, Tensor, Tree, Var};
+use crate::{Buffer, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, Mode, Module, Tensor, Tree, Var, init};
 use wengert_autograd::no_grad;
 use wengert_tensor::{bug, with_generator};
 
@@ -183,3 +183,148 @@ impl Module for SpectralNorm {
 }
 
 impl Parametrization for SpectralNorm {}
+
+/// How [`orthogonal`] computes an orthogonal matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrthogonalMap {
+    /// The exponential of a skew-symmetric matrix.
+    MatrixExp,
+    /// (I − A/2)⁻¹ (I + A/2) of a skew-symmetric matrix A.
+    Cayley,
+    /// A product of reflections.
+    Householder,
+}
+
+/// What [`orthogonal`] takes; the default is PyTorch's.
+#[derive(Clone, Debug)]
+pub struct OrthogonalOptions {
+    /// Which parameter: `weight`.
+    pub name: String,
+    /// How it is computed: by the exponential if it is square, else by reflections.
+    pub orthogonal_map: Option<OrthogonalMap>,
+}
+
+impl Default for OrthogonalOptions {
+    fn default() -> OrthogonalOptions {
+        OrthogonalOptions { name: "weight".to_owned(), orthogonal_map: None }
+    }
+}
+
+/// Keeps a matrix orthogonal: its columns, or its rows if they are fewer, stay orthonormal while it is trained
+/// (Lezcano-Casado, 2019; `torch.nn.utils.parametrizations.orthogonal`). It starts at the weight made orthogonal, the buffer
+/// `base`.
+///
+/// Unlike PyTorch's it takes no batches of matrices, and always has a base (`use_trivialization=True`).
+///
+/// # Panics
+/// If the module has no such parameter, or it is no matrix.
+///
+/// # Examples
+/// ```
+/// use wengert_nn::parametrizations::orthogonal;
+/// use wengert_nn::{Linear, Tensor};
+/// let layer = Linear::new(20, 40);
+/// orthogonal(&layer, Default::default());
+/// let weight = layer.weight.var().into_value();
+/// let identity = Tensor::eye(20, weight.dtype());
+/// assert!(weight.t().matmul(&weight).allclose(&identity, 1e-5, 1e-5));
+/// ```
+#[track_caller]
+pub fn orthogonal(module: &dyn Module, options: OrthogonalOptions) {
+    let module = walk::resolve(module);
+    let Some(weight) = current(module, &options.name) else {
+        bug!("", "Module '{module}' has no parameter or buffer with name '{}'", options.name);
+    };
+    if weight.rank() != 2 {
+        bug!("", "Expected a matrix or batch of matrices. Got a tensor of {} dimensions.", weight.rank());
+    }
+    let square = weight.size(0) == weight.size(1);
+    let map =
+        options.orthogonal_map.unwrap_or(if square { OrthogonalMap::MatrixExp } else { OrthogonalMap::Householder });
+    let base = Buffer::new(weight.into_value());
+    register_parametrization(module, &options.name, Orthogonal { base, map, mode: Mode::default() });
+}
+
+#[derive(Tree)]
+#[tree(name = "_Orthogonal")]
+struct Orthogonal {
+    /// Where it starts: square, but for reflections of a matrix that is not.
+    base: Buffer,
+    #[tree(skip)]
+    map: OrthogonalMap,
+    mode: Mode,
+}
+
+/// The exponential of a matrix: of a part of it so small that the Taylor series is exact to rounding after 18 terms, squared
+/// until it is whole (Higham, *Functions of Matrices*, 2008, chapter 10; 1.09 is the bound for f64).
+fn matrix_exp(matrix: &Var) -> Var {
+    let norm = matrix.value().abs().sum(0).to_vec::<f64>().into_iter().fold(0.0, f64::max);
+    let halvings = if norm > 1.09 && norm.is_finite() { (norm / 1.09).log2().ceil() as i32 } else { 0 };
+    let part = matrix * 0.5f64.powi(halvings);
+    let identity = Var::from(Tensor::eye(matrix.size(0), matrix.dtype()));
+    let series = (1..=18).rev().fold(identity.clone(), |sum, k| &identity + part.mm(&sum) * (1.0 / f64::from(k)));
+    (0..halvings).fold(series, |power, _| power.mm(&power))
+}
+
+/// The product of the reflections whose vectors stand below the diagonal, where each has a 1: its first columns.
+fn reflections(below: &Var) -> Var {
+    let (rows, columns) = (below.size(0), below.size(1));
+    let identity = Var::from(Tensor::eye(rows, below.dtype()).narrow(1, 0, columns));
+    let vectors = below + &identity;
+    let twice = 2.0 / below.square().sum(0).add(1.0);
+    (0..columns as isize).rev().fold(identity, |product, k| {
+        let vector = vectors.narrow(1, k, 1);
+        &product - (&vector * twice.narrow(0, k, 1)).mm(&vector.t().mm(&product))
+    })
+}
+
+#[wengert_nn_derive::module]
+impl Module for Orthogonal {
+    #[track_caller]
+    fn forward(&self, original: &Var) -> Var {
+        let wide = original.size(0) < original.size(1);
+        let x = if wide { original.t() } else { original.clone() };
+        let (rows, columns) = (x.size(0), x.size(1));
+        let q = match self.map {
+            OrthogonalMap::Householder => {
+                let signs = Tensor::from_vec(
+                    x.value().diagonal(0, 0, 1).to_vec::<f64>().into_iter().map(f64::trunc).collect(),
+                    [columns],
+                );
+                reflections(&x.tril(-1)) * Var::from(signs.to(x.dtype()))
+            }
+            map => {
+                let lower = x.tril(0).pad(&[0, (rows - columns) as isize], 0.0);
+                let skew = &lower - lower.t();
+                let whole = if map == OrthogonalMap::MatrixExp {
+                    matrix_exp(&skew)
+                } else {
+                    let identity = Var::from(Tensor::eye(rows, x.dtype()));
+                    (&identity - &skew * 0.5).solve(&(&identity + &skew * 0.5))
+                };
+                whole.narrow(1, 0, columns)
+            }
+        };
+        let q = Var::from(self.base.value()).mm(&q);
+        if wide { q.t() } else { q }
+    }
+}
+
+impl Parametrization for Orthogonal {
+    /// Sets the base to the value made orthogonal, from where minus the identity stands for no step.
+    fn right_inverse(&self, value: &Tensor) -> Vec<Tensor> {
+        let tall = if value.shape()[0] < value.shape()[1] { value.t() } else { value.clone() };
+        let (rows, columns) = (tall.shape()[0], tall.shape()[1]);
+        let square = match rows - columns {
+            0 => tall,
+            more => {
+                let drawn = with_generator(|generator| generator.randn([rows, more], value.dtype()));
+                Tensor::cat(&[&tall, &drawn], 1)
+            }
+        };
+        // Which leaves alone what is orthogonal already.
+        self.base.set(init::orthonormal(&square));
+        let identity = Tensor::eye(rows, value.dtype()).narrow(0, 0, value.shape()[0]).narrow(1, 0, value.shape()[1]);
+        vec![(identity * -1.0).contiguous()]
+    }
+}

@@ -1,7 +1,9 @@
 //! Parametrised modules train, save, print and come back as PyTorch's (`golden/parametrizations.json`).
 
 use serde_json::Value as Json;
-use wengert_nn::parametrizations::{SpectralNormOptions, WeightNormOptions, spectral_norm, weight_norm};
+use wengert_nn::parametrizations::{
+    OrthogonalMap, OrthogonalOptions, SpectralNormOptions, WeightNormOptions, orthogonal, spectral_norm, weight_norm,
+};
 use wengert_nn::parametrize::{
     Leave, Parametrization, assign, is_parametrized, register_parametrization, remove_parametrizations,
 };
@@ -16,8 +18,18 @@ fn net(row: &str) -> (Sequential, &'static str) {
     let net = match row {
         _ if row.contains("conv") => sequential![Conv2d::new(2, 3, 2), Tanh::new()],
         _ if row.contains("transposed") => sequential![ConvTranspose2d::new(2, 3, 2), Tanh::new()],
+        "orthogonal linear, tall" | "orthogonal linear, cayley" => sequential![Linear::new(4, 6), Tanh::new()],
+        "orthogonal linear, square" => sequential![Linear::new(4, 4), Tanh::new()],
         _ => sequential![Linear::new(4, 3), Tanh::new()],
     };
+    if row.starts_with("orthogonal") {
+        let orthogonal_map = match row {
+            "orthogonal linear, exponential" => Some(OrthogonalMap::MatrixExp),
+            "orthogonal linear, cayley" => Some(OrthogonalMap::Cayley),
+            _ => None,
+        };
+        orthogonal(&net[0], OrthogonalOptions { orthogonal_map, ..Default::default() });
+    }
     if row.starts_with("weight_norm") || row == "both" {
         let dim = match row {
             "weight_norm linear, all" => None,
