@@ -61,9 +61,13 @@ impl Bilinear {
 
     #[track_caller]
     fn applied(&self, a: &Var, b: &Var) -> Var {
-        let fits = a.rank() > 0 && b.rank() == a.rank() && a.shape()[..a.rank() - 1] == b.shape()[..b.rank() - 1];
-        if !fits {
-            bug!("", "bilinear(): input batch dimensions do not match: got {:?} and {:?}", a.shape(), b.shape());
+        if a.rank() == 0 || a.rank() != b.rank() {
+            bug!("", "bilinear(): input dimensions do not match: got {} and {}", a.rank(), b.rank());
+        }
+        let differs = (0..a.rank() - 1).find(|&dim| a.shape()[dim] != b.shape()[dim]);
+        if let Some(dim) = differs {
+            let (a, b) = (a.shape()[dim], b.shape()[dim]);
+            bug!("", "bilinear(): input batch dimensions do not match at dim {dim}: got {a} and {b}");
         }
         if a.size(-1) != self.in1_features || b.size(-1) != self.in2_features {
             bug!(

@@ -200,6 +200,18 @@ impl<const AXES: usize> Module for Conv<AXES> {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
         let options = &self.options;
+        if AXES == 1 && input.rank() == 3 && input.size(1) != options.in_channels {
+            // Below, a sequence is an image of one row, and the message would show that.
+            let (weight, groups) = (self.weight.shape(), options.groups);
+            bug!(
+                "",
+                "Given groups={groups}, weight of size {weight:?}, expected input{:?} to have {} channels, but got {} channels \
+                 instead",
+                input.shape(),
+                options.in_channels,
+                input.size(1)
+            );
+        }
         let pads = options.pads();
         let even = pads.iter().all(|[before, behind]| before == behind);
         let (padded, padding);

@@ -195,6 +195,16 @@ impl Module for Upsample {
             (Some(size), _) => OutputSize::Size(size.clone()),
             (None, factor) => OutputSize::Scale(vec![factor.unwrap_or(1.0)]),
         };
+        let needs = match self.mode_name.as_str() {
+            "linear" => Some(3),
+            "bilinear" | "bicubic" => Some(4),
+            "trilinear" => Some(5),
+            _ => None,
+        };
+        let (rank, mode) = (input.rank(), &self.mode_name);
+        if let Some(needs) = needs.filter(|&needs| needs != rank) {
+            bug!("", "Got {rank}D input, but {mode} mode needs {needs}D input");
+        }
         let align = if self.align_corners == Some(true) { Align::Corners } else { Align::Edges };
         input.interpolate(&size, resample(&self.mode_name).expect("checked when it was made"), align)
     }

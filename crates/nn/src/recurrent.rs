@@ -199,7 +199,7 @@ impl Stack {
             bug!("", "For {kind} input, hx should also be {rank}-D but got {}-D tensor", state.rank());
         }
         if state.shape() != want {
-            bug!("", "Expected {what} size {want:?}, got {:?}", state.shape());
+            bug!("", "Expected {what} size {}, got {:?}", crate::setting::tuple(want), state.shape());
         }
     }
 

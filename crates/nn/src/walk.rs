@@ -122,13 +122,26 @@ fn member<'a, 'b>(root: &'a dyn Module, path: &'b str) -> (&'a dyn Module, &'b s
     (submodule(root, parent), name)
 }
 
+/// Panics: a module has nothing of that name, or something else.
+#[track_caller]
+fn no_member(module: &dyn Module, name: &str, what: &str) -> ! {
+    let Members { params, buffers, children, .. } = Members::of(module);
+    let mut names =
+        params.iter().map(|p| &p.0).chain(buffers.iter().map(|b| &b.0)).chain(children.iter().map(|c| &c.0));
+    if names.any(|own| own == name) {
+        let an = if what.starts_with('n') { "an" } else { "a" };
+        bug!("", "`{name}` is not {an} {what}");
+    }
+    bug!("", "{} has no attribute `{name}`", module.type_name())
+}
+
 /// The parameter at a path.
 #[track_caller]
 pub(crate) fn parameter(root: &dyn Module, path: &str) -> Param {
     let (module, name) = member(root, path);
     match Members::of(module).params.into_iter().find(|(own, _)| own == name) {
         Some((_, param)) => param.clone(),
-        None => bug!("", "`{name}` is not an nn.Parameter of {}", module.type_name()),
+        None => no_member(module, name, "nn.Parameter"),
     }
 }
 
@@ -138,7 +151,7 @@ pub(crate) fn buffer(root: &dyn Module, path: &str) -> Buffer {
     let (module, name) = member(root, path);
     match Members::of(module).buffers.into_iter().find(|(own, _)| own == name) {
         Some((_, buffer)) => buffer.clone(),
-        None => bug!("", "`{name}` is not a buffer of {}", module.type_name()),
+        None => no_member(module, name, "buffer"),
     }
 }
 

@@ -47,8 +47,9 @@ fn paths_name_modules_parameters_and_buffers() {
     for (text, f) in [
         ("Net has no attribute `feature`", (|net: &Net| _ = net.get_submodule("feature.conv")) as fn(&Net)),
         ("`weight` is not an nn.Module", |net| _ = net.get_submodule("features.conv.weight")),
-        ("`stride` is not an nn.Parameter of Conv2d", |net| drop(net.get_parameter("features.conv.stride"))),
-        ("`weight` is not a buffer of Linear", |net| drop(net.get_buffer("head.weight"))),
+        ("`running_var` is not an nn.Parameter", |net| drop(net.get_parameter("features.norm.running_var"))),
+        ("`weight` is not a buffer", |net| drop(net.get_buffer("head.weight"))),
+        ("Linear has no attribute `w`", |net| drop(net.get_parameter("head.w"))),
     ] {
         assert_eq!(message(|| f(&net)), text);
     }

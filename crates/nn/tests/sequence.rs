@@ -141,7 +141,7 @@ fn mistakes_are_told_in_pytorchs_words() {
     );
     says(
         message(move || drop(RNN::new(3, 4).run(&zeros(&[2, 1, 3]), Some(&zeros(&[1, 2, 4]))))),
-        "Expected hidden size [1, 1, 4], got [1, 2, 4]",
+        "Expected hidden size (1, 1, 4), got [1, 2, 4]",
     );
     says(
         message(move || drop(RNN::new(3, 4).run(&zeros(&[2, 1, 3]), Some(&zeros(&[1, 4]))))),
