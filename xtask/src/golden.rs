@@ -27,6 +27,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("interop", "examples/tests/golden"),
     ("models", "crates/nn/tests/models"),
     ("modules", "crates/nn/tests/golden"),
+    ("nets", "examples/tests/golden"),
     ("nn", "crates/nn/tests/golden"),
     ("norm", "crates/tensor/tests/golden"),
     ("numpy_files", "crates/io/tests/numpy"),

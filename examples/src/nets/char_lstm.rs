@@ -1,7 +1,7 @@
 //! A language model of characters: chapter 8's, with an LSTM of two layers.
 
 use wengert_autograd::{Var, no_grad};
-use wengert_nn::{Embedding, LSTM, Linear, Module, RecurrentOptions, Tree};
+use wengert_nn::{Embedding, LSTM, Linear, Module, RecurrentOptions, Tree, module};
 use wengert_tensor::Tensor;
 
 /// The first sentences of *The Time Machine*, in small letters.
@@ -84,6 +84,7 @@ impl CharLstm {
     }
 }
 
+#[module]
 impl Module for CharLstm {
     /// The scores of [`CharLstm::run`] from zeros.
     fn forward(&self, x: &Var) -> Var {

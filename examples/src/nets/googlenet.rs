@@ -3,7 +3,7 @@
 use wengert_autograd::Var;
 use wengert_nn::{
     Conv2d, Conv2dOptions, Flatten, GlobalAvgPool2d, Linear, MaxPool2d, MaxPool2dOptions, Module, ReLU, Sequential,
-    Tree, sequential,
+    Tree, module, sequential,
 };
 
 fn padded(inputs: usize, outputs: usize, kernel: usize, padding: usize) -> Conv2d {
@@ -41,6 +41,7 @@ impl Inception {
     }
 }
 
+#[module]
 impl Module for Inception {
     fn forward(&self, x: &Var) -> Var {
         let p1 = self.p1_1.forward(x).relu();

@@ -2,7 +2,7 @@
 
 use wengert_autograd::Var;
 use wengert_nn::{
-    BatchNorm1d, BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, Module, Sequential, Sigmoid, Tree, sequential,
+    BatchNorm1d, BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, Module, Sequential, Sigmoid, Tree, module, sequential,
 };
 
 /// Section 5.5: `conv` (features) and `fc` (classifier).
@@ -38,6 +38,7 @@ impl LeNet {
     }
 }
 
+#[module]
 impl Module for LeNet {
     fn forward(&self, img: &Var) -> Var {
         self.fc.forward(&self.conv.forward(img).flatten(1, -1))

@@ -1,7 +1,7 @@
 //! The multilayer perceptrons of sections 3.10 and 4.1.
 
 use wengert_autograd::Var;
-use wengert_nn::{Flatten, Linear, Module, ReLU, Sequential, Tree, sequential};
+use wengert_nn::{Flatten, Linear, Module, ReLU, Sequential, Tree, module, sequential};
 
 /// The book's `MLP` with named layers: `hidden`, `act`, `output`.
 #[derive(Tree)]
@@ -22,6 +22,7 @@ impl Mlp {
     }
 }
 
+#[module]
 impl Module for Mlp {
     fn forward(&self, x: &Var) -> Var {
         self.output.forward(&self.act.forward(&self.hidden.forward(x)))

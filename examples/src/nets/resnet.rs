@@ -3,7 +3,7 @@
 use wengert_autograd::Var;
 use wengert_nn::{
     BatchNorm2d, Conv2d, Conv2dOptions, Flatten, GlobalAvgPool2d, Linear, MaxPool2d, MaxPool2dOptions, Module, ReLU,
-    Sequential, Tree, sequential,
+    Sequential, Tree, module, sequential,
 };
 
 /// Two 3x3 convolutions with batch norm, added to their input (through `conv3` where the shape changes).
@@ -36,6 +36,7 @@ impl Residual {
     }
 }
 
+#[module]
 impl Module for Residual {
     fn forward(&self, x: &Var) -> Var {
         let y = self.bn1.forward(&self.conv1.forward(x)).relu();
