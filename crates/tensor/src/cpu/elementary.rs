@@ -161,30 +161,38 @@ pub(super) fn erf_f32<const FMA: bool>(x: f32) -> f32 {
     (if a < 1.0 { inner } else { outer }).copysign(x)
 }
 
-/// `x Φ(x)` with the normal distribution function Φ, as `max(x, 0) - |x| Φ(-|x|)`, to an absolute error of 1e-7 and half a
-/// unit of the last place of `x`: `e^poly(a)` is `Φ(-a)` up to where it is below the last bit of 1 (a fit of its logarithm,
-/// weighted so that the largest error of the product is smallest).
+/// `x Φ(x)` with the normal distribution function Φ, to an absolute error of 1e-7 and a unit of the last place of `x`:
+/// `2^poly(a)` is `Φ(-a)` up to where it is below the last bit of 1 (a fit of its logarithm, weighted so that the largest
+/// error of the product is smallest).
 #[inline(always)]
 pub(super) fn gelu_f32<const FMA: bool>(x: f32) -> f32 {
+    /// Added and taken away again, it rounds to a whole number, which the last bits of the sum hold.
+    const ROUND: f32 = 1.5 * (1 << 23) as f32;
     let a = x.abs();
     let power = poly::<FMA, f32, _>(
         a,
         [
-            -0.693_147_06,
-            -0.797_891_9,
-            -0.318_250_7,
-            -0.036_518_373,
-            0.005_064_359,
-            -0.000_206_239_99,
-            -9.247_986e-5,
-            2.290_556_4e-5,
-            -2.324_136_4e-6,
-            9.283_478e-8,
+            -0.999_999_6,
+            -1.151_113_2,
+            -0.459_163_13,
+            -0.052_609_514,
+            0.007_210_718_5,
+            -0.000_242_450_8,
+            -0.000_144_388_57,
+            3.084_882_3e-5,
+            -2.138_470_4e-6,
         ],
     );
-    let tail = a * single::exp::<FMA>(power);
-    // Infinity times zero is NaN below, as in PyTorch.
-    bound(x, 0.0, f32::INFINITY) - if a >= 5.6 { bound(x, f32::NEG_INFINITY, 0.0) * 0.0 } else { tail }
+    // The exponential by itself would also guard against powers that do not occur here.
+    let shifted = power + ROUND;
+    let fraction = power - (shifted - ROUND);
+    let mantissa = poly::<FMA, f32, _>(
+        fraction,
+        [1.000_000_1, 0.693_146_94, 0.240_221_2, 0.055_507_135, 0.009_675_541, 0.001_327_646_7],
+    );
+    let tail = f32::from_bits(mantissa.to_bits().wrapping_add(shifted.to_bits() << 23));
+    let tail = if a < 5.6 { tail } else { 0.0 };
+    x * if x < 0.0 { tail } else { 1.0 - tail }
 }
 
 /// `x = n π/2 + r`, in `f64` so that no digits cancel up to [`TURN_LIMIT`]; `n` modulo 4 and `r`.

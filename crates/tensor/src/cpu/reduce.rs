@@ -484,69 +484,80 @@ pub(crate) fn extreme<T: Element, const LARGEST: bool>(
     values: &mut [T],
     indices: &mut [i64],
 ) {
-    let outer = values.len() / inner.max(1);
-    for o in 0..outer {
-        let x = &x[o * len * inner..][..len * inner];
-        let values = &mut values[o * inner..][..inner];
-        let indices = &mut indices[o * inner..][..inner];
-        if inner == 1 {
-            (values[0], indices[0]) = extreme_of_row(Which::<LARGEST>, x);
-            continue;
-        }
-        values.copy_from_slice(&x[..inner]);
-        indices.fill(0);
-        for (r, row) in x.chunks_exact(inner).enumerate().skip(1) {
-            for ((best, at), &x) in values.iter_mut().zip(indices.iter_mut()).zip(row) {
-                let wins = beats::<T, LARGEST>(x, *best);
-                *best = if wins { x } else { *best };
-                *at = if wins { r as i64 } else { *at };
+    if values.is_empty() {
+        return;
+    }
+    let group = (par::GRAIN / (len * inner)).max(1);
+    let pieces = values.chunks_mut(group * inner).zip(indices.chunks_mut(group * inner));
+    let work = x.len();
+    par::share(pieces, work, &|i, (values, indices)| {
+        let x = x[i * group * len * inner..].chunks_exact(len * inner);
+        for ((x, values), indices) in x.zip(values.chunks_exact_mut(inner)).zip(indices.chunks_exact_mut(inner)) {
+            if inner == 1 {
+                (values[0], indices[0]) = extreme_of_row(Which::<LARGEST>, x);
+            } else {
+                extreme_of_columns::<T, LARGEST>(x, values, indices);
             }
+        }
+    });
+}
+
+/// The extremes down the columns of rows as long as `values`.
+fn extreme_of_columns<T: Element, const LARGEST: bool>(x: &[T], values: &mut [T], indices: &mut [i64]) {
+    let inner = values.len();
+    values.copy_from_slice(&x[..inner]);
+    indices.fill(0);
+    for (r, row) in x.chunks_exact(inner).enumerate().skip(1) {
+        for ((best, at), &x) in values.iter_mut().zip(indices.iter_mut()).zip(row) {
+            let wins = beats::<T, LARGEST>(x, *best);
+            *best = if wins { x } else { *best };
+            *at = if wins { r as i64 } else { *at };
         }
     }
 }
 
 multiversion! {
-    /// The extreme of a row and its first index.
+    /// The extreme of a row and its first index; a NaN is more extreme than any number.
     ///
-    /// Lanes side by side keep the best of their own elements and its step, which vectors do in one comparison and two
-    /// selections; then the best lane wins, the first of equals.
+    /// Two passes, since a comparison and a selection per element and then a search take less than keeping positions does.
+    #[allow(clippy::eq_op)]
     fn extreme_of_row[T: Element, const LARGEST: bool](_which: Which<LARGEST>, x: &[T]) -> (T, i64) {
-        let (mut value, mut index, mut done) = (x[0], 0, 0);
+        let mut best = [x[0]; EXTREMES];
+        // As wide as most elements, so that it is a vector of the same length.
+        let mut unordered = [0u32; EXTREMES];
         let (chunks, rest) = x.as_chunks::<EXTREMES>();
-        // Steps are counted in 32 bits.
-        if let Some((first, others)) = chunks.split_first() && chunks.len() < i32::MAX as usize {
-            let (mut best, mut at) = (*first, [0i32; EXTREMES]);
-            for (step, chunk) in others.iter().enumerate() {
-                let step = step as i32 + 1;
-                for lane in 0..EXTREMES {
-                    let wins = beats::<T, LARGEST>(chunk[lane], best[lane]);
-                    best[lane] = if wins { chunk[lane] } else { best[lane] };
-                    at[lane] = if wins { step } else { at[lane] };
-                }
-            }
-            (index, done) = (i64::MAX, x.len() - rest.len());
+        for chunk in chunks {
             for lane in 0..EXTREMES {
-                let position = at[lane] as i64 * EXTREMES as i64 + lane as i64;
-                let equal = !beats::<T, LARGEST>(value, best[lane]) && !beats::<T, LARGEST>(best[lane], value);
-                if beats::<T, LARGEST>(best[lane], value) || (equal && position < index) {
-                    (value, index) = (best[lane], position);
-                }
+                let (x, old) = (chunk[lane], best[lane]);
+                best[lane] = if if LARGEST { x > old } else { x < old } { x } else { old };
+                unordered[lane] |= u32::from(x != x);
             }
         }
-        for (i, &x) in x.iter().enumerate().skip(done) {
-            if beats::<T, LARGEST>(x, value) {
-                (value, index) = (x, i as i64);
-            }
+        let mut value = x[0];
+        for &x in best.iter().chain(rest) {
+            value = if if LARGEST { x > value } else { x < value } { x } else { value };
         }
-        (value, index)
+        let nan = unordered.iter().any(|&n| n != 0) || rest.iter().any(|x| x != x);
+        let index = if nan { first(x, |x| x != x) } else { first(x, |x| x == value) };
+        (x[index], index as i64)
     }
+}
+
+/// The first place whose element is looked for; one is.
+#[inline(always)]
+fn first<T: Element>(x: &[T], found: impl Fn(T) -> bool) -> usize {
+    // Whole chunks first: a search that ends within one is not vectorised.
+    let any = |chunk: &[T; EXTREMES]| chunk.iter().fold(0, |any, &x| any | u32::from(found(x))) != 0;
+    let (chunks, _) = x.as_chunks::<EXTREMES>();
+    let start = chunks.iter().position(any).unwrap_or(chunks.len()) * EXTREMES;
+    start + x[start..].iter().position(|&x| found(x)).expect("one is")
 }
 
 /// Whether the largest or the smallest is looked for.
 struct Which<const LARGEST: bool>;
 
 /// Lanes that look for an extreme side by side.
-const EXTREMES: usize = 32;
+const EXTREMES: usize = 64;
 
 /// Running folds: `out[o, r, j] = join(x[o, 0, j], …, x[o, r, j])`, kept in `A` (wider than `T` for `f32`, as PyTorch).
 pub(crate) fn scan<T: Element, A: Element>(
