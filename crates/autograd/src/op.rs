@@ -108,16 +108,11 @@ pub(crate) fn due(inputs: &[Option<&Arc<Node>>], value: &Tensor) -> bool {
 /// [`record_nodes`] where a node is [`due`], for rules that take operands by value.
 #[inline]
 #[track_caller]
-pub(crate) fn record_edges<const N: usize, R>(
-    name: &'static str,
-    value: Tensor,
-    inputs: [Option<Arc<Node>>; N],
-    rule: R,
-) -> Var
+pub(crate) fn record_edges<const N: usize, R>(name: &'static str, value: Tensor, inputs: Edges, rule: R) -> Var
 where
     R: Fn(&Context<'_>, &Var) -> [Option<Var>; N] + Send + Sync + 'static,
 {
-    attach(name, value, smallvec::SmallVec::from_iter(inputs), Rule(Mutex::new(Some(rule))))
+    attach(name, value, inputs, Rule(Mutex::new(Some(rule))))
 }
 
 /// [`record`] for operations of one input whose rule takes the cotangent by value, to write its result over it.
@@ -180,7 +175,7 @@ fn nodes<const N: usize>(inputs: [&Var; N]) -> [Option<&Arc<Node>>; N] {
     out
 }
 
-fn edges(inputs: &[Option<&Arc<Node>>]) -> Edges {
+pub(crate) fn edges(inputs: &[Option<&Arc<Node>>]) -> Edges {
     inputs.iter().map(|node| node.cloned()).collect()
 }
 

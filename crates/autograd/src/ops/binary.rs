@@ -40,8 +40,8 @@ fn record(
     if !op::due(&nodes, &value) {
         return Var::from(value);
     }
-    let [of_x, of_y] = nodes.map(|node| node.is_some());
-    let edges = nodes.map(|node| node.cloned());
+    let (of_x, of_y) = (nodes[0].is_some(), nodes[1].is_some());
+    let edges = op::edges(&nodes);
     if saves == Saves::Nothing {
         return op::record_edges(name, value, edges, move |ctx: &Context<'_>, grad: &Var| {
             let none = &nothing();
