@@ -100,6 +100,11 @@ impl Positions {
         }
     }
 
+    /// The same in memory that begins at `start`.
+    pub(crate) fn from(&self, start: usize) -> Positions {
+        Positions { first: self.first - start, ..self.clone() }
+    }
+
     /// Calls `f(storage index of the run's first element, range of the output)` for the runs of `inner` elements.
     #[inline]
     fn runs(&self, range: std::ops::Range<usize>, mut f: impl FnMut(usize)) {

@@ -239,30 +239,35 @@ impl Tensor {
     /// Updates positions of this tensor, whose memory is its own and contiguous, in order.
     #[track_caller]
     fn write<T: Combine>(&mut self, target: &Target, values: &Tensor, f: impl Fn(&mut T, T)) {
+        let values = target.spread(values);
+        let positions = target.positions.from(self.layout().offset());
+        // One value for all is not laid out.
+        let (values, step) = match values.numel() > 0 && values.strides().iter().all(|&s| s == 0) {
+            true => (values, 0),
+            false => (values.contiguous(), 1),
+        };
+        let data = &values.data::<T>()[values.layout().offset()..];
+        kernel::write(self.as_mut_slice::<T>(), &positions, |slot, k| f(slot, data[k * step]));
+    }
+}
+
+impl Target {
+    /// Values in the shape of what they are written to.
+    #[track_caller]
+    fn spread(&self, values: &Tensor) -> Tensor {
         // Axes of size 1 in front do not count.
         let rank = values.rank();
-        let extra =
-            values.shape().iter().take(rank.saturating_sub(target.shape.len())).take_while(|s| **s == 1).count();
+        let extra = values.shape().iter().take(rank.saturating_sub(self.shape.len())).take_while(|s| **s == 1).count();
         let values = values.reshape(&values.shape()[extra..]);
-        if target.by_tensors && try_broadcast(values.shape(), &target.shape).as_ref() != Some(&target.shape) {
+        if self.by_tensors && try_broadcast(values.shape(), &self.shape).as_ref() != Some(&self.shape) {
             bug!(
                 "",
                 "shape mismatch: value tensor of shape {:?} cannot be broadcast to indexing result of shape {:?}",
                 values.shape(),
-                &target.shape[..]
+                &self.shape[..]
             );
         }
-        let values = values.expand(&target.shape);
-        let start = self.layout().offset();
-        let positions = Positions { first: target.positions.first - start, ..target.positions.clone() };
-        let out = self.as_mut_slice::<T>();
-        if values.numel() > 0 && values.strides().iter().all(|&s| s == 0) {
-            let value: T = values.data()[values.layout().offset()];
-            return kernel::write(out, &positions, |slot, _| f(slot, value));
-        }
-        let values = values.contiguous();
-        let values = values.as_slice::<T>().expect("just made contiguous");
-        kernel::write(out, &positions, |slot, k| f(slot, values[k]));
+        values.expand(&self.shape)
     }
 }
 
