@@ -265,15 +265,18 @@ fn product<T: Tiled + Gemm>(x: &[T], w: &[T], bias: Option<&[T]>, g: &Geometry, 
 fn turn_over<T: Tiled>(w: &[T], g: &Geometry) -> Storage {
     let (places, taps) = (g.kernel[0] * g.kernel[1], g.taps());
     let mut turned = Storage::stale(T::DTYPE, w.len());
-    if taps > 0 {
-        for (w, turned) in w.chunks_exact(g.out * taps).zip(turned.as_mut_slice::<T>().chunks_exact_mut(g.out * taps)) {
-            for (index, kernel) in turned.chunks_exact_mut(places).enumerate() {
-                let (channel, out) = (index / g.out, index % g.out);
-                let from = &w[(out * g.depth + channel) * places..][..places];
-                kernel.iter_mut().rev().zip(from).for_each(|(t, &w)| *t = w);
-            }
-        }
+    if taps == 0 {
+        return turned;
     }
+    // turned[group][channel][out], and w[group][out][channel].
+    par::chunks(turned.as_mut_slice::<T>(), g.out * places, 4, |start, turned| {
+        for (index, kernel) in turned.chunks_exact_mut(places).enumerate() {
+            let (group, channel) =
+                ((start / places + index) / g.out / g.depth, (start / places + index) / g.out % g.depth);
+            let from = &w[((group * g.out + index % g.out) * g.depth + channel) * places..][..places];
+            kernel.iter_mut().rev().zip(from).for_each(|(t, &w)| *t = w);
+        }
+    });
     turned
 }
 

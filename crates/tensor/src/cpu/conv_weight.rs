@@ -13,13 +13,13 @@ use crate::{Element, Tensor};
 pub(crate) fn weight_grad<T: Tiled>(x: &Tensor, dy: &Tensor, g: &Geometry, shape: &[usize]) -> Tensor {
     let (x, dy) = (x.contiguous(), dy.contiguous());
     let (x_data, dy_data) = (x.as_slice::<T>().expect("contiguous"), dy.as_slice::<T>().expect("contiguous"));
-    Tensor::build(shape, |dw: &mut [T]| {
-        dw.fill(T::ZERO);
-        match (g.batch, dw.len()) {
-            (0, _) | (_, 0) => {}
-            _ if g.out <= 32 && g.depth * g.kernel[1] < 16 => weight_grad_dots(&Planes::new(g), x_data, dy_data, dw),
-            _ => weight_grad_tiles(g, x_data, dy_data, dw),
+    Tensor::build(shape, |dw: &mut [T]| match (g.batch, dw.len()) {
+        (0, _) | (_, 0) => dw.fill(T::ZERO),
+        _ if g.out <= 32 && g.depth * g.kernel[1] < 16 => {
+            dw.fill(T::ZERO);
+            weight_grad_dots(&Planes::new(g), x_data, dy_data, dw);
         }
+        _ => weight_grad_tiles(g, x_data, dy_data, dw),
     })
 }
 
@@ -129,7 +129,7 @@ fn weight_grad_tiles<T: Tiled>(g: &Geometry, x: &[T], dy: &[T], dw: &mut [T]) {
     let grads = memory.as_mut_slice::<T>();
     for group in 0..g.groups {
         // sums[run][output channel][place in the run]
-        let mut memory = Storage::zeroed(T::DTYPE, g.out * taps);
+        let mut memory = Storage::stale(T::DTYPE, g.out * taps);
         let sums = memory.as_mut_slice::<T>();
         for first in (0..g.batch).step_by(chunk) {
             let count = chunk.min(g.batch - first);
@@ -163,7 +163,8 @@ fn weight_grad_tiles<T: Tiled>(g: &Geometry, x: &[T], dy: &[T], dw: &mut [T]) {
             }
             let (images, grads) = (&*images, &*grads);
             par::share(tasks.into_iter(), work, &|_, (run, channel, sums)| {
-                add_products(&layout, run, channel, images, grads, count, sums);
+                let before = if first == 0 { Start::Zero } else { Start::Keep };
+                add_products(&layout, run, channel, images, grads, count, before, sums);
             });
         }
         let dw = &mut dw[group * g.out * taps..][..g.out * taps];
@@ -175,7 +176,7 @@ fn weight_grad_tiles<T: Tiled>(g: &Geometry, x: &[T], dy: &[T], dw: &mut [T]) {
     }
 }
 
-/// Adds to `sums[channel - first][place in the run]` the products of `count` images.
+/// `sums[channel - first][place in the run]`: the products of `count` images, added to what was there `before`.
 fn add_products<T: Tiled>(
     layout: &Layout<'_>,
     run: &Run,
@@ -183,6 +184,7 @@ fn add_products<T: Tiled>(
     images: &[T],
     grads: &[T],
     count: usize,
+    before: Start<'_, T>,
     sums: &mut [T],
 ) {
     let (g, kernels) = (layout.g, T::kernels());
@@ -210,11 +212,12 @@ fn add_products<T: Tiled>(
             let wide = width.min(run.len - j);
             for (block, &rows) in blocks.iter().enumerate() {
                 let position = start + block * POSITIONS;
+                let from = if position == 0 { before } else { Start::Keep };
                 for (i, sums) in sums.chunks_mut(mr * run.len).enumerate() {
                     let high = sums.len() / run.len;
                     let padded = kernels.padded(high);
                     let left = &grads[(first + i * mr) * total + position * padded..][..rows.len() * padded];
-                    kernels.tile(left, &right[j..], rows, &mut sums[j..], &c_at[..high], wide, Start::Keep);
+                    kernels.tile(left, &right[j..], rows, &mut sums[j..], &c_at[..high], wide, from);
                 }
             }
         }
