@@ -194,12 +194,33 @@ pub trait Element:
     const ONE: Self;
     /// The nearest `f64` (exact, except for large `i64`).
     fn to_f64(self) -> f64;
-    /// Converts as PyTorch's casts do: floats to integers truncate, to `bool` test for zero.
+    /// Converts as PyTorch's casts do: floats to integers truncate, to `bool` test for zero; see [`Tensor::to`](crate::Tensor::to)
+    /// for those that do not fit.
     fn from_f64(value: f64) -> Self;
     /// Converts as PyTorch's casts do: floats truncate.
     fn to_i64(self) -> i64;
     /// Converts as PyTorch's casts do: wide integers wrap.
     fn from_i64(value: i64) -> Self;
+}
+
+/// The whole part as a 64-bit integer, and the smallest for what has none: the processor's own conversion, which is PyTorch's.
+#[inline(always)]
+pub(crate) fn long(x: f64) -> i64 {
+    // Up to 2⁶³, which is no i64 itself.
+    const BOUND: f64 = -(i64::MIN as f64);
+    if (-BOUND..BOUND).contains(&x) { x as i64 } else { i64::MIN }
+}
+
+/// As [`long`], in 32 bits. Through this PyTorch converts to narrower integers.
+#[inline(always)]
+pub(crate) fn int(x: f64) -> i32 {
+    if x > i32::MIN as f64 - 1.0 && x < -(i32::MIN as f64) { x as i32 } else { i32::MIN }
+}
+
+/// [`int`] of an `f32`.
+#[inline(always)]
+pub(crate) fn int_of_single(x: f32) -> i32 {
+    if (i32::MIN as f32..-(i32::MIN as f32)).contains(&x) { x as i32 } else { i32::MIN }
 }
 
 macro_rules! element {
@@ -220,15 +241,15 @@ macro_rules! element {
     };
 }
 element! {
-    f64, F64, 0.0, 1.0, |x| x, |x| x, |x| x as i64, |x| x as f64;
-    f32, F32, 0.0, 1.0, |x| x as f64, |x| x as f32, |x| x as i64, |x| x as f32;
-    f16, F16, f16::ZERO, f16::ONE, |x| x.to_f64(), |x| f16::from_f64(x), |x| x.to_f32() as i64, |x| f16::from_f32(x as f32);
-    bf16, BF16, bf16::ZERO, bf16::ONE, |x| x.to_f64(), |x| bf16::from_f64(x), |x| x.to_f32() as i64, |x| bf16::from_f32(x as f32);
-    i64, I64, 0, 1, |x| x as f64, |x| x as i64, |x| x, |x| x;
-    i32, I32, 0, 1, |x| x as f64, |x| x as i64 as i32, |x| x as i64, |x| x as i32;
-    i16, I16, 0, 1, |x| x as f64, |x| x as i64 as i16, |x| x as i64, |x| x as i16;
-    i8, I8, 0, 1, |x| x as f64, |x| x as i64 as i8, |x| x as i64, |x| x as i8;
-    u8, U8, 0, 1, |x| x as f64, |x| x as i64 as u8, |x| x as i64, |x| x as u8;
+    f64, F64, 0.0, 1.0, |x| x, |x| x, |x| long(x), |x| x as f64;
+    f32, F32, 0.0, 1.0, |x| x as f64, |x| x as f32, |x| long(x as f64), |x| x as f32;
+    f16, F16, f16::ZERO, f16::ONE, |x| x.to_f64(), |x| f16::from_f64(x), |x| long(x.to_f64()), |x| f16::from_f32(x as f32);
+    bf16, BF16, bf16::ZERO, bf16::ONE, |x| x.to_f64(), |x| bf16::from_f64(x), |x| long(x.to_f64()), |x| bf16::from_f32(x as f32);
+    i64, I64, 0, 1, |x| x as f64, |x| long(x), |x| x, |x| x;
+    i32, I32, 0, 1, |x| x as f64, |x| int(x), |x| x as i64, |x| x as i32;
+    i16, I16, 0, 1, |x| x as f64, |x| int(x) as i16, |x| x as i64, |x| x as i16;
+    i8, I8, 0, 1, |x| x as f64, |x| int(x) as i8, |x| x as i64, |x| x as i8;
+    u8, U8, 0, 1, |x| x as f64, |x| long(x) as u8, |x| x as i64, |x| x as u8;
     bool, Bool, false, true, |x| x as u8 as f64, |x| x != 0.0, |x| x as i64, |x| x != 0;
 }
 
@@ -256,7 +277,7 @@ impl Scalar {
     /// The value as `i64`; floats truncate.
     pub fn to_i64(self) -> i64 {
         match self {
-            Scalar::Float(x) => x as i64,
+            Scalar::Float(x) => long(x),
             Scalar::Int(x) => x,
             Scalar::Bool(x) => x as i64,
         }

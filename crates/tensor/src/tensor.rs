@@ -287,7 +287,8 @@ impl Tensor {
         })
     }
 
-    /// Converts to another dtype; to its own, itself. Floats to integers truncate, to `bool` test for zero.
+    /// Converts to another dtype; to its own, itself. Floats to integers truncate, to `bool` test for zero. NaN and what is
+    /// out of range become what PyTorch makes of them on x86-64: the smallest `i64` or `i32`, 0 in narrower integers.
     pub fn to(&self, dtype: DType) -> Tensor {
         if dtype == self.dtype() {
             return self.clone();

@@ -3,6 +3,7 @@
 use super::half::{narrow_bf16, narrow_f16, widen_bf16, widen_f16};
 use super::par;
 use super::walk::Walk;
+use crate::dtype::{int, int_of_single, long};
 use crate::layout::Layout;
 use crate::shape::Shape;
 use crate::{DType, Element, Tensor, bf16, f16, match_dtype};
@@ -116,10 +117,15 @@ macro_rules! cast_number {
         bool, |x| x != 0 as $from;
     })* };
 }
-cast_number!(f32, i64, i32, i16, i8, u8);
+cast_number!(i64, i32, i16, i8, u8);
+cast! { f32 =>
+    f64, |x| x as f64; f32, |x| x; f16, |x| narrow_f16(x); bf16, |x| narrow_bf16(x);
+    i64, |x| long(x as f64); i32, |x| int_of_single(x); i16, |x| int_of_single(x) as i16; i8, |x| int_of_single(x) as i8;
+    u8, |x| int_of_single(x) as u8; bool, |x| x != 0.0;
+}
 cast! { f64 =>
     f64, |x| x; f32, |x| x as f32; f16, |x| f16::from_f64(x); bf16, |x| bf16::from_f64(x);
-    i64, |x| x as i64; i32, |x| x as i64 as i32; i16, |x| x as i64 as i16; i8, |x| x as i64 as i8; u8, |x| x as i64 as u8;
+    i64, |x| long(x); i32, |x| int(x); i16, |x| int(x) as i16; i8, |x| int(x) as i8; u8, |x| long(x) as u8;
     bool, |x| x != 0.0;
 }
 macro_rules! cast_through {
@@ -178,5 +184,28 @@ mod tests {
         assert_eq!(x.to(DType::U8).to_vec::<u8>()[1..], [0, 2, 44]);
         assert_eq!(x.to(DType::BF16).to_vec::<f64>()[3], 300.0);
         assert_eq!(x.expand([2, 4]).t().to_vec::<f32>()[..3], [-1.7, -1.7, 0.0]);
+    }
+
+    #[test]
+    fn casts_of_what_does_not_fit_are_those_of_the_processor() {
+        // Of NaN, inf, -inf, 3e9, -3e9, 1e10, 1e19, 70000 and -2⁶³ by `tensor.to` on x86-64.
+        let x = Tensor::from_vec(
+            vec![f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 3e9, -3e9, 1e10, 1e19, 7e4, -(2f64.powi(63))],
+            [9],
+        );
+        let (long, int) = (i64::MIN, i32::MIN);
+        let whole = [3_000_000_000, -3_000_000_000, 10_000_000_000];
+        assert_eq!(
+            x.to(DType::I64).to_vec::<i64>(),
+            [long, long, long, whole[0], whole[1], whole[2], long, 70_000, long]
+        );
+        for float in [DType::F64, DType::F32] {
+            let x = x.to(float);
+            assert_eq!(x.to(DType::I32).to_vec::<i32>(), [int, int, int, int, int, int, int, 70_000, int]);
+            assert_eq!(x.to(DType::I16).to_vec::<i16>(), [0, 0, 0, 0, 0, 0, 0, 4464, 0]);
+            assert_eq!(x.to(DType::I8).to_vec::<i8>(), [0, 0, 0, 0, 0, 0, 0, 112, 0]);
+            assert_eq!(x.to(DType::BF16).to(DType::I32).to_vec::<i32>()[..4], [int; 4]);
+        }
+        assert_eq!(x.narrow(0, 0, 3).to(DType::F16).to(DType::I64).to_vec::<i64>(), [long; 3]);
     }
 }
