@@ -5,7 +5,7 @@ use super::binary::{Operand, OperandRef, result_type};
 use super::unary::elementwise;
 use crate::cpu::special;
 use crate::shape::{Shape, broadcast};
-use crate::{DType, Element, Scalar, Tensor};
+use crate::{DType, Element, Scalar, Tensor, bf16, f16};
 use wengert_tensor_macros::profiled;
 
 /// How much a special function costs, in additions.
@@ -21,6 +21,22 @@ fn map(x: &Tensor, f: &(dyn Fn(f64) -> f64 + Sync)) -> Tensor {
             x.iter().zip(out).for_each(|(&x, o)| *o = f(f64::from(x)) as f32);
         }),
         dtype => map(&x.to(DType::F32), f).to(dtype.to_float()),
+    }
+}
+
+/// The bits of the number next to `x`, whose bits are given, towards `y`; `sign` is the sign's bit.
+fn neighbour(bits: u16, sign: u16, x: f64, y: f64) -> u16 {
+    if x.is_nan() || y.is_nan() {
+        sign - 1
+    } else if x == y {
+        // Zeros of two signs are equal; the second is taken.
+        if x == 0.0 && y.is_sign_negative() { sign } else { bits & if x == 0.0 { 0 } else { u16::MAX } }
+    } else if x == 0.0 {
+        if y < 0.0 { sign | 1 } else { 1 }
+    } else if (x < y) == (x > 0.0) {
+        bits + 1
+    } else {
+        bits - 1
     }
 }
 
@@ -150,12 +166,20 @@ impl Tensor {
     /// The next number of the dtype from each element towards that of `other`.
     ///
     /// # Panics
-    /// If the dtype is not `f32` or `f64`.
+    /// If the dtype is not floating.
     #[track_caller]
     pub fn nextafter(&self, other: impl Operand) -> Tensor {
         match self.dtype() {
             DType::F64 => zip(self, other.operand(), &special::next_after),
             DType::F32 => zip(self, other.operand(), &|x, y| f64::from(libm::nextafterf(x as f32, y as f32))),
+            DType::F16 => zip(self, other.operand(), &|x, y| {
+                let next = neighbour(f16::from_f64(x).to_bits(), f16::NEG_ZERO.to_bits(), x, y);
+                f16::from_bits(next).to_f64()
+            }),
+            DType::BF16 => zip(self, other.operand(), &|x, y| {
+                let next = neighbour(bf16::from_f64(x).to_bits(), bf16::NEG_ZERO.to_bits(), x, y);
+                bf16::from_bits(next).to_f64()
+            }),
             dtype => crate::bug!("nextafter", "not implemented for '{}'", dtype.legacy_name()),
         }
     }

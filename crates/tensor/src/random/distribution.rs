@@ -197,7 +197,9 @@ impl Tensor {
     /// If the dtype is not a floating one.
     #[track_caller]
     pub fn randn_like(&self) -> Tensor {
-        let mut out = self.clone();
+        // Not drawn for `self`, whose elements may lie apart: what is new is dense.
+        let order = MemoryOrder::of(self);
+        let mut out = order.restore(Tensor::zeros(&order.shape, self.dtype()));
         out.normal_(0.0, 1.0);
         out
     }

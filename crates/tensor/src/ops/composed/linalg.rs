@@ -32,7 +32,18 @@ impl Tensor {
     /// `beta * self + alpha * Σ batch1·batch2` over the batch (`torch.addbmm`).
     #[track_caller]
     pub fn addbmm(&self, batch1: &Self, batch2: &Self, beta: impl Into<Scalar>, alpha: impl Into<Scalar>) -> Self {
-        self.accumulated(batch1.bmm(batch2).sum(0).to(batch1.dtype()), beta.into(), alpha.into())
+        let (beta, alpha) = (beta.into(), alpha.into());
+        let half = matches!(batch1.dtype(), DType::F16 | DType::BF16);
+        if half && batch1.rank() == 3 && batch2.rank() == 3 && batch1.size(0) == batch2.size(0) {
+            // PyTorch adds one product after the other, and rounds after each.
+            let single = |x: &Self| x.to(DType::F32);
+            return (0..batch1.size(0)).fold(self.clone(), |sum, i| {
+                let product = single(&batch1.select(0, i as isize)).mm(&single(&batch2.select(0, i as isize)));
+                let beta = if i == 0 { beta } else { Scalar::Int(1) };
+                single(&sum).accumulated(product, beta, alpha).to(batch1.dtype())
+            });
+        }
+        self.accumulated(batch1.bmm(batch2).sum(0).to(batch1.dtype()), beta, alpha)
     }
 
     /// `beta * self + alpha * mat·vec` (`torch.addmv`).
