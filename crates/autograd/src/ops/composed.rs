@@ -9,7 +9,7 @@ use wengert_tensor::composed::stats::Nan;
 use wengert_tensor::shape::{axis, broadcast, size_text};
 use wengert_tensor::{
     Align, Category, Conv2dOptions, DType, Interpolation, IntoDims, MatrixNorm, OutputSize, Outside, PadMode,
-    Replacement, Resample, Sampling, Scalar, Spacing, Tensor, Triangle, TriangularOptions, bug,
+    Replacement, Resample, Sampling, Scalar, Spacing, Tensor, bug,
 };
 
 wengert_tensor::compose_einsum!(Var);

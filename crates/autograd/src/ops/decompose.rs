@@ -43,7 +43,57 @@ fn factor_rule<F: Clone + Send + Sync + 'static>(
     }
 }
 
+/// The sum of a matrix and its transpose.
+fn doubled(x: &Var) -> Var {
+    x + x.mt()
+}
+
+/// `x·L` of a lower factor `L`, `U·x` of an upper one.
+fn triangle_product(x: &Var, factor: &Var, triangle: Triangle) -> Var {
+    match triangle {
+        Triangle::Lower => x.matmul(factor),
+        Triangle::Upper => factor.matmul(x),
+    }
+}
+
 impl Var {
+    /// [`Tensor::cholesky_solve`]. As in PyTorch the gradient of the factor is not cut to the triangle that is read.
+    ///
+    /// # Panics
+    /// As [`Tensor::cholesky_solve`].
+    #[track_caller]
+    pub fn cholesky_solve(&self, factor: &Var, triangle: Triangle) -> Var {
+        let value = self.value.cholesky_solve(&factor.value, triangle);
+        let saved = op::records(&[self, factor]).then(|| value.clone());
+        op::record("CholeskySolveBackward0", value, [self, factor], || {
+            let (saved, factor) = (saved.expect("made under the same condition"), factor.clone());
+            move |ctx: &Context<'_>, grad: &Var| {
+                let own = grad.cholesky_solve(&factor, triangle);
+                let common = doubled(&own.matmul(&ctx.output(&saved).mt()));
+                let factor = ctx.needs(1).then(|| -triangle_product(&common, &factor, triangle));
+                [Some(own), factor]
+            }
+        })
+    }
+
+    /// [`Tensor::cholesky_inverse`], with a gradient as [`Var::cholesky_solve`] has.
+    ///
+    /// # Panics
+    /// As [`Tensor::cholesky_inverse`].
+    #[track_caller]
+    pub fn cholesky_inverse(&self, triangle: Triangle) -> Var {
+        let value = self.value.cholesky_inverse(triangle);
+        let saved = op::records(&[self]).then(|| value.clone());
+        op::record("CholeskyInverseBackward0", value, [self], || {
+            let (saved, factor) = (saved.expect("made under the same condition"), self.clone());
+            move |ctx: &Context<'_>, grad: &Var| {
+                let inverse = ctx.output(&saved);
+                let common = inverse.matmul(&doubled(grad)).matmul(&inverse);
+                [Some(-triangle_product(&common, &factor, triangle))]
+            }
+        })
+    }
+
     /// [`Tensor::qr`]. The gradient takes the first rows or columns, as many as there are of the fewer, to be independent.
     ///
     /// # Panics
@@ -243,14 +293,17 @@ pub(crate) fn catalog() -> Vec<Entry> {
         Entry::shaped("lstsq", "", &[&[4, 3], &[4, 2]], |x| apart(&x[0]).lstsq(&x[1])).sizes("n m, n k"),
         Entry::shaped("cond", "DivBackward0", tall, |x| apart(&x[0]).cond(None)).sizes("... n m"),
         Entry::shaped("matrix_exp", "", square, |x| x[0].matrix_exp()).sizes("... n n"),
-        Entry::shaped("cholesky_solve", "", &[&[3, 2], &[3, 3]], |x| {
-            x[0].cholesky_solve(&apart(&x[1]), Triangle::Lower)
+        Entry::shaped("cholesky_solve", "CholeskySolveBackward0", &[&[3, 2], &[3, 3]], |x| {
+            x[0].cholesky_solve(&apart(&x[1]).tril(0), Triangle::Lower)
         })
         .sizes("n k, n n"),
         Entry::shaped("tensorinv", "", &[&[2, 2, 4]], |x| apart(&x[0].reshape([4, 4])).reshape([2, 2, 4]).tensorinv(2)),
         Entry::shaped("tensorsolve", "", &[&[2, 2, 4], &[2, 2]], |x| {
             apart(&x[0].reshape([4, 4])).reshape([2, 2, 4]).tensorsolve(&x[1], &[])
         }),
-        Entry::shaped("cholesky_inverse", "", square, |x| apart(&x[0]).cholesky_inverse(Triangle::Upper)).sizes("n n"),
+        Entry::shaped("cholesky_inverse", "CholeskyInverseBackward0", square, |x| {
+            apart(&x[0]).triu(0).cholesky_inverse(Triangle::Upper)
+        })
+        .sizes("n n"),
     ]
 }

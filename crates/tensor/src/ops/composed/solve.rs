@@ -14,6 +14,35 @@ pub enum Triangle {
     Upper,
 }
 
+// Not shared: their gradient is PyTorch's formula, not that of the systems they solve.
+#[profiled]
+impl Tensor {
+    /// The solutions `X` of `A·X = self`, given the Cholesky factor of `A`: the lower one, or the upper one
+    /// (`torch.cholesky_solve`).
+    ///
+    /// # Panics
+    /// As [`Tensor::solve_triangular`].
+    #[track_caller]
+    pub fn cholesky_solve(&self, factor: &Tensor, triangle: Triangle) -> Tensor {
+        let upper = TriangularOptions { upper: true, ..Default::default() };
+        let lower = TriangularOptions::default();
+        match triangle {
+            Triangle::Lower => factor.mt().solve_triangular(&factor.solve_triangular(self, lower), upper),
+            Triangle::Upper => factor.solve_triangular(&factor.mt().solve_triangular(self, lower), upper),
+        }
+    }
+
+    /// The inverse of a matrix given its Cholesky factor (`torch.cholesky_inverse`).
+    ///
+    /// # Panics
+    /// As [`Tensor::solve_triangular`].
+    #[track_caller]
+    pub fn cholesky_inverse(&self, triangle: Triangle) -> Tensor {
+        let unit = Tensor::eye(self.size(-1), self.dtype()).expand(self.shape());
+        unit.cholesky_solve(self, triangle)
+    }
+}
+
 #[composed(compose_solve)]
 #[profiled]
 impl Tensor {
@@ -85,31 +114,6 @@ impl Tensor {
         let unit = Self::from(Tensor::eye(self.size(-1), DType::F64));
         let series = (1..=18).rev().fold(&unit + &x * 0.0, |sum, k| &unit + x.matmul(&sum) / f64::from(k));
         (0..halvings).fold(series, |power, _| power.matmul(&power)).to(self.dtype())
-    }
-
-    /// The solutions `X` of `A·X = self`, given the Cholesky factor of `A`: the lower one, or the upper one
-    /// (`torch.cholesky_solve`).
-    ///
-    /// # Panics
-    /// As [`Self::solve_triangular`].
-    #[track_caller]
-    pub fn cholesky_solve(&self, factor: &Self, triangle: Triangle) -> Self {
-        let upper = TriangularOptions { upper: true, ..Default::default() };
-        let lower = TriangularOptions::default();
-        match triangle {
-            Triangle::Lower => factor.mt().solve_triangular(&factor.solve_triangular(self, lower), upper),
-            Triangle::Upper => factor.solve_triangular(&factor.mt().solve_triangular(self, lower), upper),
-        }
-    }
-
-    /// The inverse of a matrix given its Cholesky factor (`torch.cholesky_inverse`).
-    ///
-    /// # Panics
-    /// As [`Self::solve_triangular`].
-    #[track_caller]
-    pub fn cholesky_inverse(&self, triangle: Triangle) -> Self {
-        let unit = Self::from(Tensor::eye(self.size(-1), self.dtype()).expand(self.shape()));
-        unit.cholesky_solve(self, triangle)
     }
 
     /// The inverse with respect to a product over axes: what `tensordot` over `ind` axes undoes (`torch.linalg.tensorinv`).
