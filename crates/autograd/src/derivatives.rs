@@ -86,30 +86,105 @@ fn directions(v: &[Var], inputs: &[Var]) -> Vec<Option<Var>> {
     }
 }
 
-/// The gradients of the outputs, with cotangents, zeros where there are none.
+/// What PyTorch calls an input's gradient, in its words where strict mode finds none.
+#[derive(Clone, Copy)]
+enum Stage {
+    /// The gradients of outputs.
+    Outputs,
+    /// Those of output `i`, for the rows of its Jacobian.
+    Row(usize),
+    /// Those of gradients, which are linear in their cotangents.
+    Cotangents,
+    /// Those of gradients, which are rows of a Hessian.
+    Gradients,
+}
+
+impl Stage {
+    /// No gradient for an input.
+    #[track_caller]
+    fn missing(self, input: usize) -> ! {
+        match self {
+            Stage::Outputs => bug!(
+                "",
+                "The output of the user-provided function is independent of input {input}. This is not allowed in strict mode."
+            ),
+            Stage::Row(output) => bug!(
+                "",
+                "Output {output} of the user-provided function is independent of input {input}. This is not allowed in strict mode."
+            ),
+            Stage::Cotangents => bug!(
+                "",
+                "The gradient with respect to the input is independent of entry {input} in the grad_outputs when using the \
+                 double backward trick to compute forward mode gradients. This is not allowed in strict mode."
+            ),
+            Stage::Gradients => bug!(
+                "",
+                "The jacobian of the user-provided function is independent of input {input}. This is not allowed in strict mode."
+            ),
+        }
+    }
+
+    /// A gradient that does not depend on the inputs, where a graph is asked for.
+    #[track_caller]
+    fn constant(self, input: usize) -> ! {
+        let what = if matches!(self, Stage::Gradients) { "hessian" } else { "jacobian" };
+        bug!(
+            "",
+            "The {what} of the user-provided function is independent of input {input}. This is not allowed in strict mode when \
+             create_graph=True."
+        )
+    }
+}
+
+/// The gradients of the outputs, with cotangents; `None` where an input has no part in them.
 #[track_caller]
-fn gradients(outputs: &[Var], inputs: &[Var], cotangents: Vec<Option<Var>>, record: bool, strict: bool) -> Vec<Var> {
+fn found(outputs: &[Var], inputs: &[Var], cotangents: Vec<Option<Var>>, record: bool) -> Vec<Option<Var>> {
     let (roots, seeds): (Vec<&Var>, Vec<Option<Var>>) =
         outputs.iter().zip(cotangents).filter(|(y, _)| y.requires_grad()).unzip();
     let wanted: Vec<&Var> = inputs.iter().collect();
-    let found = match roots.is_empty() {
-        true => vec![None; inputs.len()],
-        false => {
-            let options =
-                GradOptions { create_graph: record, retain_graph: true, grad_outputs: seeds, allow_unused: false };
-            grad_or_none(&roots, &wanted, &options)
-        }
-    };
-    found
-        .into_iter()
-        .zip(inputs)
-        .enumerate()
-        .map(|(i, (grad, x))| match grad {
+    if roots.is_empty() {
+        return vec![None; inputs.len()];
+    }
+    let options = GradOptions { create_graph: record, retain_graph: true, grad_outputs: seeds, allow_unused: false };
+    grad_or_none(&roots, &wanted, &options)
+}
+
+/// [`found`] with zeros where there are none, unless that is an error.
+#[track_caller]
+fn gradients(
+    outputs: &[Var],
+    inputs: &[Var],
+    cotangents: Vec<Option<Var>>,
+    options: DerivativeOptions,
+    stage: Stage,
+) -> Vec<Var> {
+    filled(found(outputs, inputs, cotangents, options.create_graph), inputs, options, stage)
+}
+
+#[track_caller]
+fn filled(found: Vec<Option<Var>>, inputs: &[Var], options: DerivativeOptions, stage: Stage) -> Vec<Var> {
+    let mut grads = Vec::with_capacity(inputs.len());
+    for (i, (grad, x)) in found.into_iter().zip(inputs).enumerate() {
+        grads.push(match grad {
+            Some(grad) if options.strict && options.create_graph && !grad.requires_grad() => stage.constant(i),
             Some(grad) => grad,
-            None if strict => bug!("", "The output of the user-provided function is independent of input {i}. This is not allowed in strict mode."),
+            None if options.strict => stage.missing(i),
             None => Var::from(x.value().zeros_like()),
-        })
-        .collect()
+        });
+    }
+    grads
+}
+
+/// In strict mode every output must be computed from the inputs.
+#[track_caller]
+fn check_outputs(outputs: &[Var], options: DerivativeOptions) {
+    if let Some(i) = outputs.iter().position(|y| options.strict && !y.requires_grad()) {
+        bug!(
+            "",
+            "Output {i} of the user-provided function does not require gradients. The outputs must be computed in a \
+             differentiable manner from the input when running in strict mode."
+        );
+    }
 }
 
 /// The values of `f`, and the products `vᵀ J` of its Jacobian with `v`, one for each input. Of a scalar function `v` may be
@@ -136,6 +211,7 @@ pub fn vjp<O: Outputs>(
     enable_grad(|| {
         let x = tracked(inputs, options);
         let y = f(&x).into_vars();
+        check_outputs(&y, options);
         let seeds = match (v, y.len()) {
             ([], 1) if y[0].numel() == 1 => vec![None],
             ([], _) => bug!(
@@ -147,7 +223,7 @@ pub fn vjp<O: Outputs>(
                 v.iter().cloned().map(Some).collect()
             }
         };
-        let products = gradients(&y, &x, seeds, options.create_graph, options.strict);
+        let products = gradients(&y, &x, seeds, options, Stage::Outputs);
         (finished(y, options), finished(products, options))
     })
 }
@@ -168,11 +244,14 @@ pub fn jvp<O: Outputs>(
         let x = tracked(inputs, options);
         let directions = directions(v, &x);
         let y = f(&x).into_vars();
+        check_outputs(&y, options);
         // The gradient is linear in its cotangents u; the derivative of that by u, towards v, is J v.
         let u: Vec<Var> = y.iter().map(|y| Var::leaf(y.value().zeros_like())).collect();
         let seeds = u.iter().cloned().map(Some).collect();
-        let g = gradients(&y, &x, seeds, true, options.strict);
-        let products = gradients(&g, &u, directions, options.create_graph, options.strict);
+        // Recorded, but they need not depend on the inputs.
+        let strict = DerivativeOptions { create_graph: false, ..options };
+        let g = filled(found(&y, &x, seeds, true), &x, strict, Stage::Outputs);
+        let products = gradients(&g, &u, directions, options, Stage::Cotangents);
         (finished(y, options), finished(products, options))
     })
 }
@@ -191,19 +270,20 @@ pub fn jacobian<O: Outputs>(f: impl Fn(&[Var]) -> O, inputs: &[Var], options: De
     enable_grad(|| {
         let x = tracked(inputs, options);
         let y = f(&x).into_vars();
-        y.iter().map(|y| finished(rows(y, &x, options), options)).collect()
+        check_outputs(&y, options);
+        y.iter().enumerate().map(|(i, y)| finished(rows(i, y, &x, options), options)).collect()
     })
 }
 
-/// The Jacobians of one output with respect to every input.
+/// The Jacobians of output `number` with respect to every input.
 #[track_caller]
-fn rows(y: &Var, x: &[Var], options: DerivativeOptions) -> Vec<Var> {
+fn rows(number: usize, y: &Var, x: &[Var], options: DerivativeOptions) -> Vec<Var> {
     let count = y.numel();
     let mut rows: Vec<Vec<Var>> = x.iter().map(|_| Vec::with_capacity(count)).collect();
     for i in 0..count {
         let seed = Tensor::zeros([count], y.dtype()).index_fill(0, &Tensor::from_vec(vec![i as i64], [1]), 1.0);
         let seed = vec![Some(Var::from(seed.reshape(y.shape())))];
-        let grads = gradients(std::slice::from_ref(y), x, seed, options.create_graph, options.strict);
+        let grads = gradients(std::slice::from_ref(y), x, seed, options, Stage::Row(number));
         grads.into_iter().zip(&mut rows).for_each(|(grad, rows)| rows.push(grad));
     }
     rows.into_iter()
@@ -221,14 +301,29 @@ fn rows(y: &Var, x: &[Var], options: DerivativeOptions) -> Vec<Var> {
 
 /// The scalar output of a function, and its gradients, recorded.
 #[track_caller]
-fn scalar(name: &str, f: impl Fn(&[Var]) -> Var, x: &[Var], strict: bool) -> (Var, Vec<Var>) {
-    let y = f(x);
+fn scalar(name: &str, y: Var, x: &[Var], options: DerivativeOptions) -> (Var, Vec<Var>) {
+    check_outputs(std::slice::from_ref(&y), options);
     if y.numel() != 1 {
         bug!("", "The Tensor returned by the function given to {name} should contain a single element");
     }
     let seed = vec![Some(Var::from(y.value().ones_like()))];
-    let g = gradients(std::slice::from_ref(&y), x, seed, true, strict);
-    (y, g)
+    let found = found(std::slice::from_ref(&y), x, seed, true);
+    // A Hessian takes zeros for a gradient that is not there, a product refuses them at once.
+    let products = name != "hessian";
+    for (i, grad) in found.iter().enumerate().filter(|_| options.strict) {
+        match grad {
+            None if products => Stage::Outputs.missing(i),
+            Some(grad) if grad.requires_grad() => {}
+            _ => bug!(
+                "",
+                "While computing the hessian, found that the jacobian of the user-provided function with respect to input {i} \
+                 is independent of the input. This is not allowed in strict mode. You should ensure that your function is \
+                 twice differentiable and that the jacobian depends on the inputs (this would be violated by a linear \
+                 function for example)."
+            ),
+        }
+    }
+    (y, filled(found, x, DerivativeOptions::default(), Stage::Outputs))
 }
 
 /// The Hessian of a scalar function: for each pair of inputs a `Var` whose shape is that of the first and then that of the second.
@@ -239,8 +334,8 @@ fn scalar(name: &str, f: impl Fn(&[Var]) -> Var, x: &[Var], strict: bool) -> (Va
 pub fn hessian(f: impl Fn(&[Var]) -> Var, inputs: &[Var], options: DerivativeOptions) -> Vec<Vec<Var>> {
     enable_grad(|| {
         let x = tracked(inputs, options);
-        let (_, g) = scalar("hessian", f, &x, options.strict);
-        g.iter().map(|g| finished(rows(g, &x, options), options)).collect()
+        let (_, g) = scalar("hessian", f(&x), &x, options);
+        g.iter().enumerate().map(|(i, g)| finished(rows(i, g, &x, options), options)).collect()
     })
 }
 
@@ -260,7 +355,7 @@ pub fn hessian(f: impl Fn(&[Var]) -> Var, inputs: &[Var], options: DerivativeOpt
 #[track_caller]
 pub fn hvp(f: impl Fn(&[Var]) -> Var, inputs: &[Var], v: &[Var], options: DerivativeOptions) -> (Var, Vec<Var>) {
     // A Hessian is symmetric.
-    vhp(f, inputs, v, options)
+    product("hvp", &f, inputs, v, options)
 }
 
 /// The value of a scalar function, and the products `vᵀ H` of its Hessian with `v`, one for each input.
@@ -269,11 +364,22 @@ pub fn hvp(f: impl Fn(&[Var]) -> Var, inputs: &[Var], v: &[Var], options: Deriva
 /// As [`hvp`].
 #[track_caller]
 pub fn vhp(f: impl Fn(&[Var]) -> Var, inputs: &[Var], v: &[Var], options: DerivativeOptions) -> (Var, Vec<Var>) {
+    product("vhp", &f, inputs, v, options)
+}
+
+#[track_caller]
+fn product(
+    name: &str,
+    f: &dyn Fn(&[Var]) -> Var,
+    inputs: &[Var],
+    v: &[Var],
+    options: DerivativeOptions,
+) -> (Var, Vec<Var>) {
     enable_grad(|| {
         let x = tracked(inputs, options);
         let directions = directions(v, &x);
-        let (y, g) = scalar("hvp", f, &x, options.strict);
-        let products = gradients(&g, &x, directions, options.create_graph, options.strict);
+        let (y, g) = scalar(name, f(&x), &x, options);
+        let products = gradients(&g, &x, directions, options, Stage::Gradients);
         let y = if options.create_graph { y } else { y.detach() };
         (y, finished(products, options))
     })

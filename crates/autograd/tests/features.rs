@@ -122,9 +122,66 @@ fn hessians_are_derivatives_of_gradients() {
     let h = hessian(f, &x, options);
     h[0][0].sum(()).backward();
     assert_eq!(x[0].grad().unwrap().to_vec::<f64>(), [18.0, 30.0]);
+}
+
+#[test]
+fn strict_derivatives_refuse_what_does_not_depend_on_the_inputs() {
+    // What PyTorch says to each.
+    const CONSTANT: &str = "Output 0 of the user-provided function does not require gradients. The outputs must be computed \
+        in a differentiable manner from the input when running in strict mode.";
+    const UNUSED: &str = "The output of the user-provided function is independent of input 1. This is not allowed in strict \
+        mode.";
+    const LINEAR: &str = "The jacobian of the user-provided function is independent of input 0. This is not allowed in \
+        strict mode when create_graph=True.";
+    const FLAT: [&str; 2] = [
+        "While computing the hessian, found that the jacobian of the user-provided function with respect to input",
+        "is independent of the input. This is not allowed in strict mode. You should ensure that your function is twice \
+         differentiable and that the jacobian depends on the inputs (this would be violated by a linear function for example).",
+    ];
     let strict = DerivativeOptions { strict: true, ..Default::default() };
-    let text = message(move || drop(vjp(|x: &[Var]| x[0].sum(()), &[leaf(&[1.0]), leaf(&[1.0])], &[], strict)));
-    assert!(text.contains("independent of input 1"), "{text}");
+    let graph = DerivativeOptions { create_graph: true, ..strict };
+    let constant = |_: &[Var]| leaf(&[1.0]).detach();
+    let twice = |x: &[Var]| &x[0] * 2.0;
+    let square = |x: &[Var]| x[0].square().sum(());
+    let apart = |x: &[Var]| x[0].square().sum(()) + x[1].pow(3).sum(());
+    let ([x, y], one) = ([leaf(&[1.0]), leaf(&[3.0])], leaf(&[1.0]).detach());
+    let (single, both) = ([x.clone()], [x, y]);
+    let (v, two) = ([one.clone()], [one.clone(), one]);
+    let flat = |i: usize| format!("{} {i} {}", FLAT[0], FLAT[1]);
+    let rows: [(String, &dyn Fn()); 15] = [
+        (CONSTANT.into(), &|| drop(jacobian(constant, &single, strict))),
+        (
+            "Output 0 of the user-provided function is independent of input 1. This is not allowed in strict mode."
+                .into(),
+            &|| {
+                drop(jacobian(twice, &both, strict));
+            },
+        ),
+        (LINEAR.into(), &|| drop(jacobian(twice, &single, graph))),
+        (CONSTANT.into(), &|| drop(vjp(constant, &single, &v, strict))),
+        (UNUSED.into(), &|| drop(vjp(twice, &both, &v, strict))),
+        (LINEAR.into(), &|| drop(vjp(twice, &single, &v, graph))),
+        (CONSTANT.into(), &|| drop(jvp(constant, &single, &v, strict))),
+        (UNUSED.into(), &|| drop(jvp(twice, &both, &two, strict))),
+        (LINEAR.into(), &|| drop(jvp(twice, &single, &v, graph))),
+        (CONSTANT.into(), &|| drop(hessian(constant, &single, strict))),
+        (flat(0), &|| drop(hessian(|x| twice(x).sum(()), &single, strict))),
+        (flat(1), &|| drop(hessian(square, &both, strict))),
+        (
+            "Output 0 of the user-provided function is independent of input 1. This is not allowed in strict mode."
+                .into(),
+            &|| {
+                drop(hessian(apart, &both, strict));
+            },
+        ),
+        (flat(0), &|| drop(hvp(|x| twice(x).sum(()), &single, &v, strict))),
+        (UNUSED.into(), &|| drop(hvp(square, &both, &two, strict))),
+    ];
+    for (i, (expected, call)) in rows.iter().enumerate() {
+        let text = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).expect_err("it is refused");
+        assert_eq!(text.downcast_ref::<String>(), Some(expected), "row {i}");
+    }
+    assert_eq!(values(&hvp(apart, &both, &two, strict).1[1]), [18.0]);
 }
 
 #[test]
