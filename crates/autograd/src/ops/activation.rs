@@ -216,7 +216,19 @@ impl Var {
             along[0] = count as isize;
             weight.reshape(along)
         };
-        Var::where_(&self.value.gt(0.0), self, weight * self)
+        let weight = weight.expand_as(self);
+        let value = self.value.gt(0.0).where_(&self.value, self.value.mul(&weight.value));
+        op::record("PreluKernelBackward0", value, [self, &weight], || {
+            let (x, weight) = (self.clone(), weight.clone());
+            // Each element has its share in one of both only, so that a NaN of the other does not reach it.
+            move |ctx: &Context<'_>, grad: &Var| {
+                let above = x.value.gt(0.0);
+                [
+                    ctx.needs(0).then(|| Var::where_(&above, grad, grad * &weight)),
+                    ctx.needs(1).then(|| (grad * &x).masked_fill(&above, 0.0)),
+                ]
+            }
+        })
     }
 
     /// The element above 0, elsewhere a slope times it that is drawn for each between `lower` and `upper`, as

@@ -31,6 +31,15 @@ impl Var {
         if options.causal && options.mask.is_some() {
             bug!("", "scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True");
         }
+        if matches!(self.dtype(), DType::F16 | DType::BF16) {
+            // As PyTorch: only the result is rounded.
+            let single = |x: &Var| x.to(DType::F32);
+            let mask =
+                options.mask.as_ref().map(|mask| if mask.dtype().is_float() { single(mask) } else { mask.clone() });
+            let options = AttentionOptions { mask, ..options.clone() };
+            let attended = single(self).scaled_dot_product_attention(&single(key), &single(value), &options);
+            return attended.to(self.dtype());
+        }
         let (queries, keys) = (self.size(-2), key.size(-2));
         let (key, value) = match options.grouped && self.rank() > 2 {
             true => (shared(key, self.size(-3)), shared(value, self.size(-3))),

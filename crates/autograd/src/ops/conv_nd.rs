@@ -1,6 +1,6 @@
 //! Convolutions of sequences and volumes, and transposed ones, made of the two-dimensional kernel.
 
-use super::conv::input_grad;
+use super::conv::transposed;
 use crate::Var;
 use crate::catalog::Entry;
 use wengert_tensor::{Conv2dOptions, DType, Tensor, bug};
@@ -154,7 +154,7 @@ impl Var {
         };
         let output = match self.numel() {
             0 => Var::from(Tensor::zeros(shape, self.dtype())) + self.sum(()) * weight.sum(()),
-            _ => input_grad(&shape, weight, self, &settings),
+            _ => transposed(&shape, weight, self, &settings),
         };
         bias.map_or(output.clone(), |bias| output + bias.reshape([-1, 1, 1]))
     }
@@ -182,20 +182,22 @@ impl Var {
         };
         let size = transposed_size(options, 0, depth, kernel);
         let [stride, padding, dilation] = [options.stride[0], options.padding[0], options.dilation[0]];
-        let frames = flat(&self.transpose(1, 2));
-        let mut sum: Option<Var> = None;
-        for tap in 0..kernel {
-            let images = frames.conv_transpose2d(&weight.select(2, tap as isize), None, &plane);
-            let [_, out, height, width] = sizes(&images);
-            let images = images.reshape([batch, depth, out, height, width].map(|n| n as isize));
-            // Frame d of the input reaches frame d · stride + tap · dilation of the output before it is cut.
-            let places: Vec<i64> = (0..depth).map(|d| (d * stride + tap * dilation) as i64).collect();
-            let before = sum.unwrap_or_else(|| {
-                Var::from(Tensor::zeros([batch, size + 2 * padding, out, height, width], self.dtype()))
-            });
-            sum = Some(before.index_add(1, &Tensor::from_vec(places, [depth]), &images));
+        if kernel == 0 {
+            bug!("conv_transpose3d", "kernel size should be greater than zero");
         }
-        let sum = sum.unwrap_or_else(|| bug!("conv_transpose3d", "kernel size should be greater than zero"));
+        // All taps along the depth at once, as channels of one image.
+        let [_, _, _, kh, kw] = sizes(weight);
+        let taps = weight.reshape([channels, part * kernel, kh, kw].map(|n| n as isize));
+        let images = flat(&self.transpose(1, 2)).conv_transpose2d(&taps, None, &plane);
+        let [_, _, height, width] = sizes(&images);
+        let out = part * options.groups;
+        let images = images.reshape([batch, depth, out, kernel, height, width].map(|n| n as isize));
+        let images = images.transpose(2, 3).reshape([batch, depth * kernel, out, height, width].map(|n| n as isize));
+        // Frame d of the input reaches frame d · stride + tap · dilation of the output before it is cut.
+        let place = |i: usize| (i / kernel * stride + i % kernel * dilation) as i64;
+        let places = Tensor::from_vec((0..depth * kernel).map(place).collect(), [depth * kernel]);
+        let zeros = Var::from(Tensor::zeros([batch, size + 2 * padding, out, height, width], self.dtype()));
+        let sum = zeros.index_add(1, &places, &images);
         let output = sum.narrow(1, padding as isize, size).transpose(1, 2);
         debug_assert_eq!(output.size(1), part * options.groups);
         bias.map_or(output.clone(), |bias| output + bias.reshape([-1, 1, 1, 1]))

@@ -67,7 +67,8 @@ pub fn multi_margin_loss(input: &Var, target: impl Into<Var>, options: &MultiMar
     if index.to_vec::<i64>().iter().any(|&class| class < 0 || class >= classes as i64) {
         bug!("", "target out of range");
     }
-    let mut losses = (*margin - scores.gather(1, &index) + &scores).clamp(0.0, None);
+    let losses = *margin - scores.gather(1, &index) + &scores;
+    let mut losses = losses.masked_fill(&losses.value.gt(0.0).logical_not(), 0.0);
     if *p == 2 {
         losses = losses.square();
     }
@@ -109,20 +110,22 @@ pub fn multilabel_margin_loss(input: &Var, target: impl Into<Var>, reduction: Re
         .map(|row| &row[..row.iter().position(|&class| class < 0).unwrap_or(classes)])
         .collect();
     let most = lists.iter().map(|list| list.len()).max().unwrap_or(0);
-    let (mut listed, mut wrong) = (vec![0.0f32; n * most], vec![1.0f32; n * classes]);
+    let (mut listed, mut wrong) = (vec![false; n * most], vec![true; n * classes]);
     let mut right = vec![0i64; n * most];
     for (row, list) in lists.iter().enumerate() {
         for (place, &class) in list.iter().enumerate() {
-            listed[row * most + place] = 1.0;
+            listed[row * most + place] = true;
             right[row * most + place] = class;
-            wrong[row * classes + class as usize] = 0.0;
+            wrong[row * classes + class as usize] = false;
         }
     }
-    let factor = |values: Vec<f32>, columns: usize| Tensor::from_vec(values, [n, columns]).to(input.dtype());
+    let mask = |values: Vec<bool>, columns: usize| Tensor::from_vec(values, [n, columns]);
     let own = scores.gather(1, &Tensor::from_vec(right, [n, most]));
-    let pairs = (1.0 - own.unsqueeze(2) + scores.unsqueeze(1)).clamp(0.0, None);
-    let counted = factor(listed, most).unsqueeze(2).mul(factor(wrong, classes).unsqueeze(1));
-    let losses = (pairs * counted).sum([1, 2]) / classes as f64;
+    let pairs = 1.0 - own.unsqueeze(2) + scores.unsqueeze(1);
+    // Only what is above 0, which NaN is not.
+    let counted = mask(listed, most).unsqueeze(2).logical_and(mask(wrong, classes).unsqueeze(1));
+    let counted = counted.logical_and(pairs.value.gt(0.0));
+    let losses = pairs.masked_fill(&counted.logical_not(), 0.0).sum([1, 2]) / classes as f64;
     reduction.apply(if batched { losses } else { losses.squeeze([0]) })
 }
 

@@ -125,6 +125,14 @@ fn extreme_rule(grad: &Var, x: &Var, y: &Var, over: &Over) -> Var {
     grad * shares
 }
 
+/// [`extreme_rule`] over all elements, where PyTorch gives the gradient of a NaN to those that are NaN.
+fn whole_extreme_rule(grad: &Var, x: &Var, y: &Var, _: &Over) -> Var {
+    let nan = y.value().isnan().any(()).item::<bool>();
+    let mask = if nan { x.value.isnan() } else { x.value.eq(y.value()) };
+    let count = mask.to(x.dtype()).sum(());
+    (grad / count).expand_as(x).masked_fill(&mask.logical_not(), 0.0)
+}
+
 /// The product of the others: exact also where elements are zero, by products from both sides.
 fn prod_rule(grad: &Var, x: &Var, over: &Over) -> Var {
     if x.rank() == 0 {
@@ -229,7 +237,7 @@ impl Var {
     #[track_caller]
     fn whole_extreme(&self, name: &'static str, value: Tensor) -> Var {
         let over = Over { dims: Dims::new(), keep: false };
-        reduce([name, name], self, over, value, extreme_rule)
+        reduce([name, name], self, over, value, whole_extreme_rule)
     }
 
     /// [`Tensor::max_dim`]. The gradient goes to the element whose index is returned.
