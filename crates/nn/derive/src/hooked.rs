@@ -122,8 +122,8 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_forward_stays() {
-        assert_eq!(text(quote! { impl Module for List {} }), "implModuleforList{}");
+    fn what_has_no_forward_is_watched_by_methods_of_its_own() {
+        assert_eq!(text(quote! { impl Module for List {} }), "implModuleforList{fnis_watched(&self)->bool{true}}");
         assert!(text(quote! { struct S; }).contains("belongson"));
     }
 }
