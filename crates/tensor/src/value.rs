@@ -262,6 +262,11 @@ value_from! {
     i32, |x| Value::Int(x as i64);
     usize, |x| Value::Int(x as i64);
     f64, |x| Value::Float(x);
+    crate::Scalar, |x| match x {
+        crate::Scalar::Float(x) => Value::Float(x),
+        crate::Scalar::Int(x) => Value::Int(x),
+        crate::Scalar::Bool(x) => Value::Bool(x),
+    };
     &str, |x| Value::Str(x.to_owned());
     String, |x| Value::Str(x);
     Tensor, |x| Value::Tensor(x);

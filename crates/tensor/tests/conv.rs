@@ -332,6 +332,10 @@ fn mistakes_are_told_in_pytorchs_words() {
         ),
         (biased(f(&[4]).to(DType::F64)), "Input type (float) and bias type (double) should be the same"),
         (
+            message(|| f(&[1, 4, 3, 3]).to(DType::F64).conv2d(&f(&[4, 4, 2, 2]), Some(&f(&[4])), &plain)),
+            "Input type (double) and bias type (float) should be the same",
+        ),
+        (
             message(|| f(&[1, 4, 3, 3]).conv2d(&f(&[4, 4, 2, 2]).to(DType::F64), None, &plain)),
             "expected scalar type Float but found Double",
         ),

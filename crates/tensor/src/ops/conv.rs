@@ -55,6 +55,14 @@ impl Tensor {
     #[track_caller]
     pub fn conv2d(&self, weight: &Tensor, bias: Option<&Tensor>, options: &Conv2dOptions) -> Tensor {
         let geometry = Geometry::check(self.shape(), weight.shape(), options);
+        if let Some(bias) = bias.filter(|bias| bias.dtype() != self.dtype()) {
+            bug!(
+                "",
+                "Input type ({}) and bias type ({}) should be the same",
+                super::matmul::cpp_name(self.dtype()),
+                super::matmul::cpp_name(bias.dtype())
+            );
+        }
         check_dtypes(self, weight);
         if let Some(bias) = bias {
             let out = weight.shape()[0];
@@ -65,14 +73,6 @@ impl Tensor {
                      size {:?} instead",
                     weight.shape(),
                     bias.shape()
-                );
-            }
-            if bias.dtype() != self.dtype() {
-                bug!(
-                    "",
-                    "Input type ({}) and bias type ({}) should be the same",
-                    super::matmul::cpp_name(self.dtype()),
-                    super::matmul::cpp_name(bias.dtype())
                 );
             }
         }

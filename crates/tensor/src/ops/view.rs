@@ -348,7 +348,20 @@ impl Tensor {
     #[track_caller]
     pub fn unflatten(&self, dim: isize, sizes: impl IntoSizes) -> Tensor {
         let d = axis("unflatten", dim, self.rank());
-        let parts = infer(&sizes.into_sizes(), self.shape()[d]);
+        let (sizes, own) = (sizes.into_sizes(), self.shape()[d]);
+        if sizes.is_empty() {
+            bug!("unflatten", "sizes must be non-empty");
+        }
+        let known: isize = sizes.iter().filter(|&&size| size != -1).product();
+        let left = sizes.iter().filter(|&&size| size == -1).count();
+        if left == 0 && known != own as isize || left == 1 && (known <= 0 || own as isize % known != 0) {
+            bug!(
+                "unflatten",
+                "Provided sizes {:?} don't multiply up to the size of dim {d} ({own}) in the input tensor",
+                &sizes[..]
+            );
+        }
+        let parts = infer(&sizes, own);
         let mut shape = Shape::from_slice(&self.shape()[..d]);
         shape.extend_from_slice(&parts);
         shape.extend_from_slice(&self.shape()[d + 1..]);
