@@ -17,6 +17,9 @@ impl fmt::Debug for Var {
 }
 impl fmt::Display for Param {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_uninitialized() {
+            return f.write_str("<UninitializedParameter>");
+        }
         let suffix = Suffix { grad_fn: None, requires_grad: self.requires_grad(), parameter: true };
         f.write_str(&format(&self.value(), &suffix))
     }

@@ -86,6 +86,7 @@ impl EmbeddingBag {
             padding_idx: table.padding_idx.map(|row| row as usize),
             include_last_offset,
             scale_grad_by_freq: table.scale_grad_by_freq,
+            ..BagOptions::default()
         };
         self.weight.var().embedding_bag(input, offsets, per_sample_weights, &options)
     }

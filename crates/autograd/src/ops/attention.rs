@@ -1,8 +1,9 @@
 //! Attention, and bags of embeddings.
 
-use crate::Var;
 use crate::catalog::Entry;
 use crate::functional::dropout;
+use crate::ops::embedding::embedding_renorm;
+use crate::{Var, op};
 use wengert_tensor::{DType, Tensor, bug};
 
 /// What [`Var::scaled_dot_product_attention`] does besides multiplying.
@@ -88,7 +89,7 @@ pub enum BagMode {
 }
 
 /// Options of [`Var::embedding_bag`].
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct BagOptions {
     /// How a bag becomes one vector.
     pub mode: BagMode,
@@ -98,11 +99,29 @@ pub struct BagOptions {
     pub include_last_offset: bool,
     /// Divides the gradient of a row by how often it occurs.
     pub scale_grad_by_freq: bool,
+    /// What the norm of a row may not exceed: longer ones are scaled when they are looked up.
+    pub max_norm: Option<f64>,
+    /// The order of that norm: 2.
+    pub norm_type: f64,
+}
+
+impl Default for BagOptions {
+    fn default() -> BagOptions {
+        BagOptions {
+            mode: BagMode::Mean,
+            padding_idx: None,
+            include_last_offset: false,
+            scale_grad_by_freq: false,
+            max_norm: None,
+            norm_type: 2.0,
+        }
+    }
 }
 
 impl Var {
     /// Sums, means or maxima of rows of a table (`self`, `[rows, d]`) over bags of indices: the rows of a matrix, or the parts of a
-    /// vector that begin at `offsets` (`torch.nn.functional.embedding_bag`).
+    /// vector that begin at `offsets` (`torch.nn.functional.embedding_bag`). (With `max_norm` PyTorch changes the table itself;
+    /// here only what is looked up is scaled. Gradients flow as if it were not, in both.)
     ///
     /// # Panics
     /// If an index is out of range, offsets are missing or needless, or weights do not fit the indices or the mode.
@@ -159,13 +178,22 @@ impl Var {
         let count = rows.len();
         let vector = |data: Vec<i64>| Tensor::from_vec(data, [count]);
         let (rows, bag, kept) = (vector(rows), vector(bag), vector(kept));
+        let table = match options.max_norm {
+            Some(max) => {
+                let scaled = embedding_renorm(&self.value, indices, max, options.norm_type);
+                op::record("EmbeddingRenormBackward", scaled, [self], || {
+                    |_: &op::Context<'_>, grad: &Var| [Some(grad.clone())]
+                })
+            }
+            None => self.clone(),
+        };
         let table = if options.scale_grad_by_freq && count > 0 {
             let seen = rows.bincount(self.size(0)).clamp(1.0, None).to(self.dtype()).unsqueeze(1);
             // The value as it is, the gradient divided.
-            let share = self / &seen;
-            share.clone() + (self - &share).detach()
+            let share = &table / &seen;
+            share.clone() + (&table - &share).detach()
         } else {
-            self.clone()
+            table
         };
         let mut taken = table.index_select(0, &rows);
         if let Some(weights) = weights {

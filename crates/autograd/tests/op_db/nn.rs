@@ -117,6 +117,8 @@ pub(crate) const ROWS: &[Row] = &[
             padding_idx: s.opt_int(KEYWORD, "padding_idx").map(|i| i.rem_euclid(s.x(0).size(0) as isize) as usize),
             include_last_offset: s.flag(KEYWORD, "include_last_offset", false),
             scale_grad_by_freq: s.flag(KEYWORD, "scale_grad_by_freq", false),
+            max_norm: s.opt_float(KEYWORD, "max_norm"),
+            ..BagOptions::default()
         };
         let (offsets, weights) = (s.opt_var(KEYWORD, "offsets"), s.opt_var(KEYWORD, "per_sample_weights"));
         one(s.x(0).embedding_bag(s.x(1).value(), offsets.as_ref().map(Var::value), weights.as_ref(), &options))
