@@ -66,6 +66,13 @@ const ROWS: &[Row] = &[
     ("shape '[4, 2]' is invalid for input of size 12", || drop(x(&[4, 3]).reshape([4, 2]))),
     ("shape '[4, 2]' is invalid for input of size 12", || drop(x(&[4, 3]).view_as(&x(&[4, 2])))),
     ("shape '[5, -1, 2]' is invalid for input of size 15", || drop(x(&[1, 3, 5]).reshape([5, -1, 2]))),
+    ("unflatten: Provided sizes [2, 2] don't multiply up to the size of dim 1 (6) in the input tensor", || {
+        drop(x(&[2, 6]).unflatten(1, [2, 2]));
+    }),
+    ("unflatten: Provided sizes [-1, 4] don't multiply up to the size of dim 1 (6) in the input tensor", || {
+        drop(x(&[2, 6]).unflatten(-1, [-1, 4]));
+    }),
+    ("unflatten: sizes must be non-empty", || drop(x(&[2, 6]).unflatten(1, [0isize; 0]))),
     ("only one dimension can be inferred", || drop(x(&[1, 3, 5]).view([5, -1, -1]))),
     (
         "cannot reshape tensor of 0 elements into shape [0, -1] because the unspecified dimension size -1 can be any value \

@@ -5,12 +5,14 @@ use wengert_tensor::{Dict, Value, bug};
 
 /// max(x, 0); its gradient at 0 is 0 (`torch.nn.ReLU`).
 #[derive(Default, Tree)]
+#[tree(extra_repr = Self::text)]
 pub struct ReLU {
     mode: Mode,
 }
 
 /// x between 0 and 6, else the nearer of them (`torch.nn.ReLU6`).
 #[derive(Default, Tree)]
+#[tree(extra_repr = Self::text)]
 pub struct ReLU6 {
     mode: Mode,
 }
@@ -47,12 +49,14 @@ pub struct Tanhshrink {
 
 /// x · sigmoid(x) (`torch.nn.SiLU`).
 #[derive(Default, Tree)]
+#[tree(extra_repr = Self::text)]
 pub struct SiLU {
     mode: Mode,
 }
 
 /// x · tanh(softplus(x)) (`torch.nn.Mish`).
 #[derive(Default, Tree)]
+#[tree(extra_repr = Self::text)]
 pub struct Mish {
     mode: Mode,
 }
@@ -65,6 +69,7 @@ pub struct Hardswish {
 
 /// The self-normalising exponential unit: λ · x where positive, else λα · (eˣ − 1) (`torch.nn.SELU`).
 #[derive(Default, Tree)]
+#[tree(extra_repr = Self::text)]
 pub struct SELU {
     mode: Mode,
 }
@@ -124,15 +129,41 @@ fn softmax2d(input: &Var) -> Var {
     input.softmax(-3)
 }
 
-/// The specs of layers that are made of numbers alone: `Softplus { beta, threshold }` has these two, and PyTorch's
-/// `also` has fixed values here.
+/// `inplace` for layers that have it in PyTorch.
+macro_rules! inplace {
+    ($($Layer:ident),*) => {$(
+        impl $Layer {
+            /// As if made with `inplace=True`: the text and files say so. Nothing else differs, since tensors are values.
+            pub fn inplace(mut self) -> $Layer {
+                self.mode.inplace = true;
+                self
+            }
+        }
+    )*};
+}
+pub(crate) use inplace;
+inplace!(ReLU, ReLU6, Hardsigmoid, SiLU, Mish, Hardswish, SELU);
+
+/// The text of layers that print `inplace=True` and nothing else; Hardsigmoid and Hardswish do not even that.
+macro_rules! text {
+    ($($Layer:ident),*) => {$(
+        impl $Layer {
+            fn text(&self) -> String {
+                self.mode.inplace_text(String::new())
+            }
+        }
+    )*};
+}
+text!(ReLU, ReLU6, SiLU, Mish, SELU);
+
+/// The specs of layers that are made of numbers alone: `Softplus { beta, threshold }` has these two; some are `inplace`.
 macro_rules! rebuild {
-    ($($Layer:ident { $($field:ident $(as $ty:ty)?),* } $(also $name:literal = $value:expr)?;)*) => {$(
+    ($($Layer:ident { $($field:ident $(as $ty:ty)?),* } $(also $flag:ident)?;)*) => {$(
         impl Rebuild for $Layer {
             const CLASS: &'static str = concat!("torch.nn.modules.activation.", stringify!($Layer));
             fn config(&self) -> Dict {
                 let mut pairs: Vec<(&str, Value)> = vec![$((stringify!($field), (self.$field $(as $ty)?).into())),*];
-                pairs.extend([$(($name, Value::from($value)))?]);
+                pairs.extend([$((stringify!($flag), Value::from(self.mode.$flag)))?]);
                 pairs.into_iter().collect()
             }
             fn rebuild(parts: &mut Parts<'_>) -> Result<$Layer, SpecError> {
@@ -143,16 +174,16 @@ macro_rules! rebuild {
 }
 pub(crate) use rebuild;
 rebuild! {
-    ReLU {} also "inplace" = false;
+    ReLU {} also inplace;
     Sigmoid {};
     LogSigmoid {};
-    Hardsigmoid {} also "inplace" = false;
+    Hardsigmoid {} also inplace;
     Tanh {};
     Tanhshrink {};
-    SiLU {} also "inplace" = false;
-    Mish {} also "inplace" = false;
-    Hardswish {} also "inplace" = false;
-    SELU {} also "inplace" = false;
+    SiLU {} also inplace;
+    Mish {} also inplace;
+    Hardswish {} also inplace;
+    SELU {} also inplace;
     Softsign {};
     Softmax2d {};
 }
@@ -160,7 +191,7 @@ rebuild! {
 impl Rebuild for ReLU6 {
     const CLASS: &'static str = "torch.nn.modules.activation.ReLU6";
     fn config(&self) -> Dict {
-        [("min_val", Value::from(0.0)), ("max_val", Value::from(6.0)), ("inplace", Value::from(false))]
+        [("min_val", Value::from(0.0)), ("max_val", Value::from(6.0)), ("inplace", Value::from(self.mode.inplace))]
             .into_iter()
             .collect()
     }

@@ -1,25 +1,26 @@
 //! Activations that are made with numbers, as layers.
 
-use crate::activation::rebuild;
+use crate::activation::{inplace, rebuild};
+use crate::setting::optional;
 use crate::{Mode, Module, Parts, Rebuild, SpecError, Tree, Var};
-use wengert_tensor::{Dict, Value, bug};
+use wengert_tensor::{Dict, Scalar, Value, bug};
 
 /// x where positive, else `negative_slope` · x (`torch.nn.LeakyReLU`).
 #[derive(Tree)]
 #[tree(extra_repr = Self::text)]
 pub struct LeakyReLU {
-    negative_slope: f64,
+    negative_slope: Scalar,
     mode: Mode,
 }
 
 impl LeakyReLU {
     /// With that slope; PyTorch's default is 0.01.
-    pub fn new(negative_slope: f64) -> LeakyReLU {
-        LeakyReLU { negative_slope, mode: Mode::default() }
+    pub fn new(negative_slope: impl Into<Scalar>) -> LeakyReLU {
+        LeakyReLU { negative_slope: negative_slope.into(), mode: Mode::default() }
     }
 
     fn text(&self) -> String {
-        format!("negative_slope={}", Value::from(self.negative_slope))
+        self.mode.inplace_text(format!("negative_slope={}", Value::from(self.negative_slope)))
     }
 }
 
@@ -33,7 +34,7 @@ impl Default for LeakyReLU {
 impl Module for LeakyReLU {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
-        input.leaky_relu(self.negative_slope)
+        input.leaky_relu(self.negative_slope.to_f64())
     }
 }
 
@@ -41,18 +42,18 @@ impl Module for LeakyReLU {
 #[derive(Tree)]
 #[tree(extra_repr = Self::text)]
 pub struct ELU {
-    alpha: f64,
+    alpha: Scalar,
     mode: Mode,
 }
 
 impl ELU {
     /// With that factor; PyTorch's default is 1.
-    pub fn new(alpha: f64) -> ELU {
-        ELU { alpha, mode: Mode::default() }
+    pub fn new(alpha: impl Into<Scalar>) -> ELU {
+        ELU { alpha: alpha.into(), mode: Mode::default() }
     }
 
     fn text(&self) -> String {
-        format!("alpha={}", Value::from(self.alpha))
+        self.mode.inplace_text(format!("alpha={}", Value::from(self.alpha)))
     }
 }
 
@@ -66,7 +67,7 @@ impl Default for ELU {
 impl Module for ELU {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
-        input.elu(self.alpha)
+        input.elu(self.alpha.to_f64())
     }
 }
 
@@ -74,18 +75,18 @@ impl Module for ELU {
 #[derive(Tree)]
 #[tree(extra_repr = Self::text)]
 pub struct CELU {
-    alpha: f64,
+    alpha: Scalar,
     mode: Mode,
 }
 
 impl CELU {
     /// With that factor, which is not 0; PyTorch's default is 1.
-    pub fn new(alpha: f64) -> CELU {
-        CELU { alpha, mode: Mode::default() }
+    pub fn new(alpha: impl Into<Scalar>) -> CELU {
+        CELU { alpha: alpha.into(), mode: Mode::default() }
     }
 
     fn text(&self) -> String {
-        format!("alpha={}", Value::from(self.alpha))
+        self.mode.inplace_text(format!("alpha={}", Value::from(self.alpha)))
     }
 }
 
@@ -99,7 +100,7 @@ impl Default for CELU {
 impl Module for CELU {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
-        input.celu(self.alpha)
+        input.celu(self.alpha.to_f64())
     }
 }
 
@@ -107,15 +108,15 @@ impl Module for CELU {
 #[derive(Tree)]
 #[tree(extra_repr = Self::text)]
 pub struct Softplus {
-    beta: f64,
-    threshold: f64,
+    beta: Scalar,
+    threshold: Scalar,
     mode: Mode,
 }
 
 impl Softplus {
     /// With that steepness and threshold; PyTorch's defaults are 1 and 20.
-    pub fn new(beta: f64, threshold: f64) -> Softplus {
-        Softplus { beta, threshold, mode: Mode::default() }
+    pub fn new(beta: impl Into<Scalar>, threshold: impl Into<Scalar>) -> Softplus {
+        Softplus { beta: beta.into(), threshold: threshold.into(), mode: Mode::default() }
     }
 
     fn text(&self) -> String {
@@ -133,7 +134,7 @@ impl Default for Softplus {
 impl Module for Softplus {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
-        input.softplus(self.beta, self.threshold)
+        input.softplus(self.beta.to_f64(), self.threshold.to_f64())
     }
 }
 
@@ -141,8 +142,8 @@ impl Module for Softplus {
 #[derive(Tree)]
 #[tree(extra_repr = Self::text)]
 pub struct Hardtanh {
-    min_val: f64,
-    max_val: f64,
+    min_val: Scalar,
+    max_val: Scalar,
     mode: Mode,
 }
 
@@ -152,15 +153,16 @@ impl Hardtanh {
     /// # Panics
     /// If the second is not greater than the first.
     #[track_caller]
-    pub fn new(min_val: f64, max_val: f64) -> Hardtanh {
-        if max_val <= min_val {
+    pub fn new(min_val: impl Into<Scalar>, max_val: impl Into<Scalar>) -> Hardtanh {
+        let (min_val, max_val) = (min_val.into(), max_val.into());
+        if max_val.to_f64() <= min_val.to_f64() {
             bug!("", "max_val ({}) must be greater than min_val ({})", Value::from(max_val), Value::from(min_val));
         }
         Hardtanh { min_val, max_val, mode: Mode::default() }
     }
 
     fn text(&self) -> String {
-        format!("min_val={}, max_val={}", Value::from(self.min_val), Value::from(self.max_val))
+        self.mode.inplace_text(format!("min_val={}, max_val={}", Value::from(self.min_val), Value::from(self.max_val)))
     }
 }
 
@@ -174,7 +176,7 @@ impl Default for Hardtanh {
 impl Module for Hardtanh {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
-        input.hardtanh(self.min_val, self.max_val)
+        input.hardtanh(self.min_val.to_f64(), self.max_val.to_f64())
     }
 }
 
@@ -182,19 +184,19 @@ impl Module for Hardtanh {
 #[derive(Tree)]
 #[tree(extra_repr = Self::text)]
 pub struct Threshold {
-    threshold: f64,
-    value: f64,
+    threshold: Scalar,
+    value: Scalar,
     mode: Mode,
 }
 
 impl Threshold {
     /// With these numbers.
-    pub fn new(threshold: f64, value: f64) -> Threshold {
-        Threshold { threshold, value, mode: Mode::default() }
+    pub fn new(threshold: impl Into<Scalar>, value: impl Into<Scalar>) -> Threshold {
+        Threshold { threshold: threshold.into(), value: value.into(), mode: Mode::default() }
     }
 
     fn text(&self) -> String {
-        format!("threshold={}, value={}", Value::from(self.threshold), Value::from(self.value))
+        self.mode.inplace_text(format!("threshold={}, value={}", Value::from(self.threshold), Value::from(self.value)))
     }
 }
 
@@ -202,7 +204,7 @@ impl Threshold {
 impl Module for Threshold {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
-        input.threshold(self.threshold, self.value)
+        input.threshold(self.threshold.to_f64(), self.value.to_f64())
     }
 }
 
@@ -210,14 +212,14 @@ impl Module for Threshold {
 #[derive(Tree)]
 #[tree(extra_repr = Self::text)]
 pub struct Hardshrink {
-    lambd: f64,
+    lambd: Scalar,
     mode: Mode,
 }
 
 impl Hardshrink {
     /// With that half width; PyTorch's default is 0.5.
-    pub fn new(lambd: f64) -> Hardshrink {
-        Hardshrink { lambd, mode: Mode::default() }
+    pub fn new(lambd: impl Into<Scalar>) -> Hardshrink {
+        Hardshrink { lambd: lambd.into(), mode: Mode::default() }
     }
 
     fn text(&self) -> String {
@@ -235,7 +237,7 @@ impl Default for Hardshrink {
 impl Module for Hardshrink {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
-        input.hardshrink(self.lambd)
+        input.hardshrink(self.lambd.to_f64())
     }
 }
 
@@ -243,7 +245,7 @@ impl Module for Hardshrink {
 #[derive(Tree)]
 #[tree(extra_repr = Self::text)]
 pub struct Softshrink {
-    lambd: f64,
+    lambd: Scalar,
     mode: Mode,
 }
 
@@ -253,9 +255,10 @@ impl Softshrink {
     /// # Panics
     /// If it is negative.
     #[track_caller]
-    pub fn new(lambd: f64) -> Softshrink {
-        if lambd < 0.0 {
-            bug!("", "lambda must be greater or equal to 0, but found to be {lambd}.");
+    pub fn new(lambd: impl Into<Scalar>) -> Softshrink {
+        let lambd = lambd.into();
+        if lambd.to_f64() < 0.0 {
+            bug!("", "lambda must be greater or equal to 0, but found to be {}.", Value::from(lambd));
         }
         Softshrink { lambd, mode: Mode::default() }
     }
@@ -275,7 +278,7 @@ impl Default for Softshrink {
 impl Module for Softshrink {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
-        input.softshrink(self.lambd)
+        input.softshrink(self.lambd.to_f64())
     }
 }
 
@@ -320,18 +323,25 @@ impl Module for GELU {
 #[derive(Tree)]
 #[tree(extra_repr = Self::text)]
 pub struct Softmax {
-    dim: isize,
+    dim: Option<isize>,
     mode: Mode,
 }
 
 impl Softmax {
     /// Along axis `dim`, negative from the end.
     pub fn new(dim: isize) -> Softmax {
-        Softmax { dim, mode: Mode::default() }
+        Softmax { dim: Some(dim), mode: Mode::default() }
     }
 
     fn text(&self) -> String {
-        format!("dim={}", self.dim)
+        dim_text(self.dim)
+    }
+}
+
+impl Default for Softmax {
+    /// Along the axis that PyTorch chooses when it is given none: the first of 0, 1 or 3 axes, else the second.
+    fn default() -> Softmax {
+        Softmax { dim: None, mode: Mode::default() }
     }
 }
 
@@ -339,7 +349,7 @@ impl Softmax {
 impl Module for Softmax {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
-        input.softmax(self.dim)
+        input.softmax(dim_or_chosen(self.dim, input))
     }
 }
 
@@ -347,18 +357,25 @@ impl Module for Softmax {
 #[derive(Tree)]
 #[tree(extra_repr = Self::text)]
 pub struct LogSoftmax {
-    dim: isize,
+    dim: Option<isize>,
     mode: Mode,
 }
 
 impl LogSoftmax {
     /// Along axis `dim`, negative from the end.
     pub fn new(dim: isize) -> LogSoftmax {
-        LogSoftmax { dim, mode: Mode::default() }
+        LogSoftmax { dim: Some(dim), mode: Mode::default() }
     }
 
     fn text(&self) -> String {
-        format!("dim={}", self.dim)
+        dim_text(self.dim)
+    }
+}
+
+impl Default for LogSoftmax {
+    /// Along the axis that PyTorch chooses when it is given none: the first of 0, 1 or 3 axes, else the second.
+    fn default() -> LogSoftmax {
+        LogSoftmax { dim: None, mode: Mode::default() }
     }
 }
 
@@ -366,7 +383,7 @@ impl LogSoftmax {
 impl Module for LogSoftmax {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
-        input.log_softmax(self.dim)
+        input.log_softmax(dim_or_chosen(self.dim, input))
     }
 }
 
@@ -374,18 +391,25 @@ impl Module for LogSoftmax {
 #[derive(Tree)]
 #[tree(extra_repr = Self::text)]
 pub struct Softmin {
-    dim: isize,
+    dim: Option<isize>,
     mode: Mode,
 }
 
 impl Softmin {
     /// Along axis `dim`, negative from the end.
     pub fn new(dim: isize) -> Softmin {
-        Softmin { dim, mode: Mode::default() }
+        Softmin { dim: Some(dim), mode: Mode::default() }
     }
 
     fn text(&self) -> String {
-        format!("dim={}", self.dim)
+        dim_text(self.dim)
+    }
+}
+
+impl Default for Softmin {
+    /// Along the axis that PyTorch chooses when it is given none: the first of 0, 1 or 3 axes, else the second.
+    fn default() -> Softmin {
+        Softmin { dim: None, mode: Mode::default() }
     }
 }
 
@@ -393,7 +417,7 @@ impl Softmin {
 impl Module for Softmin {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
-        input.softmin(self.dim)
+        input.softmin(dim_or_chosen(self.dim, input))
     }
 }
 
@@ -430,20 +454,47 @@ impl Module for GLU {
     }
 }
 
+inplace!(LeakyReLU, ELU, CELU, Hardtanh, Threshold);
 rebuild! {
-    LeakyReLU { negative_slope } also "inplace" = false;
-    ELU { alpha } also "inplace" = false;
-    CELU { alpha } also "inplace" = false;
+    LeakyReLU { negative_slope } also inplace;
+    ELU { alpha } also inplace;
+    CELU { alpha } also inplace;
     Softplus { beta, threshold };
-    Hardtanh { min_val, max_val } also "inplace" = false;
-    Threshold { threshold, value } also "inplace" = false;
+    Hardtanh { min_val, max_val } also inplace;
+    Threshold { threshold, value } also inplace;
     Hardshrink { lambd };
     Softshrink { lambd };
-    Softmax { dim as i64 };
-    LogSoftmax { dim as i64 };
-    Softmin { dim as i64 };
     GLU { dim as i64 };
 }
+
+fn dim_text(dim: Option<isize>) -> String {
+    format!("dim={}", dim_value(dim))
+}
+
+fn dim_value(dim: Option<isize>) -> Value {
+    optional(dim.map(|dim| dim as i64))
+}
+
+/// The axis, or the one that PyTorch takes for reasons of history.
+fn dim_or_chosen(dim: Option<isize>, input: &Var) -> isize {
+    dim.unwrap_or(if matches!(input.rank(), 0 | 1 | 3) { 0 } else { 1 })
+}
+
+/// The specs of layers that have an axis or none.
+macro_rules! rebuild_axis {
+    ($($Layer:ident),*) => {$(
+        impl Rebuild for $Layer {
+            const CLASS: &'static str = concat!("torch.nn.modules.activation.", stringify!($Layer));
+            fn config(&self) -> Dict {
+                [("dim", dim_value(self.dim))].into_iter().collect()
+            }
+            fn rebuild(parts: &mut Parts<'_>) -> Result<$Layer, SpecError> {
+                Ok($Layer { dim: parts.get("dim")?, mode: parts.mode() })
+            }
+        }
+    )*};
+}
+rebuild_axis!(Softmax, LogSoftmax, Softmin);
 
 impl Rebuild for GELU {
     const CLASS: &'static str = "torch.nn.modules.activation.GELU";

@@ -3,7 +3,7 @@
 
 use crate::{Mode, Module, Parts, Rebuild, SpecError, Tree, Var};
 use wengert_autograd::functional;
-use wengert_tensor::{Dict, Value, bug, with_generator};
+use wengert_tensor::{Dict, Scalar, Value, bug, with_generator};
 
 /// In training, zeroes each value with probability `p` and divides the others by 1 − `p` (`torch.nn.Dropout`); in
 /// evaluation, returns its input.
@@ -20,7 +20,7 @@ use wengert_tensor::{Dict, Value, bug, with_generator};
 #[derive(Tree)]
 #[tree(extra_repr = Self::text)]
 pub struct Dropout {
-    p: f64,
+    p: Scalar,
     mode: Mode,
 }
 
@@ -29,7 +29,7 @@ pub struct Dropout {
 #[derive(Tree)]
 #[tree(extra_repr = Self::text)]
 pub struct Dropout1d {
-    p: f64,
+    p: Scalar,
     mode: Mode,
 }
 
@@ -38,7 +38,7 @@ pub struct Dropout1d {
 #[derive(Tree)]
 #[tree(extra_repr = Self::text)]
 pub struct Dropout2d {
-    p: f64,
+    p: Scalar,
     mode: Mode,
 }
 
@@ -47,7 +47,7 @@ pub struct Dropout2d {
 #[derive(Tree)]
 #[tree(extra_repr = Self::text)]
 pub struct Dropout3d {
-    p: f64,
+    p: Scalar,
     mode: Mode,
 }
 
@@ -56,7 +56,7 @@ pub struct Dropout3d {
 #[derive(Tree)]
 #[tree(extra_repr = Self::text)]
 pub struct AlphaDropout {
-    p: f64,
+    p: Scalar,
     mode: Mode,
 }
 
@@ -64,7 +64,7 @@ pub struct AlphaDropout {
 #[derive(Tree)]
 #[tree(extra_repr = Self::text)]
 pub struct FeatureAlphaDropout {
-    p: f64,
+    p: Scalar,
     mode: Mode,
 }
 
@@ -77,17 +77,20 @@ macro_rules! dropouts {
             /// # Panics
             /// If it is not between 0 and 1.
             #[track_caller]
-            pub fn new(p: f64) -> $Dropout {
-                if !(0.0..=1.0).contains(&p) {
+            pub fn new(p: impl Into<Scalar>) -> $Dropout {
+                let p = p.into();
+                if !(0.0..=1.0).contains(&p.to_f64()) {
                     bug!("", "dropout probability has to be between 0 and 1, but got {}", Value::from(p));
                 }
                 $Dropout { p, mode: Mode::default() }
             }
 
             fn text(&self) -> String {
-                format!("p={}, inplace=False", Value::from(self.p))
+                format!("p={}, inplace={}", Value::from(self.p), Value::from(self.mode.inplace))
             }
         }
+
+        crate::activation::inplace!($Dropout);
 
         impl Default for $Dropout {
             /// With probability 0.5.
@@ -100,7 +103,7 @@ macro_rules! dropouts {
         impl Module for $Dropout {
             #[track_caller]
             fn forward(&self, $input: &Var) -> Var {
-                let $p = self.p;
+                let $p = self.p.to_f64();
                 if self.mode.is_training() { $train } else { $input.clone() }
             }
         }
@@ -108,11 +111,12 @@ macro_rules! dropouts {
         impl Rebuild for $Dropout {
             const CLASS: &'static str = concat!("torch.nn.modules.dropout.", stringify!($Dropout));
             fn config(&self) -> Dict {
-                [("p", Value::from(self.p)), ("inplace", Value::from(false))].into_iter().collect()
+                [("p", Value::from(self.p)), ("inplace", Value::from(self.mode.inplace))].into_iter().collect()
             }
             fn rebuild(parts: &mut Parts<'_>) -> Result<$Dropout, SpecError> {
-                let p = parts.get("p")?;
-                if !(0.0..=1.0).contains(&p) {
+                let p: Scalar = parts.get("p")?;
+                if !(0.0..=1.0).contains(&p.to_f64()) {
+                    let p = Value::from(p);
                     return parts.invalid(format!("dropout probability has to be between 0 and 1, but got {p}"));
                 }
                 Ok($Dropout { p, mode: parts.mode() })

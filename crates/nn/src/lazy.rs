@@ -26,6 +26,7 @@ use wengert_tensor::{bug, with_generator};
 /// use wengert_nn::{LazyLinear, Linear, Module, ReLU, Var, sequential, tensor::{DType, Tensor}};
 /// let net = sequential![LazyLinear::new(256), ReLU::new(), LazyLinear::new(10)];
 /// assert_eq!(net[0].to_string(), "LazyLinear(in_features=0, out_features=256, bias=True)");
+/// assert_eq!(net.get_parameter("0.weight").to_string(), "<UninitializedParameter>");
 /// net.forward(&Var::from(Tensor::ones([2, 20], DType::F32)));
 /// assert_eq!(net[0].to_string(), "Linear(in_features=20, out_features=256, bias=True)");
 /// assert!(net[0].is::<Linear>());

@@ -121,7 +121,7 @@ pub use margin::{
     SoftMarginLoss,
 };
 pub use module::{AsModule, Module};
-pub use norm::{BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormOptions};
+pub use norm::{BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormOptions, SyncBatchNorm};
 pub use packed::{
     Axes, Order, PackedSequence, pack_padded_sequence, pack_sequence, pad_packed_sequence, pad_sequence,
     unpack_sequence, unpad_sequence,
@@ -201,6 +201,7 @@ layers! {
     BatchNorm1d,
     BatchNorm2d,
     BatchNorm3d,
+    SyncBatchNorm,
     LayerNorm,
     GroupNorm,
     RMSNorm,
@@ -249,6 +250,9 @@ layers! {
     FractionalMaxPool3d,
     MaxPool1d,
     MaxPool3d,
+    MaxUnpool1d,
+    MaxUnpool2d,
+    MaxUnpool3d,
     Bilinear,
     PixelShuffle,
     PixelUnshuffle,

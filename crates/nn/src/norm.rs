@@ -13,11 +13,13 @@ pub type BatchNorm1d = BatchNorm<1>;
 pub type BatchNorm2d = BatchNorm<2>;
 /// Batch normalisation of volumes (N, C, D, H, W) (`torch.nn.BatchNorm3d`).
 pub type BatchNorm3d = BatchNorm<3>;
+/// Batch normalisation of (N, C, …) with any axes after the channels (`torch.nn.SyncBatchNorm`, with the one process there is).
+pub type SyncBatchNorm = BatchNorm<0>;
 
 /// Gives every channel mean 0 and variance 1, then scales and shifts it by `weight` and `bias`.
 ///
 /// In training the statistics are the batch's, with the biased variance, and move the running ones (with the unbiased
-/// variance); in evaluation they are the running ones. `AXES` is the number of axes of an image: see [`BatchNorm2d`].
+/// variance); in evaluation they are the running ones. `AXES` is the number of axes of an image, 0 if any will do: see [`BatchNorm2d`].
 ///
 /// # Examples
 /// ```
@@ -128,6 +130,7 @@ impl<const AXES: usize> BatchNorm<AXES> {
 
     fn name(&self) -> &'static str {
         match AXES {
+            0 => "SyncBatchNorm",
             1 => "BatchNorm1d",
             2 => "BatchNorm2d",
             3 => "BatchNorm3d",
@@ -150,6 +153,9 @@ impl<const AXES: usize> BatchNorm<AXES> {
     #[track_caller]
     fn check(&self, shape: &[usize], batch_statistics: bool) {
         let rank = shape.len();
+        if AXES == 0 && rank < 2 {
+            bug!("", "expected at least 2D input (got {rank}D input)");
+        }
         if AXES == 1 && rank != 2 && rank != 3 {
             bug!("", "expected 2D or 3D input (got {rank}D input)");
         }
@@ -218,6 +224,7 @@ impl<const AXES: usize> Module for BatchNorm<AXES> {
 
 impl<const AXES: usize> Rebuild for BatchNorm<AXES> {
     const CLASS: &'static str = match AXES {
+        0 => "torch.nn.modules.batchnorm.SyncBatchNorm",
         1 => "torch.nn.modules.batchnorm.BatchNorm1d",
         2 => "torch.nn.modules.batchnorm.BatchNorm2d",
         3 => "torch.nn.modules.batchnorm.BatchNorm3d",
@@ -235,6 +242,7 @@ impl<const AXES: usize> Rebuild for BatchNorm<AXES> {
             ("track_running_stats", Value::from(track_running_stats)),
         ]
         .into_iter()
+        .chain((AXES == 0).then_some(("process_group", Value::None)))
         .collect()
     }
     fn rebuild(parts: &mut Parts<'_>) -> Result<Self, SpecError> {

@@ -2,7 +2,7 @@
 
 use crate::container::check_name;
 use crate::container::sealed::index;
-use crate::{Module, Param, Parts, Rebuild, SpecError, Tree, Var, Visitor};
+use crate::{Mode, Module, Param, Parts, Rebuild, SpecError, Tree, Var, Visitor};
 use std::ops::Index;
 use wengert_tensor::{Dict, Shape, Value, bug};
 
@@ -16,7 +16,7 @@ use wengert_tensor::{Dict, Shape, Value, bug};
 /// assert_eq!(list[-1].shape()[..], [2, 2]);
 /// ```
 #[derive(Default)]
-pub struct ParameterList(Vec<Param>);
+pub struct ParameterList(Vec<Param>, Mode);
 
 impl ParameterList {
     /// An empty list.
@@ -49,6 +49,7 @@ impl ParameterList {
 impl Tree for ParameterList {
     fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
         self.0.visit(visitor);
+        visitor.mode(&self.1);
     }
     fn type_name(&self) -> &str {
         "ParameterList"
@@ -79,7 +80,7 @@ impl Index<isize> for ParameterList {
 
 impl FromIterator<Param> for ParameterList {
     fn from_iter<I: IntoIterator<Item = Param>>(params: I) -> ParameterList {
-        ParameterList(params.into_iter().collect())
+        ParameterList(params.into_iter().collect(), Mode::default())
     }
 }
 
@@ -93,7 +94,7 @@ impl FromIterator<Param> for ParameterList {
 /// assert_eq!(dict["linear1"].shape()[..], [4, 1]);
 /// ```
 #[derive(Default)]
-pub struct ParameterDict(Vec<(String, Param)>);
+pub struct ParameterDict(Vec<(String, Param)>, Mode);
 
 impl ParameterDict {
     /// An empty dict.
@@ -142,6 +143,7 @@ impl Tree for ParameterDict {
         for (name, param) in &self.0 {
             visitor.param(name, param);
         }
+        visitor.mode(&self.1);
     }
     fn type_name(&self) -> &str {
         "ParameterDict"
@@ -218,7 +220,7 @@ impl Rebuild for ParameterList {
         if params.len() != parts.get_or("_size", params.len())? {
             return parts.invalid("a list of which some items are no parameters");
         }
-        Ok(params.into_iter().map(|(_, param)| param).collect())
+        Ok(ParameterList(params.into_iter().map(|(_, param)| param).collect(), parts.mode()))
     }
 }
 
@@ -229,6 +231,6 @@ impl Rebuild for ParameterDict {
         [("_keys", keys)].into_iter().collect()
     }
     fn rebuild(parts: &mut Parts<'_>) -> Result<ParameterDict, SpecError> {
-        Ok(ParameterDict(parts.params()?))
+        Ok(ParameterDict(parts.params()?, parts.mode()))
     }
 }

@@ -70,8 +70,10 @@ impl Parts<'_> {
 
     /// The training flag; a field of your module, if it has one.
     pub fn mode(&self) -> Mode {
-        let mode = Mode::default();
-        mode.set(self.object.attributes.get("training").and_then(Value::as_bool).unwrap_or(true));
+        let flag = |name| self.object.attributes.get(name).and_then(Value::as_bool);
+        let mut mode = Mode::default();
+        mode.inplace = flag("inplace").unwrap_or(false);
+        mode.set(flag("training").unwrap_or(true));
         mode
     }
 

@@ -3,7 +3,7 @@
 use crate::setting::{optional, tuple};
 use crate::{Mode, Module, Parts, Rebuild, Single, Size, SpecError, Tree, Triple, Var};
 use wengert_autograd::{AvgPoolOptions, MaxPoolOptions};
-use wengert_tensor::{Dict, Value};
+use wengert_tensor::{Dict, Scalar, Value};
 
 /// A class of PyTorch's pooling layers, by the number of axes.
 macro_rules! class {
@@ -404,7 +404,7 @@ macro_rules! lp_pool {
         #[derive(Tree)]
         #[tree(extra_repr = Self::text)]
         pub struct $Layer {
-            norm_type: f64,
+            norm_type: Scalar,
             #[tree(skip)]
             kernel_size: Size<$axes>,
             #[tree(skip)]
@@ -415,18 +415,24 @@ macro_rules! lp_pool {
 
         impl $Layer {
             /// `(Σ xᵖ)^(1/p)` over windows side by side.
-            pub fn new(norm_type: f64, kernel_size: impl Into<Size<$axes>>) -> $Layer {
+            pub fn new(norm_type: impl Into<Scalar>, kernel_size: impl Into<Size<$axes>>) -> $Layer {
                 $Layer::with(norm_type, kernel_size, None, false)
             }
 
             /// With a stride, and windows that end outside or not.
             pub fn with(
-                norm_type: f64,
+                norm_type: impl Into<Scalar>,
                 kernel_size: impl Into<Size<$axes>>,
                 stride: Option<Size<$axes>>,
                 ceil_mode: bool,
             ) -> $Layer {
-                $Layer { norm_type, kernel_size: kernel_size.into(), stride, ceil_mode, mode: Mode::default() }
+                $Layer {
+                    norm_type: norm_type.into(),
+                    kernel_size: kernel_size.into(),
+                    stride,
+                    ceil_mode,
+                    mode: Mode::default(),
+                }
             }
 
             fn text(&self) -> String {
@@ -445,7 +451,7 @@ macro_rules! lp_pool {
             #[track_caller]
             fn forward(&self, input: &Var) -> Var {
                 let stride = self.stride.map(Size::to_array);
-                input.lp_pool(self.norm_type, self.kernel_size.to_array(), stride, self.ceil_mode)
+                input.lp_pool(self.norm_type.to_f64(), self.kernel_size.to_array(), stride, self.ceil_mode)
             }
         }
 

@@ -72,7 +72,8 @@ impl RReLU {
     }
 
     fn text(&self) -> String {
-        format!("lower={}, upper={}", Value::from(self.lower), Value::from(self.upper))
+        let text = format!("lower={}, upper={}", Value::from(self.lower), Value::from(self.upper));
+        self.mode.inplace_text(text)
     }
 }
 
@@ -106,6 +107,7 @@ impl Rebuild for PReLU {
     }
 }
 
+crate::activation::inplace!(RReLU);
 crate::activation::rebuild! {
-    RReLU { lower, upper } also "inplace" = false;
+    RReLU { lower, upper } also inplace;
 }

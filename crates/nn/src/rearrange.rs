@@ -1,6 +1,7 @@
 //! Layers that rearrange or resample: [`PixelShuffle`], [`PixelUnshuffle`], [`ChannelShuffle`], [`Upsample`], [`Unfold`], [`Fold`],
 //! and the inverses of pooling by maxima.
 
+use crate::conv::class_name;
 use crate::setting::{optional, tuple};
 use crate::{Mode, Module, Pair, Parts, Rebuild, Size, Sizes, SpecError, Tree, Var};
 use wengert_autograd::{Align, OutputSize, Resample};
@@ -442,18 +443,23 @@ impl Rebuild for Fold {
 }
 
 /// Puts maxima back at their positions among zeros (`torch.nn.MaxUnpool1d`, `2d`, `3d`).
-#[derive(Clone, Copy, Debug)]
+#[derive(Tree)]
+#[tree(name = Self::name, extra_repr = Self::text)]
 pub struct MaxUnpool<const N: usize> {
+    #[tree(skip)]
     kernel_size: Size<N>,
+    #[tree(skip)]
     stride: Size<N>,
+    #[tree(skip)]
     padding: Size<N>,
+    mode: Mode,
 }
 
 impl<const N: usize> MaxUnpool<N> {
     /// For windows side by side.
     pub fn new(kernel_size: impl Into<Size<N>>) -> MaxUnpool<N> {
         let kernel_size = kernel_size.into();
-        MaxUnpool { kernel_size, stride: kernel_size, padding: Size::all(0) }
+        MaxUnpool::with(kernel_size, kernel_size, 0)
     }
 
     /// For windows with a stride and a border.
@@ -462,7 +468,12 @@ impl<const N: usize> MaxUnpool<N> {
         stride: impl Into<Size<N>>,
         padding: impl Into<Size<N>>,
     ) -> MaxUnpool<N> {
-        MaxUnpool { kernel_size: kernel_size.into(), stride: stride.into(), padding: padding.into() }
+        MaxUnpool {
+            kernel_size: kernel_size.into(),
+            stride: stride.into(),
+            padding: padding.into(),
+            mode: Mode::default(),
+        }
     }
 
     /// The maxima at the positions that pooling gave, in an image of the size that it must have had, or of the one given.
@@ -477,6 +488,43 @@ impl<const N: usize> MaxUnpool<N> {
             std::array::from_fn(|i| ((lens[i] - 1) * stride[i] + kernel[i]).saturating_sub(2 * padding[i]))
         });
         input.max_unpool(indices, size)
+    }
+
+    fn name(&self) -> &'static str {
+        class_name(Self::CLASS)
+    }
+
+    /// The configuration, in which PyTorch writes out every axis.
+    fn settings(&self) -> [(&'static str, Value); 3] {
+        [("kernel_size", self.kernel_size), ("stride", self.stride), ("padding", self.padding)]
+            .map(|(name, size)| (name, tuple(size.to_array())))
+    }
+
+    fn text(&self) -> String {
+        self.settings().map(|(name, value)| format!("{name}={value}")).join(", ")
+    }
+}
+
+#[wengert_nn_derive::module]
+impl<const N: usize> Module for MaxUnpool<N> {}
+
+impl<const N: usize> Rebuild for MaxUnpool<N> {
+    const CLASS: &'static str = match N {
+        1 => "torch.nn.modules.pooling.MaxUnpool1d",
+        2 => "torch.nn.modules.pooling.MaxUnpool2d",
+        3 => "torch.nn.modules.pooling.MaxUnpool3d",
+        _ => "wengert.MaxUnpool",
+    };
+    fn config(&self) -> Dict {
+        self.settings().into_iter().collect()
+    }
+    fn rebuild(parts: &mut Parts<'_>) -> Result<Self, SpecError> {
+        Ok(MaxUnpool {
+            kernel_size: parts.get("kernel_size")?,
+            stride: parts.get("stride")?,
+            padding: parts.get("padding")?,
+            mode: parts.mode(),
+        })
     }
 }
 

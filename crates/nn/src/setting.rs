@@ -1,7 +1,7 @@
 //! [`Setting`]: configuration values as they stand in files.
 
 use crate::{Reduction, Size};
-use wengert_tensor::Value;
+use wengert_tensor::{Scalar, Value};
 
 /// A type that a configured value of a module may have.
 pub trait Setting: Sized {
@@ -25,6 +25,10 @@ settings! {
     i64, |x| x.as_int();
     f64, |x| x.as_float();
     bool, |x| x.as_bool();
+    Scalar, |x| match x {
+        Value::Bool(_) => None,
+        _ => x.as_int().map(Scalar::Int).or(x.as_float().map(Scalar::Float)),
+    };
     String, |x| x.as_str().map(str::to_owned);
     Vec<usize>, |x| sizes(x);
     Vec<isize>, |x| sizes(x);

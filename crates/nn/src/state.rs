@@ -79,6 +79,8 @@ impl Buffer {
 /// descendant that has.
 pub struct Mode {
     training: AtomicBool,
+    /// Whether the layer was made with `inplace=True`, which its text and its files keep; tensors are values here.
+    pub(crate) inplace: bool,
     /// The hooks of the module, once it has had any.
     hooks: OnceLock<Arc<Mutex<Hooks>>>,
     /// The parametrisations of the module's parameters.
@@ -93,6 +95,15 @@ impl Mode {
 
     pub(crate) fn set(&self, training: bool) {
         self.training.store(training, Ordering::Relaxed);
+    }
+
+    /// What a layer prints, and that it was made with `inplace=True`.
+    pub(crate) fn inplace_text(&self, text: String) -> String {
+        match (self.inplace, text.is_empty()) {
+            (false, _) => text,
+            (true, true) => "inplace=True".to_owned(),
+            (true, false) => text + ", inplace=True",
+        }
     }
 
     /// Takes over the flag and the hooks of another module's.
@@ -126,6 +137,11 @@ impl std::fmt::Debug for Mode {
 impl Default for Mode {
     /// Training.
     fn default() -> Mode {
-        Mode { training: AtomicBool::new(true), hooks: OnceLock::new(), parametrizations: Parametrizations::default() }
+        Mode {
+            training: AtomicBool::new(true),
+            inplace: false,
+            hooks: OnceLock::new(),
+            parametrizations: Parametrizations::default(),
+        }
     }
 }

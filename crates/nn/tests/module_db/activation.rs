@@ -2,18 +2,19 @@
 
 use crate::Row;
 use crate::case::layer;
+use wengert_nn::tensor::Scalar;
 use wengert_nn::*;
 
 pub(crate) const ROWS: &[Row] = &[
-    ("CELU", |a| layer(CELU::new(a.get("alpha")))),
-    ("ELU", |a| layer(ELU::new(a.get("alpha")))),
+    ("CELU", |a| layer(CELU::new(a.get::<Scalar>("alpha")))),
+    ("ELU", |a| layer(ELU::new(a.get::<Scalar>("alpha")))),
     ("GELU", |a| layer(if a.value("approximate").as_str() == Some("tanh") { GELU::tanh() } else { GELU::new() })),
     ("GLU", |a| layer(GLU::new(a.get("dim")))),
-    ("Hardshrink", |a| layer(Hardshrink::new(a.get("lambd")))),
+    ("Hardshrink", |a| layer(Hardshrink::new(a.get::<Scalar>("lambd")))),
     ("Hardsigmoid", |_| layer(Hardsigmoid::new())),
     ("Hardswish", |_| layer(Hardswish::new())),
-    ("Hardtanh", |a| layer(Hardtanh::new(a.get("min_val"), a.get("max_val")))),
-    ("LeakyReLU", |a| layer(LeakyReLU::new(a.get("negative_slope")))),
+    ("Hardtanh", |a| layer(Hardtanh::new(a.get::<Scalar>("min_val"), a.get::<Scalar>("max_val")))),
+    ("LeakyReLU", |a| layer(LeakyReLU::new(a.get::<Scalar>("negative_slope")))),
     ("LogSigmoid", |_| layer(LogSigmoid::new())),
     ("LogSoftmax", |a| layer(LogSoftmax::new(a.get("dim")))),
     ("Mish", |_| layer(Mish::new())),
@@ -27,10 +28,10 @@ pub(crate) const ROWS: &[Row] = &[
     ("Softmax", |a| layer(Softmax::new(a.get("dim")))),
     ("Softmax2d", |_| layer(Softmax2d::new())),
     ("Softmin", |a| layer(Softmin::new(a.get("dim")))),
-    ("Softplus", |a| layer(Softplus::new(a.get("beta"), a.get("threshold")))),
-    ("Softshrink", |a| layer(Softshrink::new(a.get("lambd")))),
+    ("Softplus", |a| layer(Softplus::new(a.get::<Scalar>("beta"), a.get::<Scalar>("threshold")))),
+    ("Softshrink", |a| layer(Softshrink::new(a.get::<Scalar>("lambd")))),
     ("Softsign", |_| layer(Softsign::new())),
     ("Tanh", |_| layer(Tanh::new())),
     ("Tanhshrink", |_| layer(Tanhshrink::new())),
-    ("Threshold", |a| layer(Threshold::new(a.get("threshold"), a.get("value")))),
+    ("Threshold", |a| layer(Threshold::new(a.get::<Scalar>("threshold"), a.get::<Scalar>("value")))),
 ];

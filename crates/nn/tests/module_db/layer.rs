@@ -2,6 +2,7 @@
 
 use crate::Row;
 use crate::case::{Arguments, Case, call, layer};
+use wengert_nn::tensor::Scalar;
 use wengert_nn::*;
 
 pub(crate) const ROWS: &[Row] = &[
@@ -46,12 +47,12 @@ pub(crate) const ROWS: &[Row] = &[
     ("LazyLinear", |a| {
         layer(LazyLinear::with(LinearOptions { bias: a.get("bias"), ..LinearOptions::new(0, a.get("out_features")) }))
     }),
-    ("AlphaDropout", |a| layer(AlphaDropout::new(a.get("p")))),
-    ("Dropout", |a| layer(Dropout::new(a.get("p")))),
-    ("Dropout1d", |a| layer(Dropout1d::new(a.get("p")))),
-    ("Dropout2d", |a| layer(Dropout2d::new(a.get("p")))),
-    ("Dropout3d", |a| layer(Dropout3d::new(a.get("p")))),
-    ("FeatureAlphaDropout", |a| layer(FeatureAlphaDropout::new(a.get("p")))),
+    ("AlphaDropout", |a| layer(AlphaDropout::new(a.get::<Scalar>("p")))),
+    ("Dropout", |a| layer(Dropout::new(a.get::<Scalar>("p")))),
+    ("Dropout1d", |a| layer(Dropout1d::new(a.get::<Scalar>("p")))),
+    ("Dropout2d", |a| layer(Dropout2d::new(a.get::<Scalar>("p")))),
+    ("Dropout3d", |a| layer(Dropout3d::new(a.get::<Scalar>("p")))),
+    ("FeatureAlphaDropout", |a| layer(FeatureAlphaDropout::new(a.get::<Scalar>("p")))),
     ("GroupNorm", |a| {
         layer(GroupNorm::with(GroupNormOptions {
             num_groups: a.get("num_groups"),

@@ -2,6 +2,7 @@
 
 use crate::Row;
 use crate::case::{Arguments, Case, call, layer};
+use wengert_nn::tensor::Scalar;
 use wengert_nn::*;
 
 pub(crate) const ROWS: &[Row] = &[
@@ -48,13 +49,28 @@ pub(crate) const ROWS: &[Row] = &[
     ("FractionalMaxPool2d", fractional::<2>),
     ("FractionalMaxPool3d", fractional::<3>),
     ("LPPool1d", |a| {
-        layer(LPPool1d::with(a.get("norm_type"), a.get::<Single>("kernel_size"), a.get("stride"), a.get("ceil_mode")))
+        layer(LPPool1d::with(
+            a.get::<Scalar>("norm_type"),
+            a.get::<Single>("kernel_size"),
+            a.get("stride"),
+            a.get("ceil_mode"),
+        ))
     }),
     ("LPPool2d", |a| {
-        layer(LPPool2d::with(a.get("norm_type"), a.get::<Pair>("kernel_size"), a.get("stride"), a.get("ceil_mode")))
+        layer(LPPool2d::with(
+            a.get::<Scalar>("norm_type"),
+            a.get::<Pair>("kernel_size"),
+            a.get("stride"),
+            a.get("ceil_mode"),
+        ))
     }),
     ("LPPool3d", |a| {
-        layer(LPPool3d::with(a.get("norm_type"), a.get::<Triple>("kernel_size"), a.get("stride"), a.get("ceil_mode")))
+        layer(LPPool3d::with(
+            a.get::<Scalar>("norm_type"),
+            a.get::<Triple>("kernel_size"),
+            a.get("stride"),
+            a.get("ceil_mode"),
+        ))
     }),
     ("MaxPool1d", |a| {
         layer(MaxPool1d::with(MaxPool1dOptions {
