@@ -1,11 +1,12 @@
 //! The other activations of `torch.nn.functional`: made of simpler operations, recorded as one where PyTorch has one.
 
+use super::unary::with_kernel;
 use crate::catalog::{Entry, domain, seeded};
 use crate::op::Context;
 use crate::{Var, op};
-use wengert_tensor::{DType, Tensor, bug, shape, with_generator};
+use wengert_tensor::{DType, Tensor, activation, bug, shape, with_generator};
 
-/// PyTorch's scale and alpha of [`Var::selu`] (Klambauer et al., 2017).
+/// PyTorch's scale and alpha of [`Var::selu`].
 const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
 const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
 
@@ -17,15 +18,8 @@ impl Var {
     /// If `min` is above `max`, or the dtype is `bool`.
     #[track_caller]
     pub fn hardtanh(&self, min: f64, max: f64) -> Var {
-        if self.dtype() == DType::Bool {
-            bug!("", "Bool inputs not supported for hardtanh");
-        }
-        if min > max {
-            bug!("", "min_val cannot be greater than max_val");
-        }
-        // As a number of an integer dtype, bounds lose their fractions.
-        let whole = |bound: f64| if self.dtype().is_float() { bound } else { bound.trunc() };
-        self.elementwise("HardtanhBackward0", self.value.clamp(whole(min), whole(max)), move |grad, x| {
+        let fused = move |grad, x: &Tensor| activation::hardtanh_backward(grad, x, min, max);
+        with_kernel("HardtanhBackward0", self.value.hardtanh(min, max), self, fused, move |grad, x| {
             grad.masked_fill(&outside(&x.value, min, max), 0.0)
         })
     }
@@ -39,8 +33,8 @@ impl Var {
     /// `x / 6 + 1/2` between -3 and 3, else 0 or 1.
     #[track_caller]
     pub fn hardsigmoid(&self) -> Var {
-        let value = self.floats("hardsigmoid_cpu").add(3.0).clamp(0.0, 6.0).div(6.0);
-        self.elementwise("HardsigmoidBackward0", value, |grad, x| {
+        let fused = activation::hardsigmoid_backward;
+        with_kernel("HardsigmoidBackward0", self.value.hardsigmoid(), self, fused, |grad, x| {
             // PyTorch asks whether an element is inside, which NaN is not.
             let inside = x.value.gt(-3.0).logical_and(x.value.lt(3.0));
             (grad / 6.0).masked_fill(&inside.logical_not(), 0.0)
@@ -50,8 +44,8 @@ impl Var {
     /// `x` times [`Var::hardsigmoid`].
     #[track_caller]
     pub fn hardswish(&self) -> Var {
-        let x = self.floats("hardswish_cpu");
-        self.elementwise("HardswishBackward0", x.mul(x.add(3.0).clamp(0.0, 6.0)).div(6.0), |grad, x| {
+        let fused = activation::hardswish_backward;
+        with_kernel("HardswishBackward0", self.value.hardswish(), self, fused, |grad, x| {
             let rise = (grad * (x / 3.0 + 0.5)).masked_fill(&x.value.le(-3.0), 0.0);
             Var::where_(&x.value.lt(3.0), rise, grad)
         })
@@ -60,11 +54,7 @@ impl Var {
     /// 0 where the element is between `-lambd` and `lambd`, else the element.
     #[track_caller]
     pub fn hardshrink(&self, lambd: f64) -> Var {
-        let x = self.floats("hardshrink_cpu");
-        let small = x.ge(-lambd).logical_and(x.le(lambd));
-        op::record("HardshrinkBackward0", x.masked_fill(&small, 0.0), [self], || {
-            move |_: &Context<'_>, grad: &Var| [Some(grad.masked_fill(&small, 0.0))]
-        })
+        self.shrunk("HardshrinkBackward0", self.value.hardshrink(lambd), lambd)
     }
 
     /// 0 where the element is between `-lambd` and `lambd`, else nearer to 0 by `lambd`.
@@ -73,19 +63,14 @@ impl Var {
     /// If `lambd` is negative.
     #[track_caller]
     pub fn softshrink(&self, lambd: f64) -> Var {
-        let x = self.floats("softshrink_cpu");
-        if lambd < 0.0 {
-            bug!(
-                "",
-                "lambda must be in range [0, {}] for input dtype {}, but found {lambd}",
-                limit(x.dtype()),
-                x.dtype().legacy_name()
-            );
-        }
-        let small = x.ge(-lambd).logical_and(x.le(lambd));
-        let value = x.sub(x.sign().mul(lambd)).masked_fill(&small, 0.0);
-        op::record("SoftshrinkBackward0", value, [self], || {
-            move |_: &Context<'_>, grad: &Var| [Some(grad.masked_fill(&small, 0.0))]
+        self.shrunk("SoftshrinkBackward0", self.value.softshrink(lambd), lambd)
+    }
+
+    #[track_caller]
+    fn shrunk(&self, name: &'static str, value: Tensor, lambd: f64) -> Var {
+        let fused = move |grad, x: &Tensor| activation::shrink_backward(grad, x, lambd);
+        with_kernel(name, value, self, fused, move |grad, x| {
+            grad.masked_fill(&x.value.ge(-lambd).logical_and(x.value.le(lambd)), 0.0)
         })
     }
 
@@ -115,12 +100,8 @@ impl Var {
     /// If `alpha` is 0.
     #[track_caller]
     pub fn celu(&self, alpha: f64) -> Var {
-        if alpha == 0.0 {
-            bug!("", "ZeroDivisionError: alpha cannot be 0 for CELU");
-        }
-        let x = self.floats("elu_cpu");
-        let value = x.gt(0.0).where_(x, x.div(alpha).expm1().mul(alpha));
-        self.elementwise("CeluBackward0", value, move |grad, x| {
+        let fused = move |grad, x: &Tensor| activation::celu_backward(grad, x, alpha);
+        with_kernel("CeluBackward0", self.value.celu(alpha), self, fused, move |grad, x| {
             let below = x.value.le(0.0);
             let low = (x.masked_fill(&x.value.ge(0.0), 0.0) / alpha).exp();
             Var::where_(&below, grad * low, grad)
@@ -130,8 +111,8 @@ impl Var {
     /// The scaled [`Var::elu`] that keeps mean 0 and variance 1: `λ x` above 0, `λ α (e^x - 1)` below.
     #[track_caller]
     pub fn selu(&self) -> Var {
-        let value = self.floats("elu_cpu").elu(SELU_ALPHA).mul(SELU_SCALE);
-        self.elementwise("EluBackward0", value, |grad, x| {
+        let fused = |grad: Tensor, x: &Tensor| activation::elu_backward(grad, x, SELU_ALPHA).mul(SELU_SCALE);
+        with_kernel("EluBackward0", self.value.selu(), self, fused, |grad, x| {
             let below = x.value.le(0.0);
             let low = x.masked_fill(&x.value.ge(0.0), 0.0).exp() * SELU_ALPHA;
             Var::where_(&below, grad * low, grad) * SELU_SCALE
@@ -141,16 +122,14 @@ impl Var {
     /// The logarithm of [`Var::sigmoid`], exact far out.
     #[track_caller]
     pub fn logsigmoid(&self) -> Var {
-        let x = self.floats("log_sigmoid_cpu");
-        let value = x.clamp(None, 0.0).sub(x.abs().neg().exp().log1p());
-        self.elementwise("LogSigmoidBackward0", value, |grad, x| grad * (-x).sigmoid())
+        let fused = activation::logsigmoid_backward;
+        with_kernel("LogSigmoidBackward0", self.value.logsigmoid(), self, fused, |grad, x| grad * (-x).sigmoid())
     }
 
     /// `x tanh(softplus(x))` (Misra, 2019).
     #[track_caller]
     pub fn mish(&self) -> Var {
-        let x = self.floats("mish_cpu");
-        self.elementwise("MishBackward0", x.mul(x.softplus(1.0, 40.0).tanh()), |grad, x| {
+        with_kernel("MishBackward0", self.value.mish(), self, activation::mish_backward, |grad, x| {
             let tanh = x.softplus(1.0, 40.0).tanh();
             grad * (&tanh + x * x.sigmoid() * (1.0 - &tanh * &tanh))
         })
@@ -270,30 +249,6 @@ impl Var {
         // Ones and zeros with the gradient of the soft sample.
         Var::from(hard.sub(&soft.value)) + soft
     }
-
-    /// Records a function of this, element by element, given its value and its rule.
-    #[inline]
-    #[track_caller]
-    fn elementwise(
-        &self,
-        name: &'static str,
-        value: Tensor,
-        rule: impl Fn(&Var, &Var) -> Var + Send + Sync + 'static,
-    ) -> Var {
-        op::record(name, value, [self], || {
-            let x = self.clone();
-            move |_: &Context<'_>, grad: &Var| [Some(rule(grad, &x))]
-        })
-    }
-
-    /// The value; PyTorch has its kernels for floats only.
-    #[track_caller]
-    fn floats(&self, kernel: &str) -> &Tensor {
-        if !self.dtype().is_float() {
-            bug!("", "\"{kernel}\" not implemented for '{}'", self.dtype().legacy_name());
-        }
-        &self.value
-    }
 }
 
 /// What [`Var::gumbel_softmax`] takes; the default is PyTorch's.
@@ -316,16 +271,6 @@ impl Default for GumbelOptions {
 /// Where elements are not between the bounds; NaN is not outside.
 fn outside(x: &Tensor, min: f64, max: f64) -> Tensor {
     x.le(min).logical_or(x.ge(max))
-}
-
-/// The largest number of a dtype, as C++ prints it.
-fn limit(dtype: DType) -> &'static str {
-    match dtype {
-        DType::F64 => "1.79769e+308",
-        DType::F16 => "65504",
-        DType::BF16 => "3.38953e+38",
-        _ => "3.40282e+38",
-    }
 }
 
 pub(crate) fn catalog() -> Vec<Entry> {

@@ -185,8 +185,11 @@ impl Var {
     /// [`Var::gelu`] with the hyperbolic tangent in place of the error function (`approximate='tanh'`).
     #[track_caller]
     pub fn gelu_tanh(&self) -> Var {
-        let inner = (self + self.pow(3) * 0.044715) * (2.0 / PI).sqrt();
-        self * 0.5 * (inner.tanh() + 1.0)
+        with_kernel("GeluBackward0", self.value.gelu_tanh(), self, activation::gelu_tanh_backward, |grad, x| {
+            let t = ((x + x.pow(3) * 0.044715) * (2.0 / PI).sqrt()).tanh();
+            let inner = (x * x * (3.0 * 0.044715) + 1.0) * (2.0 / PI).sqrt();
+            grad * 0.5 * (&t + 1.0 + x * (1.0 - &t * &t) * inner)
+        })
     }
 
     /// `self` itself (`torch.positive`).
@@ -278,7 +281,7 @@ impl Var {
 /// Records a function of `x` whose gradient is `fused` where no graph of the pass is made, else `rule`.
 #[inline]
 #[track_caller]
-fn with_kernel(
+pub(super) fn with_kernel(
     name: &'static str,
     value: Tensor,
     x: &Var,
@@ -307,7 +310,7 @@ fn with_parameters() -> Vec<Entry> {
         ("polygamma", "PolygammaBackward0", |x| (x + 3.0).polygamma(2)),
         ("logit", "LogitBackward0", |x| ((x + 3.0) / 6.0).logit(None)),
         ("round_decimals", "RoundBackward1", |x| x.round_decimals(2)),
-        ("gelu_tanh", "MulBackward0", |x| x.gelu_tanh()),
+        ("gelu_tanh", "GeluBackward0", |x| x.gelu_tanh()),
         ("positive", "NegBackward0", |x| (-x).positive()),
         ("sgn", "SignBackward0", |x| x.sgn()),
         ("pow_of", "PowBackward2", |x| Var::pow_of(2.5, x)),

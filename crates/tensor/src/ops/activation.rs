@@ -69,6 +69,45 @@ slopes! {
         let below = g * (x.smaller(T::ZERO).exp::<FMA>() * p[0]);
         if x <= T::ZERO { below } else { g }
     };
+    /// The gradient of [`Tensor::hardtanh`]: nothing comes through at the bounds.
+    hardtanh_backward Hardtanh 1 x (min, max) |g, x, p| if x <= p[0] || x >= p[1] { T::ZERO } else { g };
+    /// The gradient of [`Tensor::hardsigmoid`].
+    hardsigmoid_backward Hardsigmoid 1 x () |g, x, _p| {
+        if x > T::of(-3.0) && x < T::of(3.0) { g / T::of(6.0) } else { T::ZERO }
+    };
+    /// The gradient of [`Tensor::hardswish`].
+    hardswish_backward Hardswish 2 x () |g, x, _p| {
+        let rise = g * (x / T::of(3.0) + T::of(0.5));
+        let above = if x < T::of(3.0) { rise } else { g };
+        if x <= T::of(-3.0) { T::ZERO } else { above }
+    };
+    /// The gradient of [`Tensor::hardshrink`] and [`Tensor::softshrink`].
+    shrink_backward Shrink 1 x (lambd) |g, x, p| if x >= -p[0] && x <= p[0] { T::ZERO } else { g };
+    /// The gradient of [`Tensor::celu`].
+    celu_backward Celu 9 x (alpha) |g, x, p| {
+        let below = g * (x.smaller(T::ZERO) / p[0]).exp::<FMA>();
+        if x <= T::ZERO { below } else { g }
+    };
+    /// The gradient of [`Tensor::logsigmoid`].
+    logsigmoid_backward LogSigmoid 12 x () |g, x, _p| g * (-x).sigmoid::<FMA>();
+    /// The gradient of [`Tensor::mish`]: `g (t + x s (1 - t²))` with `t` the hyperbolic tangent of its softplus and `s` the
+    /// logistic function, both of `n = e^x`.
+    mish_backward Mish 16 x () |g, x, _p| {
+        let n = x.smaller(T::of(20.0)).exp::<FMA>();
+        let w = n * (n + T::of(2.0));
+        let d = T::of(2.0) + w;
+        let s = n / (T::ONE + n);
+        let below = g * (w / d + x * s * (T::of(4.0) * (w + T::ONE) / (d * d)));
+        // 1 beyond, but of an infinity NaN, as in PyTorch.
+        if x > T::of(20.0) { g * (T::ONE + x * T::ZERO) } else { below }
+    };
+    /// The gradient of [`Tensor::gelu_tanh`].
+    gelu_tanh_backward GeluTanh 18 x () |g, x, _p| {
+        let scale = (2.0 / PI).sqrt();
+        let t = (T::of(scale) * (x + T::of(0.044715) * x * x * x)).tanh::<FMA>();
+        let inner = T::of(scale) * (T::ONE + T::of(3.0 * 0.044715) * x * x);
+        g * T::of(0.5) * (T::ONE + t + x * (T::ONE - t * t) * inner)
+    };
     /// The gradient of [`Tensor::softplus`].
     softplus_backward Softplus 12 x (beta, threshold) |g, x, p| {
         let below = g * (x * p[0]).sigmoid::<FMA>();

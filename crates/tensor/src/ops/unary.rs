@@ -177,6 +177,27 @@ kernel!(Elu elu 16 float |x, p| if x > T::ZERO { x } else { p[0] * x.expm1::<FMA
 kernel!(Softplus softplus 24 float |x, p| {
     if x * p[0] > p[1] { x } else { (x * p[0]).exp::<FMA>().ln_1p::<FMA>() / p[0] }
 });
+kernel!(Hardsigmoid hardsigmoid 2 float |x, _p| (x + T::of(3.0)).larger(T::ZERO).smaller(T::of(6.0)) / T::of(6.0));
+kernel!(Hardswish hardswish 2 float |x, _p| x * (x + T::of(3.0)).larger(T::ZERO).smaller(T::of(6.0)) / T::of(6.0));
+kernel!(Hardshrink hardshrink 1 float |x, p| if x >= -p[0] && x <= p[0] { T::ZERO } else { x });
+kernel!(Softshrink softshrink 1 float |x, p| {
+    let outside = if x > T::ZERO { x - p[0] } else { x + p[0] };
+    // A product, which keeps NaN.
+    if x >= -p[0] && x <= p[0] { x * T::ZERO } else { outside }
+});
+kernel!(Celu celu 16 float |x, p| if x > T::ZERO { x } else { p[0] * (x / p[0]).expm1::<FMA>() });
+kernel!(Selu selu 16 float |x, p| if x > T::ZERO { x * p[1] } else { p[0] * x.expm1::<FMA>() });
+kernel!(LogSigmoid logsigmoid 24 float |x, _p| x.smaller(T::ZERO) - (-x.abs()).exp::<FMA>().ln_1p::<FMA>());
+// tanh(ln(1 + n)) with n = e^x is n (n + 2) / (n (n + 2) + 2), and 1 beyond.
+kernel!(Mish mish 12 float |x, _p| {
+    let n = x.smaller(T::of(20.0)).exp::<FMA>();
+    let w = n * (n + T::of(2.0));
+    if x > T::of(20.0) { x } else { x * (w / (w + T::of(2.0))) }
+});
+kernel!(GeluTanh gelu_tanh 16 float |x, _p| {
+    let inner = T::of((2.0 / std::f64::consts::PI).sqrt()) * (x + T::of(0.044715) * x * x * x);
+    T::of(0.5) * x * (T::ONE + inner.tanh::<FMA>())
+});
 kernel!(Cube pow 1 float |x, p| x * x * x);
 
 /// `x³`, for [`Tensor::pow`].
@@ -372,5 +393,132 @@ impl Tensor {
     /// PyTorch's defaults are `beta` 1 and `threshold` 20.
     pub fn softplus(&self, beta: f64, threshold: f64) -> Tensor {
         apply(&Softplus::KERNELS, self, [beta, threshold])
+    }
+
+    /// `x / 6 + 1/2` between -3 and 3, else 0 or 1.
+    ///
+    /// # Panics
+    /// Like the activations below, if the dtype is not floating.
+    #[track_caller]
+    pub fn hardsigmoid(&self) -> Tensor {
+        activation(&Hardsigmoid::KERNELS, self, "hardsigmoid_cpu", [0.0; 2])
+    }
+
+    /// `x` times [`Tensor::hardsigmoid`].
+    #[track_caller]
+    pub fn hardswish(&self) -> Tensor {
+        activation(&Hardswish::KERNELS, self, "hardswish_cpu", [0.0; 2])
+    }
+
+    /// 0 where the element is between `-lambd` and `lambd`, else the element (PyTorch's default is 0.5).
+    #[track_caller]
+    pub fn hardshrink(&self, lambd: f64) -> Tensor {
+        activation(&Hardshrink::KERNELS, self, "hardshrink_cpu", [lambd, 0.0])
+    }
+
+    /// 0 where the element is between `-lambd` and `lambd`, else nearer to 0 by `lambd` (PyTorch's default is 0.5).
+    ///
+    /// # Panics
+    /// If `lambd` is negative, or the dtype is not floating.
+    #[track_caller]
+    pub fn softshrink(&self, lambd: f64) -> Tensor {
+        if lambd < 0.0 && self.dtype().is_float() {
+            bug!(
+                "",
+                "lambda must be in range [0, {}] for input dtype {}, but found {lambd}",
+                limit(self.dtype()),
+                self.dtype().legacy_name()
+            );
+        }
+        activation(&Softshrink::KERNELS, self, "softshrink_cpu", [lambd, 0.0])
+    }
+
+    /// [`Tensor::elu`] with a slope that is continuous: `alpha (e^(x / alpha) - 1)` below 0 (PyTorch's default is 1).
+    ///
+    /// # Panics
+    /// If `alpha` is 0, or the dtype is not floating.
+    #[track_caller]
+    pub fn celu(&self, alpha: f64) -> Tensor {
+        if alpha == 0.0 {
+            bug!("", "ZeroDivisionError: alpha cannot be 0 for CELU");
+        }
+        activation(&Celu::KERNELS, self, "elu_cpu", [alpha, 0.0])
+    }
+
+    /// The scaled [`Tensor::elu`] that keeps mean 0 and variance 1: `λ x` above 0, `λ α (e^x - 1)` below (Klambauer et al., 2017).
+    #[track_caller]
+    pub fn selu(&self) -> Tensor {
+        activation(&Selu::KERNELS, self, "elu_cpu", [SELU_SCALE * SELU_ALPHA, SELU_SCALE])
+    }
+
+    /// The logarithm of [`Tensor::sigmoid`], exact far out.
+    #[track_caller]
+    pub fn logsigmoid(&self) -> Tensor {
+        activation(&LogSigmoid::KERNELS, self, "log_sigmoid_cpu", [0.0; 2])
+    }
+
+    /// `x tanh(softplus(x))` (Misra, 2019).
+    ///
+    /// # Examples
+    /// ```
+    /// use wengert_tensor::tensor;
+    /// assert_eq!(tensor![0.0, 100.0].mish().to_vec::<f32>(), [0.0, 100.0]);
+    /// ```
+    #[track_caller]
+    pub fn mish(&self) -> Tensor {
+        activation(&Mish::KERNELS, self, "mish_cpu", [0.0; 2])
+    }
+
+    /// [`Tensor::gelu`] with the hyperbolic tangent in place of the error function (`approximate='tanh'`).
+    #[track_caller]
+    pub fn gelu_tanh(&self) -> Tensor {
+        activation(&GeluTanh::KERNELS, self, "GeluKernelImpl", [0.0; 2])
+    }
+
+    /// `min` and `max` where the element is beyond them (`torch.nn.functional.hardtanh`, whose defaults are -1 and 1).
+    /// Integers stay integers.
+    ///
+    /// # Panics
+    /// If `min` is above `max`, or the dtype is `bool`.
+    #[track_caller]
+    pub fn hardtanh(&self, min: f64, max: f64) -> Tensor {
+        if self.dtype() == DType::Bool {
+            bug!("", "Bool inputs not supported for hardtanh");
+        }
+        if min > max {
+            bug!("", "min_val cannot be greater than max_val");
+        }
+        // As a number of an integer dtype, bounds lose their fractions.
+        let whole = |bound: f64| if self.dtype().is_float() { bound } else { bound.trunc() };
+        self.clamp(whole(min), whole(max))
+    }
+
+    /// [`Tensor::hardtanh`] between 0 and 6.
+    #[track_caller]
+    pub fn relu6(&self) -> Tensor {
+        self.hardtanh(0.0, 6.0)
+    }
+}
+
+/// PyTorch's scale and alpha of [`Tensor::selu`].
+const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
+const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
+
+/// [`apply`] where PyTorch has a kernel for floats only.
+#[track_caller]
+fn activation(op: &Unary, x: &Tensor, kernel: &str, p: [f64; 2]) -> Tensor {
+    if !x.dtype().is_float() {
+        bug!("", "\"{kernel}\" not implemented for '{}'", x.dtype().legacy_name());
+    }
+    apply(op, x, p)
+}
+
+/// The largest number of a dtype, as C++ prints it.
+fn limit(dtype: DType) -> &'static str {
+    match dtype {
+        DType::F64 => "1.79769e+308",
+        DType::F16 => "65504",
+        DType::BF16 => "3.38953e+38",
+        _ => "3.40282e+38",
     }
 }
