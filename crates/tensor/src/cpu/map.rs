@@ -6,6 +6,7 @@ use super::simd::{fma, multiversion};
 use super::walk::Walk;
 use crate::Element;
 use crate::layout::Layout;
+use std::hint::select_unpredictable;
 use std::marker::PhantomData;
 
 /// Elements per block where operands are gathered or converted first: scratch stays in the first-level cache.
@@ -358,7 +359,7 @@ impl<'a, T: Copy> Source<'a, T> {
     }
 }
 
-/// `out[i] = if mask[i] { a[i] } else { b[i] }`.
+/// `out[i] = if mask[i] { a[i] } else { b[i] }`, without branches: masks are seldom foreseen, and so the loop is vectorised.
 pub(crate) fn select<T: Element>(mask: &[bool], a: Source<'_, T>, b: Source<'_, T>, out: &mut [T]) {
     use Source::{Number, Slice};
     par::chunks(out, 1, 1, |start, out| {
@@ -366,11 +367,11 @@ pub(crate) fn select<T: Element>(mask: &[bool], a: Source<'_, T>, b: Source<'_, 
         let each = out.iter_mut().zip(&mask[start..][..len]);
         match (a.part(start, len), b.part(start, len)) {
             (Slice(a), Slice(b)) => {
-                each.zip(a.iter().zip(b)).for_each(|((o, &m), (&a, &b))| *o = if m { a } else { b })
+                each.zip(a.iter().zip(b)).for_each(|((o, &m), (&a, &b))| *o = select_unpredictable(m, a, b))
             }
-            (Slice(a), Number(b)) => each.zip(a).for_each(|((o, &m), &a)| *o = if m { a } else { b }),
-            (Number(a), Slice(b)) => each.zip(b).for_each(|((o, &m), &b)| *o = if m { a } else { b }),
-            (Number(a), Number(b)) => each.for_each(|(o, &m)| *o = if m { a } else { b }),
+            (Slice(a), Number(b)) => each.zip(a).for_each(|((o, &m), &a)| *o = select_unpredictable(m, a, b)),
+            (Number(a), Slice(b)) => each.zip(b).for_each(|((o, &m), &b)| *o = select_unpredictable(m, a, b)),
+            (Number(a), Number(b)) => each.for_each(|(o, &m)| *o = select_unpredictable(m, a, b)),
         }
     });
 }
