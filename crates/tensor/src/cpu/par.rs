@@ -1,7 +1,7 @@
 //! All thread policy: how work is cut, above which size it is worth a second thread, and the crew that shares it.
 //!
-//! Results never depend on the number of threads: the pieces that a caller gets depend on sizes only, and no caller
-//! combines partial results in an order that depends on who computed them.
+//! Results never depend on the number of threads: what is computed for an element does not depend on the piece that it is in
+//! (one caller alone gets all in one), and no caller combines partial results in an order that depends on who computed them.
 //!
 //! A kernel's caller works too, and helpers take pieces of the work from one queue with it. Waking a thread that sleeps
 //! takes some 50 µs, as much as adding 500,000 numbers, so a helper that has finished looks out for more work for a while
