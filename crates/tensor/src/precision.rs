@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub enum MatmulPrecision {
     /// Every sum by its definition: the largest error of a convolution is some 0.5e-6 of its largest output.
     Highest,
-    /// Convolutions of 3x3 kernels by Winograd's method where it is faster: 2e-6 to 4e-6 of the largest output. The training
-    /// references of this repository are met either way.
+    /// Convolutions of 3x3 and 5x5 kernels, and their gradients, by Winograd's method where it is faster: 2e-6 to 4e-6 of
+    /// the largest output. The training references of this repository are met either way.
     #[default]
     High,
 }

@@ -196,6 +196,7 @@ fn convolutions_do_not_depend_on_the_number_of_threads() {
                 ([1, 40, 40, 40], [64, 40, 3, 3], 1),
                 ([4, 64, 8, 8], [70, 64, 3, 3], 1),
                 ([40, 33, 12, 12], [50, 33, 3, 3], 1),
+                ([5, 32, 12, 13], [40, 32, 5, 5], 2),
                 ([6, 20, 9, 9], [24, 20, 1, 1], 0),
                 ([2, 7, 17, 17], [30, 7, 5, 5], 2),
             ] {
@@ -218,8 +219,8 @@ fn convolutions_do_not_depend_on_the_number_of_threads() {
     assert!(one == bits(2) && one == bits(3) && one == bits(8));
 }
 
-/// 3x3 kernels of stride 1 with many channels are computed through transforms, whose error is relative to the largest
-/// output.
+/// 3x3 and 5x5 kernels of stride 1 with many channels are computed through transforms, whose error is relative to the
+/// largest output.
 #[test]
 fn transformed_convolutions_are_their_definitions() {
     for (x, w, padding, dtype) in [
@@ -230,6 +231,11 @@ fn transformed_convolutions_are_their_definitions() {
         ([1, 33, 6, 70], [32, 33, 3, 3], [1, 0], DType::F32),
         ([3, 270, 8, 9], [34, 270, 3, 3], [1, 1], DType::F32),
         ([4, 32, 7, 9], [40, 32, 3, 3], [1, 2], DType::F64),
+        ([40, 33, 9, 10], [50, 33, 3, 3], [1, 1], DType::F32),
+        ([2, 32, 9, 11], [48, 32, 5, 5], [2, 2], DType::F32),
+        ([1, 50, 8, 37], [33, 50, 5, 5], [0, 4], DType::F32),
+        ([9, 64, 12, 13], [66, 32, 5, 5], [1, 2], DType::F32),
+        ([3, 100, 6, 7], [35, 100, 5, 5], [3, 3], DType::F64),
     ] {
         let options = Conv2dOptions { padding, groups: x[1] / w[1], ..Default::default() };
         let make = |seed, shape: &[usize]| noise(seed, shape).to(dtype);
@@ -240,15 +246,18 @@ fn transformed_convolutions_are_their_definitions() {
         let (xs, ws, gs) = (input.to_vec::<f64>(), weight.to_vec::<f64>(), grad.to_vec::<f64>());
         let bs = bias.to_vec::<f64>();
         let mut expected: Vec<f64> = (0..out.numel()).map(|i| bs[i / (y[2] * y[3]) % y[1]]).collect();
-        let mut dx = vec![0.0; xs.len()];
+        let (mut dx, mut dw) = (vec![0.0; xs.len()], vec![0.0; ws.len()]);
         each_product(&x, &w, &y, &options, |i, j, k| {
             expected[k] += xs[i] * ws[j];
             dx[i] += gs[k] * ws[j];
+            dw[j] += gs[k] * xs[i];
         });
         let unit = if dtype == DType::F64 { 1e-14 } else { 4e-6 };
-        for (what, found, expected) in
-            [("output", out, expected), ("input gradient", conv2d_input_grad(x, &weight, &grad, &options), dx)]
-        {
+        for (what, found, expected) in [
+            ("output", out, expected),
+            ("input gradient", conv2d_input_grad(x, &weight, &grad, &options), dx),
+            ("weight gradient", conv2d_weight_grad(&input, w, &grad, &options), dw),
+        ] {
             let largest = expected.iter().fold(0.0, |m: f64, e| m.max(e.abs()));
             for (i, (f, e)) in found.to_vec::<f64>().iter().zip(&expected).enumerate() {
                 assert!((f - e).abs() <= unit * largest, "{x:?} {what}, element {i}: {f} for {e}, largest {largest}");

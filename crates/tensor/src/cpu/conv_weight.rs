@@ -6,6 +6,7 @@ use super::gemm::{Mat, pack_columns};
 use super::par;
 use super::simd::multiversion;
 use super::tile::{Rows, Start, Tiled};
+use super::{winograd, winograd_weight};
 use crate::storage::Storage;
 use crate::{Element, Tensor};
 
@@ -19,6 +20,7 @@ pub(crate) fn weight_grad<T: Tiled>(x: &Tensor, dy: &Tensor, g: &Geometry, shape
             dw.fill(T::ZERO);
             weight_grad_dots(&Planes::new(g), x_data, dy_data, dw);
         }
+        _ if winograd::suits(g) => winograd_weight::weight_grad(g, x_data, dy_data, dw),
         _ => weight_grad_tiles(g, x_data, dy_data, dw),
     })
 }

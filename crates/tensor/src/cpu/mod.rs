@@ -27,3 +27,4 @@ pub(crate) mod tile;
 pub(crate) mod update;
 pub(crate) mod walk;
 pub(crate) mod winograd;
+pub(crate) mod winograd_weight;

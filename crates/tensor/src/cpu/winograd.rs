@@ -1,12 +1,13 @@
-//! 3x3 convolutions of stride 1 by Winograd's minimal filtering F(4x4, 3x3): 36 products for 16 outputs instead of 144.
+//! 3x3 and 5x5 convolutions of stride 1 by Winograd's minimal filtering: F(4x4, 3x3), 36 products for 16 outputs instead
+//! of 144, and F(2x2, 5x5), 36 for 4 instead of 100.
 //!
 //! Input tiles of 6x6 and filters are brought to the values of two-dimensional polynomials at six points per axis, where
-//! convolution is multiplication; sums over channels are then 36 matrix products, and outputs of 4x4 are read off.
+//! convolution is multiplication; sums over channels are then 36 matrix products, and the outputs of a tile are read off.
 //! (A. Lavin and S. Gray, "Fast algorithms for convolutional neural networks", 2015.)
 //!
 //! The points are 0, ±3/4, ±3/2 and infinity. The usual 0, ±1, ±2 lose four times as much precision: over images of 16
 //! to 512 channels the largest error, relative to the largest output, is 0.8e-6 to 1.7e-6 here and 2.8e-6 to 8.3e-6
-//! there; that of a direct sum is 0.3e-6.
+//! there (3x3; of 5x5 it is no larger); that of a direct sum is 0.3e-6.
 //!
 //! [`precision`] turns the method off. No element's value depends on how tiles are divided into blocks, or blocks over threads.
 
@@ -21,19 +22,21 @@ use std::ops::Range;
 
 /// Numbers that loops handle at once; lengths of scratch rows are multiples of it.
 const STEP: usize = 16;
+/// Rows and columns of a tile, and of what it is transformed to.
+pub(super) const SIDE: usize = 6;
 /// Places of a transformed tile.
-const PLACES: usize = 36;
+pub(super) const PLACES: usize = SIDE * SIDE;
 /// The points besides 0 and infinity are ±A and ±B.
 const A: f64 = 0.75;
 const B: f64 = 1.5;
 /// Input channels whose filters are transformed at a time.
 const CHUNK: usize = 64;
 
-/// A filter bank `[outer][inner][3][3]`, for each group.
+/// A filter bank `[outer][inner][height][width]`, for each group.
 #[derive(Clone, Copy)]
 pub(super) struct Filter<'a, T> {
     pub(super) data: &'a [T],
-    /// Whether it is `[inner][outer][3][3]` instead, and each filter turned by half a turn: the adjoint's.
+    /// Whether it is `[inner][outer][height][width]` instead, and each filter turned by half a turn: the adjoint's.
     pub(super) turned: bool,
 }
 
@@ -44,6 +47,10 @@ struct Plan {
     /// Input and output channels per group.
     inner: usize,
     outer: usize,
+    /// Height and width of a filter: 3 or 5.
+    kernel: usize,
+    /// Height and width of a tile's outputs.
+    step: usize,
     size: [usize; 2],
     out_size: [usize; 2],
     padding: [usize; 2],
@@ -59,16 +66,22 @@ struct Plan {
 
 /// Whether the method is worth its transforms; by sizes only, so that results do not depend on the machine.
 pub(super) fn suits(g: &Geometry) -> bool {
-    let [high, wide] = g.out_size;
-    let tiles = g.batch * high.div_ceil(4) * wide.div_ceil(4);
-    let fits = g.kernel == [3, 3] && g.stride == [1, 1] && g.dilation == [1, 1] && g.padding.iter().all(|&p| p <= 2);
-    fits && g.depth >= 32 && g.out >= 32 && high >= 4 && wide >= 4 && tiles >= 16 && precision::allows_transforms()
+    let [kernel, wide] = g.kernel;
+    if (kernel != 3 && kernel != 5) || wide != kernel || g.stride != [1, 1] || g.dilation != [1, 1] {
+        return false;
+    }
+    let step = SIDE + 1 - kernel;
+    let tiles = g.batch * g.out_size[0].div_ceil(step) * g.out_size[1].div_ceil(step);
+    let fits = (0..2).all(|a| g.padding[a] < kernel && g.out_size[a] >= 4);
+    fits && g.depth >= 32 && g.out >= 32 && tiles >= 16 && precision::allows_transforms()
 }
 
 impl Plan {
-    fn new(batch: usize, groups: usize, channels: [usize; 2], sizes: [[usize; 2]; 2], padding: [usize; 2]) -> Plan {
+    fn new(g: &Geometry, channels: [usize; 2], sizes: [[usize; 2]; 2], padding: [usize; 2]) -> Plan {
         let ([inner, outer], [size, out_size]) = (channels, sizes);
-        let tiles = out_size.map(|n| n.div_ceil(4));
+        let (batch, groups, kernel) = (g.batch, g.groups, g.kernel[0]);
+        let step = SIDE + 1 - kernel;
+        let tiles = out_size.map(|n| n.div_ceil(step));
         // Transformed tiles of a block stay in the second cache together with the sums, if that leaves enough of them to
         // make good use of a filter read.
         let fitting = (BLOCK / (PLACES * inner)).clamp(96, 384);
@@ -81,7 +94,7 @@ impl Plan {
         let stride = if (stride / STEP).is_multiple_of(2) { stride + STEP } else { stride };
         let channels = (SUMS / (PLACES * stride) / 8 * 8).clamp(8, outer.next_multiple_of(8));
         let channels = outer.div_ceil(outer.div_ceil(channels)).next_multiple_of(8);
-        Plan { batch, groups, inner, outer, size, out_size, padding, tiles, rows, stride, channels }
+        Plan { batch, groups, inner, outer, kernel, step, size, out_size, padding, tiles, rows, stride, channels }
     }
 
     fn blocks(&self) -> usize {
@@ -91,12 +104,16 @@ impl Plan {
     /// The parts of images in a block: image, rows of tiles.
     fn segments(&self, block: usize) -> impl Iterator<Item = (usize, Range<usize>)> {
         let high = self.tiles[0];
-        let rows = block * self.rows..((block + 1) * self.rows).min(self.batch * high);
-        (rows.start / high..rows.end.div_ceil(high)).map(move |image| {
-            let first = image * high;
-            (image, rows.start.max(first) - first..rows.end.min(first + high) - first)
-        })
+        segments(block * self.rows..((block + 1) * self.rows).min(self.batch * high), high)
     }
+}
+
+/// The images that rows of tiles belong to, counted through all images, and their rows, `high` to an image.
+pub(super) fn segments(rows: Range<usize>, high: usize) -> impl Iterator<Item = (usize, Range<usize>)> {
+    (rows.start / high..rows.end.div_ceil(high)).map(move |image| {
+        let first = image * high;
+        (image, rows.start.max(first) - first..rows.end.min(first + high) - first)
+    })
 }
 
 /// Elements of a block's transformed tiles.
@@ -106,14 +123,14 @@ const SUMS: usize = 1 << 17;
 
 /// The convolution of `x` with `w`, plus a bias per channel.
 pub(super) fn forward<T: Tiled>(x: &[T], w: &[T], bias: Option<&[T]>, g: &Geometry, out: &mut [T]) {
-    let plan = Plan::new(g.batch, g.groups, [g.depth, g.out], [g.size, g.out_size], g.padding);
+    let plan = Plan::new(g, [g.depth, g.out], [g.size, g.out_size], g.padding);
     convolve(&plan, x, Filter { data: w, turned: false }, bias, out);
 }
 
 /// The adjoint of [`forward`]: the gradient with respect to its input.
 pub(super) fn input_grad<T: Tiled>(w: &[T], dy: &[T], g: &Geometry, dx: &mut [T]) {
-    let padding = g.padding.map(|p| 2 - p);
-    let plan = Plan::new(g.batch, g.groups, [g.out, g.depth], [g.out_size, g.size], padding);
+    let padding = g.padding.map(|p| g.kernel[0] - 1 - p);
+    let plan = Plan::new(g, [g.out, g.depth], [g.out_size, g.size], padding);
     convolve(&plan, dy, Filter { data: w, turned: true }, None, dx);
 }
 
@@ -132,7 +149,8 @@ fn convolve<T: Tiled>(plan: &Plan, x: &[T], filter: Filter<'_, T>, bias: Option<
                 while row < plan.tiles[0] {
                     let block = (image * plan.tiles[0] + row) / plan.rows;
                     let end = ((block + 1) * plan.rows - image * plan.tiles[0]).min(plan.tiles[0]);
-                    let (part, rest) = plane.split_at_mut((4 * end).min(height) * width - (4 * row) * width);
+                    let (part, rest) =
+                        plane.split_at_mut((plan.step * end).min(height) * width - plan.step * row * width);
                     parts[block][channel / plan.channels].push(part);
                     (plane, row) = (rest, end);
                 }
@@ -187,81 +205,93 @@ impl Packed {
 
 /// The filters of up to `mr` output channels from `first` on.
 fn transform_filters<T: Tiled>(plan: &Plan, filter: Filter<'_, T>, group: usize, first: usize, out: &mut [T]) {
-    let (inner, outer) = (plan.inner, plan.outer);
+    let (inner, outer, side) = (plan.inner, plan.outer, plan.kernel);
     let mr = out.len() / (PLACES * inner);
-    let count = mr.min(outer - first);
-    let w = &filter.data[group * outer * inner * 9..][..outer * inner * 9];
+    let (count, area) = (mr.min(outer - first), side * side);
+    let w = &filter.data[group * outer * inner * area..][..outer * inner * area];
     let len = (CHUNK * mr).next_multiple_of(STEP);
-    let mut memory = Storage::zeroed(T::DTYPE, CHUNK * mr * 9 + (9 + 18 + 6) * len);
-    let (turned, rest) = memory.as_mut_slice::<T>().split_at_mut(CHUNK * mr * 9);
-    let (taps, rest) = rest.split_at_mut(9 * len);
-    let (half, whole) = rest.split_at_mut(18 * len);
+    let lengths = [CHUNK * mr * area, area * len, SIDE * side * len, SIDE * len];
+    let mut memory = Storage::zeroed(T::DTYPE, lengths.iter().sum());
+    let (turned, rest) = memory.as_mut_slice::<T>().split_at_mut(lengths[0]);
+    let (taps, rest) = rest.split_at_mut(lengths[1]);
+    let (half, whole) = rest.split_at_mut(lengths[2]);
     for start in (0..inner).step_by(CHUNK) {
         let chunk = CHUNK.min(inner - start);
         if filter.turned {
             for c in 0..chunk {
-                let from = &w[((start + c) * outer + first) * 9..];
-                T::transpose(from, 9, (count, 9), mr, turned);
-                for tap in 0..9 {
-                    taps[(8 - tap) * len + c * mr..][..mr].copy_from_slice(&turned[tap * mr..][..mr]);
+                let from = &w[((start + c) * outer + first) * area..];
+                T::transpose(from, area, (count, area), mr, turned);
+                for tap in 0..area {
+                    taps[(area - 1 - tap) * len + c * mr..][..mr].copy_from_slice(&turned[tap * mr..][..mr]);
                 }
             }
         } else {
-            T::transpose(&w[(first * inner + start) * 9..], inner * 9, (count, chunk * 9), mr, turned);
-            for (row, from) in turned.chunks_exact(mr).take(chunk * 9).enumerate() {
-                taps[row % 9 * len + row / 9 * mr..][..mr].copy_from_slice(from);
+            T::transpose(&w[(first * inner + start) * area..], inner * area, (count, chunk * area), mr, turned);
+            for (row, from) in turned.chunks_exact(mr).take(chunk * area).enumerate() {
+                taps[row % area * len + row / area * mr..][..mr].copy_from_slice(from);
             }
         }
-        for column in 0..3 {
-            let [a, b, c] = [0, 3, 6].map(|row| &taps[(row + column) * len..][..len]);
-            let [o0, o1, o2, o3, o4, o5] = each_third(half, column, len);
-            filter_values(a, b, c, o0, o1, o2, o3, o4, o5);
+        for column in 0..side {
+            values(side, |row| &taps[(row * side + column) * len..][..len], every(half, column, side, len));
         }
-        for row in 0..6 {
-            let [a, b, c] = [0, 1, 2].map(|column| &half[(row * 3 + column) * len..][..len]);
-            let [o0, o1, o2, o3, o4, o5] = rows_of(whole, len);
-            filter_values(a, b, c, o0, o1, o2, o3, o4, o5);
+        for row in 0..SIDE {
+            values(side, |column| &half[(row * side + column) * len..][..len], every(whole, 0, 1, len));
             for (column, values) in whole.chunks_exact(len).enumerate() {
-                out[((row * 6 + column) * inner + start) * mr..][..chunk * mr].copy_from_slice(&values[..chunk * mr]);
+                let to = ((row * SIDE + column) * inner + start) * mr;
+                out[to..][..chunk * mr].copy_from_slice(&values[..chunk * mr]);
             }
         }
     }
 }
 
-/// The first `N` rows of `len` elements.
-fn rows_of<T, const N: usize>(data: &mut [T], len: usize) -> [&mut [T]; N] {
-    let mut rows = data.chunks_exact_mut(len);
+/// `N` rows of `len` elements: of the rows of `data` from `first` on, every `step`-th.
+pub(super) fn every<T, const N: usize>(data: &mut [T], first: usize, step: usize, len: usize) -> [&mut [T]; N] {
+    let mut rows = data.chunks_exact_mut(len).skip(first).step_by(step);
     std::array::from_fn(|_| rows.next().expect("as many rows as asked for"))
 }
 
-/// Every third row of `len` elements, from row `first` on.
-fn each_third<T>(data: &mut [T], first: usize, len: usize) -> [&mut [T]; 6] {
-    let mut rows = data.chunks_exact_mut(len).skip(first).step_by(3);
-    std::array::from_fn(|_| rows.next().expect("six rows"))
+/// What a row of a tile is transformed to: [`input_values`] of all six elements, or [`filter_values`] of `count`.
+pub(super) fn values<'a, T: Real>(count: usize, row: impl Fn(usize) -> &'a [T], out: [&mut [T]; SIDE]) {
+    let [o0, o1, o2, o3, o4, o5] = out;
+    match count {
+        2 => filter_values::<T, 2>(std::array::from_fn(row), o0, o1, o2, o3, o4, o5),
+        3 => filter_values::<T, 3>(std::array::from_fn(row), o0, o1, o2, o3, o4, o5),
+        4 => filter_values::<T, 4>(std::array::from_fn(row), o0, o1, o2, o3, o4, o5),
+        5 => filter_values::<T, 5>(std::array::from_fn(row), o0, o1, o2, o3, o4, o5),
+        _ => input_values(std::array::from_fn(row), o0, o1, o2, o3, o4, o5),
+    }
 }
 
 multiversion! {
-    /// The values of `a + b·x + c·x²` at the six points, each over the product of its distances to the others.
-    fn filter_values[T: Real](
-        a: &[T], b: &[T], c: &[T], o0: &mut [T], o1: &mut [T], o2: &mut [T], o3: &mut [T], o4: &mut [T], o5: &mut [T],
+    /// The values of the polynomial with `N` coefficients `c` at the six points, each over the product of its distances
+    /// to the others; at infinity, the last coefficient.
+    fn filter_values[T: Real, const N: usize](
+        c: [&[T]; N], o0: &mut [T], o1: &mut [T], o2: &mut [T], o3: &mut [T], o4: &mut [T], o5: &mut [T],
     ) {
         let n = o0.len();
-        let (a, b, c) = (&a[..n], &b[..n], &c[..n]);
+        let c = c.map(|c| &c[..n]);
         let (o1, o2, o3, o4, o5) = (&mut o1[..n], &mut o2[..n], &mut o3[..n], &mut o4[..n], &mut o5[..n]);
         let zero = T::of(1.0 / (A * A * B * B));
         let (near, far) = (T::of(0.5 / (A * A * (A * A - B * B))), T::of(0.5 / (B * B * (B * B - A * A))));
         let (near_b, far_b) = (T::of(0.5 / (A * (A * A - B * B))), T::of(0.5 / (B * (B * B - A * A))));
         let (aa, bb) = (T::of(A * A), T::of(B * B));
         for i in 0..n {
-            let (x, y, z) = (a[i], b[i], c[i]);
-            o0[i] = x * zero;
-            let (even, odd) = (fma::<FMA, T>(aa, z, x) * near, y * near_b);
-            o1[i] = even + odd;
-            o2[i] = even - odd;
-            let (even, odd) = (fma::<FMA, T>(bb, z, x) * far, y * far_b);
-            o3[i] = even + odd;
-            o4[i] = even - odd;
-            o5[i] = z;
+            let x: [T; N] = std::array::from_fn(|k| c[k][i]);
+            // The even and the odd coefficients, as polynomials of the point's square `s`.
+            let even = |s: T| match N {
+                2 => x[0],
+                3 | 4 => fma::<FMA, T>(s, x[2 % N], x[0]),
+                _ => fma::<FMA, T>(s, fma::<FMA, T>(s, x[4 % N], x[2 % N]), x[0]),
+            };
+            let odd = |s: T| if N > 3 { fma::<FMA, T>(s, x[3 % N], x[1]) } else { x[1] };
+            o0[i] = x[0] * zero;
+            let (sum, difference) = (even(aa) * near, odd(aa) * near_b);
+            o1[i] = sum + difference;
+            o2[i] = sum - difference;
+            let (sum, difference) = (even(bb) * far, odd(bb) * far_b);
+            o3[i] = sum + difference;
+            o4[i] = sum - difference;
+            o5[i] = x[N - 1];
         }
     }
 }
@@ -290,43 +320,73 @@ multiversion! {
     }
 }
 
+/// [`output_values`] of as many outputs as `out` has rows.
+pub(super) fn outputs<T: Real, const M: usize>(m: [&[T]; SIDE], bias: T, out: [&mut [T]; M]) {
+    let mut rows = out.into_iter();
+    let [o0, o1, o2, o3, o4] = std::array::from_fn(|_| rows.next().unwrap_or_default());
+    output_values([(); M], m, bias, o0, o1, o2, o3, o4);
+}
+
 multiversion! {
-    /// The four outputs of six values (`A^T·m`), plus `bias`.
-    fn output_values[T: Real](m: [&[T]; 6], bias: T, o0: &mut [T], o1: &mut [T], o2: &mut [T], o3: &mut [T]) {
+    /// The first `M` outputs of six values (`A^T·m`), plus `bias`.
+    fn output_values[T: Real, const M: usize](
+        _count: [(); M], m: [&[T]; 6], bias: T, o0: &mut [T], o1: &mut [T], o2: &mut [T], o3: &mut [T], o4: &mut [T],
+    ) {
         let n = o0.len();
         let [m0, m1, m2, m3, m4, m5] = m.map(|m| &m[..n]);
-        let (o1, o2, o3) = (&mut o1[..n], &mut o2[..n], &mut o3[..n]);
-        let (a, b, aa, bb) = (T::of(A), T::of(B), T::of(A * A), T::of(B * B));
-        let (aaa, bbb) = (T::of(A * A * A), T::of(B * B * B));
+        let o1 = &mut o1[..n];
+        let (o2, o3) = (&mut o2[..if M > 2 { n } else { 0 }], &mut o3[..if M > 3 { n } else { 0 }]);
+        let o4 = &mut o4[..if M > 4 { n } else { 0 }];
+        let power = |k: i32| (T::of(A.powi(k)), T::of(B.powi(k)));
+        let ((a1, b1), (a2, b2), (a3, b3), (a4, b4)) = (power(1), power(2), power(3), power(4));
         for i in 0..n {
             let (near, far) = (m1[i] + m2[i], m3[i] + m4[i]);
             let (steep, steeper) = (m1[i] - m2[i], m3[i] - m4[i]);
+            // The value at infinity is part of the last output.
+            let last = m5[i];
             o0[i] = ((m0[i] + near) + far) + bias;
-            o1[i] = fma::<FMA, T>(a, steep, fma::<FMA, T>(b, steeper, bias));
-            o2[i] = fma::<FMA, T>(aa, near, fma::<FMA, T>(bb, far, bias));
-            o3[i] = fma::<FMA, T>(aaa, steep, fma::<FMA, T>(bbb, steeper, m5[i])) + bias;
+            let at = |k: usize, a: T, b: T, x: T, y: T| match k + 1 == M {
+                true => fma::<FMA, T>(a, x, fma::<FMA, T>(b, y, last)) + bias,
+                false => fma::<FMA, T>(a, x, fma::<FMA, T>(b, y, bias)),
+            };
+            o1[i] = at(1, a1, b1, steep, steeper);
+            if M > 2 {
+                o2[i] = at(2, a2, b2, near, far);
+            }
+            if M > 3 {
+                o3[i] = at(3, a3, b3, steep, steeper);
+            }
+            if M > 4 {
+                o4[i] = at(4, a4, b4, near, far);
+            }
         }
     }
 }
 
 multiversion! {
-    /// `o[q][i] = from[4·i + q]`.
-    fn split[T: Real](from: &[T], o0: &mut [T], o1: &mut [T], o2: &mut [T], o3: &mut [T]) {
+    /// `o[q][i] = from[S·i + q]`, for an `S` of 2 or 4.
+    fn split[T: Real, const S: usize](from: &[[T; S]], o0: &mut [T], o1: &mut [T], o2: &mut [T], o3: &mut [T]) {
         let n = o0.len();
-        let (o1, o2, o3, from) = (&mut o1[..n], &mut o2[..n], &mut o3[..n], &from.as_chunks::<4>().0[..n]);
-        for i in 0..n {
-            [o0[i], o1[i], o2[i], o3[i]] = from[i];
+        let (o1, from) = (&mut o1[..n], &from[..n]);
+        if S == 2 {
+            for i in 0..n {
+                (o0[i], o1[i]) = (from[i][0], from[i][1]);
+            }
+        } else {
+            let (o2, o3) = (&mut o2[..n], &mut o3[..n]);
+            for i in 0..n {
+                (o0[i], o1[i], o2[i], o3[i]) = (from[i][0], from[i][1], from[i][2 % S], from[i][3 % S]);
+            }
         }
     }
 }
 
 multiversion! {
-    /// `out[4·i + q] = d[q][i]`.
-    fn merge[T: Real](d: [&[T]; 4], out: &mut [T]) {
-        let out = out.as_chunks_mut::<4>().0;
-        let [d0, d1, d2, d3] = d.map(|d| &d[..out.len()]);
+    /// `out[i][q] = d[q][i]`.
+    fn merge[T: Real, const S: usize](d: [&[T]; S], out: &mut [[T; S]]) {
+        let d = d.map(|d| &d[..out.len()]);
         for i in 0..out.len() {
-            out[i] = [d0[i], d1[i], d2[i], d3[i]];
+            out[i] = std::array::from_fn(|q| d[q][i]);
         }
     }
 }
@@ -377,8 +437,8 @@ impl Tiles {
 
 /// The tiles of some channels.
 ///
-/// A channel's padded image is divided into 16 planes, one for each place modulo 4, so that a place of the tiles is a
-/// plane and an offset, and neighbouring tiles are neighbours. The parts of several images stand one below the other.
+/// A channel's padded image is divided into planes, one for each place modulo the tiles' step, so that a place of the tiles
+/// is a plane and an offset, and neighbouring tiles are neighbours. The parts of several images stand one below the other.
 fn transform_tiles<T: Tiled>(
     plan: &Plan,
     x: &[T],
@@ -388,14 +448,16 @@ fn transform_tiles<T: Tiled>(
     piece: usize,
     out: &mut [T],
 ) {
-    let [height, width] = plan.size;
-    let across = plan.tiles[1] + 1;
-    let high: usize = plan.segments(block).map(|(_, rows)| rows.len() + 1).sum();
+    let ([height, width], step) = (plan.size, plan.step);
+    // Tiles that reach into the next one's step, or into two.
+    let beyond = (SIDE - 1) / step;
+    let across = plan.tiles[1] + beyond;
+    let high: usize = plan.segments(block).map(|(_, rows)| rows.len() + beyond).sum();
     let len = (high * across).next_multiple_of(STEP);
     // What is read beyond a plane's end.
-    let plane = len + (across + 1).next_multiple_of(STEP);
-    let line = 4 * across;
-    let lengths = [4 * 4 * plane, 16 * plane, 24 * plane, 6 * plane];
+    let plane = len + (beyond * (across + 1)).next_multiple_of(STEP);
+    let line = step * across;
+    let lengths = [step * step * plane, step * step * plane, SIDE * step * plane, SIDE * plane];
     let mut memory = Storage::zeroed(T::DTYPE, lengths.iter().sum());
     let (lines, rest) = memory.as_mut_slice::<T>().split_at_mut(lengths[0]);
     let (planes, rest) = rest.split_at_mut(lengths[1]);
@@ -405,37 +467,40 @@ fn transform_tiles<T: Tiled>(
     let mut top = 0;
     for (image, rows) in plan.segments(block) {
         let channel = (image * plan.groups + group) * plan.inner;
-        for i in 0..4 * rows.len() + 2 {
-            let y = (4 * rows.start + i).wrapping_sub(plan.padding[0]);
+        for i in 0..step * rows.len() + SIDE - step {
+            let y = (step * rows.start + i).wrapping_sub(plan.padding[0]);
             if y < height {
-                let to = i % 4 * 4 * plane + (top + i / 4) * line + plan.padding[1];
+                let to = i % step * step * plane + (top + i / step) * line + plan.padding[1];
                 copies.push((channel * height * width + y * width, to));
             }
         }
         starts.extend((0..rows.len()).map(|r| (top + r) * across));
-        top += rows.len() + 1;
+        top += rows.len() + beyond;
     }
     let visible = width.min(line - plan.padding[1]);
     for (index, c) in channels.enumerate() {
         for &(from, to) in &copies {
             lines[to..][..visible].copy_from_slice(&x[c * height * width + from..][..visible]);
         }
-        for (lines, planes) in lines.chunks_exact(4 * plane).zip(planes.chunks_exact_mut(4 * plane)) {
-            let [p0, p1, p2, p3] = rows_of(planes, plane);
-            split(lines, &mut p0[..len], &mut p1[..len], &mut p2[..len], &mut p3[..len]);
+        for (lines, planes) in lines.chunks_exact(step * plane).zip(planes.chunks_exact_mut(step * plane)) {
+            let mut rows = planes.chunks_exact_mut(plane).map(|row| &mut row[..len]);
+            let [p0, p1, p2, p3] = std::array::from_fn(|_| rows.next().unwrap_or_default());
+            match step {
+                2 => split(lines.as_chunks::<2>().0, p0, p1, p2, p3),
+                _ => split(lines.as_chunks::<4>().0, p0, p1, p2, p3),
+            }
         }
-        for column in 0..4 {
-            let d = std::array::from_fn(|i| &planes[(i % 4 * 4 + column) * plane + i / 4 * across..]);
-            let mut rows = half.chunks_exact_mut(plane).skip(column).step_by(4).map(|row| &mut row[..len]);
-            let [o0, o1, o2, o3, o4, o5] = std::array::from_fn(|_| rows.next().expect("six rows"));
+        for column in 0..step {
+            let d = std::array::from_fn(|i| &planes[(i % step * step + column) * plane + i / step * across..]);
+            let [o0, o1, o2, o3, o4, o5] = every(half, column, step, plane).map(|row: &mut [T]| &mut row[..len]);
             input_values(d, o0, o1, o2, o3, o4, o5);
         }
-        for row in 0..6 {
-            let d = std::array::from_fn(|j| &half[(row * 4 + j % 4) * plane + j / 4..]);
-            let [o0, o1, o2, o3, o4, o5] = rows_of(whole, plane).map(|row: &mut [T]| &mut row[..len]);
+        for row in 0..SIDE {
+            let d = std::array::from_fn(|j| &half[(row * step + j % step) * plane + j / step..]);
+            let [o0, o1, o2, o3, o4, o5] = every(whole, 0, 1, plane).map(|row: &mut [T]| &mut row[..len]);
             input_values(d, o0, o1, o2, o3, o4, o5);
             for (column, values) in whole.chunks_exact(plane).enumerate() {
-                let to = ((row * 6 + column) * piece + index) * plan.stride;
+                let to = ((row * SIDE + column) * piece + index) * plan.stride;
                 close_up(values, &starts, plan.tiles[1], &mut out[to..][..plan.stride]);
             }
         }
@@ -470,8 +535,9 @@ fn sums<T: Tiled>(
     // sums[channel][place][tile]
     let sum_len = PLACES * stride;
     let len = tiles.count.next_multiple_of(STEP);
-    let mut memory = Storage::stale(T::DTYPE, channels.len().next_multiple_of(mr) * sum_len + (24 + 4 + 4) * len);
-    let (sums, scratch) = memory.as_mut_slice::<T>().split_at_mut(channels.len().next_multiple_of(mr) * sum_len);
+    let length = channels.len().next_multiple_of(mr) * sum_len;
+    let mut memory = Storage::stale(T::DTYPE, length + (SIDE + 2) * plan.step * len);
+    let (sums, scratch) = memory.as_mut_slice::<T>().split_at_mut(length);
     let c_at: [usize; 8] = std::array::from_fn(|i| i * sum_len);
     let rows: Vec<usize> = (0..plan.inner).map(|c| tiles.row(plan, c)).collect();
     let rows: Vec<Rows<'_>> = rows.chunks(KC).map(Rows::new).collect();
@@ -489,28 +555,42 @@ fn sums<T: Tiled>(
             }
         }
     }
-    let (half, rest) = scratch.split_at_mut(24 * len);
-    let (quarter, line) = rest.split_at_mut(4 * len);
-    let width = plan.out_size[1];
-    for c in 0..channels.len() {
-        let values = &sums[c * sum_len..][..sum_len];
-        for column in 0..6 {
-            let m = std::array::from_fn(|row| &values[(row * 6 + column) * stride..]);
-            let mut rows = half.chunks_exact_mut(len).skip(column).step_by(6);
-            let [o0, o1, o2, o3] = std::array::from_fn(|_| rows.next().expect("four rows"));
-            output_values(m, T::ZERO, o0, o1, o2, o3);
+    let (count, bias) = (channels.len(), bias.map(|bias| &bias[channels]));
+    match plan.step {
+        2 => write_outputs::<T, 2>(plan, sums, count, bias, scratch, &mut out),
+        _ => write_outputs::<T, 4>(plan, sums, count, bias, scratch, &mut out),
+    }
+}
+
+/// The outputs, `M` to a tile's side, from `sums[channel][place][tile]`: `out` holds the rows that a task writes, image by
+/// image and channel by channel, of as many channels as there are sums.
+fn write_outputs<T: Tiled, const M: usize>(
+    plan: &Plan,
+    sums: &[T],
+    channels: usize,
+    bias: Option<&[T]>,
+    scratch: &mut [T],
+    out: &mut [&mut [T]],
+) {
+    let (stride, width) = (plan.stride, plan.out_size[1]);
+    let len = scratch.len() / ((SIDE + 2) * M);
+    let (half, rest) = scratch.split_at_mut(SIDE * M * len);
+    let (part, line) = rest.split_at_mut(M * len);
+    for (c, values) in sums.chunks_exact(PLACES * stride).take(channels).enumerate() {
+        for column in 0..SIDE {
+            let m = std::array::from_fn(|row| &values[(row * SIDE + column) * stride..]);
+            outputs::<T, M>(m, T::ZERO, every(half, column, SIDE, len));
         }
-        for row in 0..4 {
-            let m = std::array::from_fn(|column| &half[(row * 6 + column) * len..]);
-            let [o0, o1, o2, o3] = rows_of(quarter, len);
-            output_values(m, bias.map_or(T::ZERO, |bias| bias[channels.start + c]), o0, o1, o2, o3);
-            merge(std::array::from_fn(|q| &quarter[q * len..]), line);
+        for row in 0..M {
+            let m = std::array::from_fn(|column| &half[(row * SIDE + column) * len..]);
+            outputs::<T, M>(m, bias.map_or(T::ZERO, |bias| bias[c]), every(part, 0, 1, len));
+            merge(std::array::from_fn::<_, M, _>(|q| &part[q * len..]), line.as_chunks_mut().0);
             let mut top = 0;
-            for part in out.iter_mut().skip(c).step_by(channels.len()) {
-                for (y, to) in part.chunks_exact_mut(width).enumerate().skip(row).step_by(4) {
-                    to.copy_from_slice(&line[(top + y / 4) * plan.tiles[1] * 4..][..width]);
+            for part in out.iter_mut().skip(c).step_by(channels) {
+                for (y, to) in part.chunks_exact_mut(width).enumerate().skip(row).step_by(M) {
+                    to.copy_from_slice(&line[(top + y / M) * plan.tiles[1] * M..][..width]);
                 }
-                top += part.len().div_ceil(4 * width);
+                top += part.len().div_ceil(M * width);
             }
         }
     }
