@@ -20,6 +20,7 @@ const TORCH: &str = "2.15";
 const SCRIPTS: &[(&str, &str)] = &[
     ("averaged", "crates/nn/tests/golden"),
     ("char_lstm", "examples/tests/golden"),
+    ("checkpoint_files", "crates/io/tests/files"),
     ("conv", "crates/tensor/tests/golden"),
     ("elementwise", "crates/tensor/tests/golden"),
     ("fashion", "examples/tests/golden"),

@@ -1,7 +1,8 @@
 //! [`Checkpoint`]: an open file whose tensors are listed at once and read when they are asked for.
 
+use crate::elements::Elements;
 use crate::source::{FileSource, Opened, Source};
-use crate::{Error, format, safetensors, torch};
+use crate::{Error, ReadOptions, elements, format, npy, npz, safetensors, torch};
 use std::collections::HashMap;
 use std::path::Path;
 use wengert_tensor::{DType, Device, StateDict, Tensor, Value};
@@ -18,6 +19,21 @@ pub struct TensorInfo {
     pub dtype: Option<DType>,
     /// What the file calls its dtype.
     pub dtype_name: String,
+    /// The dtype that [`LoadOptions::widen`] reads it as: the same unless tensors here do not have it, `None` if it cannot
+    /// be read at all.
+    pub widened: Option<DType>,
+}
+
+impl TensorInfo {
+    fn new(
+        name: String,
+        shape: Vec<usize>,
+        dtype: Option<DType>,
+        dtype_name: &str,
+        wide: Option<Elements>,
+    ) -> TensorInfo {
+        TensorInfo { name, shape, dtype, dtype_name: dtype_name.to_owned(), widened: wide.map(Elements::dtype) }
+    }
 }
 
 /// What to load of a checkpoint, and how. By default everything, as it is.
@@ -29,15 +45,17 @@ pub struct LoadOptions<'a> {
     pub rename: Option<&'a dyn Fn(&str) -> String>,
     /// What to convert floating-point tensors to; others stay as they are.
     pub dtype: Option<DType>,
+    /// Whether to read dtypes that tensors here do not have as wider ones; see [`ReadOptions::widen`](crate::ReadOptions).
+    pub widen: bool,
     /// Where to put the tensors, as `torch.load(map_location=…)`; by default on the CPU, whatever the file says.
     pub device: Option<Device>,
 }
 
 /// A checkpoint whose names, shapes and dtypes are known, and whose tensors are still in the file.
 ///
-/// For PyTorch's files and safetensors only the description is read, whatever the size of the file; the other formats
-/// are read whole. A path that ends in `.index.json` opens the files that it names, which hold one state dict
-/// together.
+/// Only the description is read, whatever the size of the file; native files are read whole. Tensors of dtypes that
+/// tensors here do not have are listed like all others, and only asking for them is an error. A path that ends in
+/// `.index.json` opens the files that it names, which hold one state dict together.
 ///
 /// # Examples
 /// ```
@@ -81,6 +99,11 @@ enum Content {
         file: Opened,
         header: safetensors::Header,
     },
+    Npy(Opened),
+    Npz {
+        file: Opened,
+        arrays: npz::Arrays,
+    },
     /// Those of formats that are read whole.
     Whole(Vec<Tensor>),
     /// The file of each tensor, and its position there.
@@ -117,7 +140,7 @@ impl Checkpoint {
     /// If its bytes are damaged or its dtype is not supported.
     pub fn tensor(&self, name: &str) -> Result<Option<Tensor>, Error> {
         let Some(&place) = self.places.get(name) else { return Ok(None) };
-        Ok(self.read(&[place]).map_err(|e| e.in_file(&self.path))?.pop())
+        Ok(self.read(&[place], false).map_err(|e| e.in_file(&self.path))?.pop())
     }
 
     /// Reads some of the tensors. Those that share memory in the file share it here, unless they are converted.
@@ -128,7 +151,8 @@ impl Checkpoint {
         let kept = |info: &TensorInfo| options.keep.is_none_or(|keep| keep(&info.name));
         let places: Vec<usize> = (0..self.tensors.len()).filter(|&i| kept(&self.tensors[i])).collect();
         let mut state = StateDict::new();
-        for (&place, tensor) in places.iter().zip(self.read(&places).map_err(|e| e.in_file(&self.path))?) {
+        for (&place, tensor) in places.iter().zip(self.read(&places, options.widen).map_err(|e| e.in_file(&self.path))?)
+        {
             let name = &self.tensors[place].name;
             let name = options.rename.map_or_else(|| name.clone(), |rename| rename(name));
             let tensor = match options.dtype {
@@ -147,14 +171,20 @@ impl Checkpoint {
         Ok(state)
     }
 
-    fn read(&self, places: &[usize]) -> Result<Vec<Tensor>, Error> {
+    fn read(&self, places: &[usize], widen: bool) -> Result<Vec<Tensor>, Error> {
+        let infos = || places.iter().map(|&place| &self.tensors[place]);
         match &self.content {
             Content::Torch { file, catalog, ids } => {
-                catalog.load(&**file, &places.iter().map(|&place| ids[place]).collect::<Vec<_>>())
+                let closed = infos().filter(|info| if widen { info.widened } else { info.dtype }.is_none());
+                elements::refuse(closed.map(|info| (info.name.as_str(), info.dtype_name.as_str())))?;
+                catalog.load(&**file, &places.iter().map(|&place| ids[place]).collect::<Vec<_>>(), widen)
             }
             Content::Safetensors { file, header } => {
-                places.iter().map(|&place| safetensors::tensor(&**file, &header.entries[place])).collect()
+                safetensors::refuse(places.iter().map(|&place| &header.entries[place]), widen)?;
+                places.iter().map(|&place| safetensors::tensor(&**file, &header.entries[place], widen)).collect()
             }
+            Content::Npy(file) => infos().map(|_| npy::tensor(&**file, widen)).collect(),
+            Content::Npz { file, arrays } => infos().map(|info| arrays.read(&**file, &info.name, widen)).collect(),
             Content::Whole(tensors) => Ok(places.iter().map(|&place| tensors[place].clone()).collect()),
             Content::Shards { files, places: of } => {
                 let mut out = vec![None; places.len()];
@@ -162,7 +192,7 @@ impl Checkpoint {
                     // Together, so that tensors of one file still share their storages.
                     let mine: Vec<usize> = (0..places.len()).filter(|&i| of[places[i]].0 == number).collect();
                     let there: Vec<usize> = mine.iter().map(|&i| of[places[i]].1).collect();
-                    let tensors = file.read(&there).map_err(|e| e.in_file(&file.path))?;
+                    let tensors = file.read(&there, widen).map_err(|e| e.in_file(&file.path))?;
                     mine.into_iter().zip(tensors).for_each(|(i, tensor)| out[i] = Some(tensor));
                 }
                 Ok(out.into_iter().map(|tensor| tensor.expect("every place is in one of the files")).collect())
@@ -192,27 +222,40 @@ fn open(path: &Path, opener: Opener<'_>) -> Result<(Vec<TensorInfo>, Content), E
     if let Some(catalog) = catalog {
         let (mut tensors, mut ids) = (Vec::new(), Vec::new());
         for (name, id) in catalog.tensors()? {
-            let (shape, dtype_name, dtype) = catalog.describe(id);
-            tensors.push(TensorInfo { name, shape, dtype, dtype_name: dtype_name.to_owned() });
+            let (shape, item) = catalog.describe(id);
+            tensors.push(TensorInfo::new(name, shape, item.dtype, item.name, item.elements(true)));
             ids.push(id);
         }
         return Ok((tensors, Content::Torch { file, catalog, ids }));
     }
     if safetensors::detect(&head, file.len()) {
         let header = safetensors::Header::read(&*file)?;
-        let describe = |entry: &safetensors::Entry| TensorInfo {
-            name: entry.name.clone(),
-            shape: entry.shape.clone(),
-            dtype: entry.dtype(),
-            dtype_name: entry.dtype_name(),
+        let describe = |entry: &safetensors::Entry| {
+            let (name, shape) = (entry.name.clone(), entry.shape.clone());
+            TensorInfo::new(name, shape, entry.dtype(), entry.dtype_name(), entry.elements(true))
         };
         return Ok((header.entries.iter().map(describe).collect(), Content::Safetensors { file, header }));
     }
-    let value = format::load(&*file, path.extension().and_then(|e| e.to_str()), unknown)?;
+    let array = |name: &str, header: npy::Header| {
+        let (dtype, wide) = (header.dtype(), header.elements(true));
+        let dtype_name = header.dtype_name();
+        TensorInfo::new(name.to_owned(), header.shape, dtype, dtype_name, wide)
+    };
+    if npz::detect(&head, file.len()) {
+        let arrays = npz::Arrays::open(&*file)?;
+        let infos = arrays.names.iter().map(|name| Ok(array(name, arrays.header(&*file, name)?)));
+        let infos = infos.collect::<Result<_, Error>>()?;
+        return Ok((infos, Content::Npz { file, arrays }));
+    }
+    if head.starts_with(npy::MAGIC) {
+        let info = array("", npy::header(&*file)?);
+        return Ok((vec![info], Content::Npy(file)));
+    }
+    let value = format::load(&*file, path.extension().and_then(|e| e.to_str()), ReadOptions::default())?;
     let (mut infos, mut tensors) = (Vec::new(), Vec::new());
     flatten(&value, "", &mut |name, tensor: &Tensor| {
         let (shape, dtype) = (tensor.shape().to_vec(), tensor.dtype());
-        infos.push(TensorInfo { name, shape, dtype: Some(dtype), dtype_name: dtype.name().to_owned() });
+        infos.push(TensorInfo::new(name, shape, Some(dtype), dtype.name(), Some(Elements::Own(dtype))));
         tensors.push(tensor.clone());
     });
     Ok((infos, Content::Whole(tensors)))

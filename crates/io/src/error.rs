@@ -37,6 +37,15 @@ pub enum Error {
         /// What to do.
         advice: &'static str,
     },
+    /// The file holds an object of a class, or a function, that is no data. [`load_module_tree`](crate::load_module_tree)
+    /// reads such files.
+    #[error("{what} is not supported: {advice}, or read the file with load_module_tree")]
+    NotData {
+        /// What was found.
+        what: String,
+        /// What to do.
+        advice: &'static str,
+    },
     /// The file is damaged, or was made to mislead.
     #[error("damaged checkpoint: {place}: {what}")]
     Corrupt {

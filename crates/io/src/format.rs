@@ -1,12 +1,11 @@
 //! The formats, one row each, and which of them a file is.
 
 use crate::source::Source;
-use crate::torch::pickle::Unknown;
-use crate::{Error, native, npy, npz, safetensors, torch};
+use crate::{Error, ReadOptions, native, npy, npz, safetensors, torch};
 use std::io::Write;
 use wengert_tensor::Value;
 
-type Load = fn(&dyn Source, Unknown) -> Result<Value, Error>;
+type Load = fn(&dyn Source, ReadOptions) -> Result<Value, Error>;
 type Save = fn(&Value, &mut dyn Write, &str) -> Result<(), Error>;
 
 /// A format that data can be written in.
@@ -63,7 +62,7 @@ const FORMATS: &[Row] = &[
         name: "safetensors",
         extensions: &["safetensors"],
         detect: safetensors::detect,
-        load: |source, _| safetensors::load(source),
+        load: |source, options| safetensors::load(source, options.widen),
         save: Some(safetensors::save),
     },
     Row {
@@ -71,7 +70,7 @@ const FORMATS: &[Row] = &[
         name: "npz",
         extensions: &["npz"],
         detect: npz::detect,
-        load: |source, _| npz::load(source),
+        load: |source, options| npz::load(source, options.widen),
         save: Some(npz::save),
     },
     Row {
@@ -79,7 +78,7 @@ const FORMATS: &[Row] = &[
         name: "npy",
         extensions: &["npy"],
         detect: |head, _| head.starts_with(npy::MAGIC),
-        load: |source, _| npy::load(source),
+        load: |source, options| npy::load(source, options.widen),
         save: Some(npy::save),
     },
     Row {
@@ -122,16 +121,19 @@ fn find(source: &dyn Source) -> Result<(Option<&'static Row>, Vec<u8>), Error> {
     Ok((FORMATS.iter().find(|f| (f.detect)(&head, source.len())), head))
 }
 
-/// Loads a file in whatever format its content is; in PyTorch's, classes that are no data are refused or kept.
-pub(crate) fn load(source: &dyn Source, extension: Option<&str>, unknown: Unknown) -> Result<Value, Error> {
-    let (format, head) = find(source)?;
-    if let Some(format) = format {
-        return (format.load)(source, unknown);
-    }
+/// Loads a file in whatever format its content is.
+pub(crate) fn load(source: &dyn Source, extension: Option<&str>, options: ReadOptions) -> Result<Value, Error> {
+    let (found, head) = find(source)?;
     let by_name = FORMATS.iter().find(|f| extension.is_some_and(|e| f.extensions.contains(&e)));
+    let is = |row: &Row, format| row.format == Some(format);
+    // An archive whose first record says little is what its ending says.
+    let npz = by_name.filter(|row| is(row, Format::Npz) && found.is_some_and(|found| is(found, Format::Torch)));
+    if let Some(format) = npz.or(found) {
+        return (format.load)(source, options);
+    }
     match by_name {
         // The ending says what it should be, so its own reader says best what is wrong.
-        Some(format) if extension == Some("safetensors") => (format.load)(source, unknown),
+        Some(format) if extension == Some("safetensors") => (format.load)(source, options),
         _ if head.is_empty() => Err(Error::UnknownFormat("the file is empty")),
         _ => match FOREIGN.iter().find(|(at, magic, ..)| head.get(*at..).is_some_and(|h| h.starts_with(magic))) {
             Some((_, _, what, advice)) => Err(Error::Unsupported { what: (*what).to_owned(), advice }),

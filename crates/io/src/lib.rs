@@ -20,6 +20,7 @@
 
 mod atomic;
 mod checkpoint;
+mod elements;
 mod error;
 mod format;
 #[allow(unsafe_code)]
@@ -43,8 +44,34 @@ use crate::source::Source;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
-use torch::pickle::Unknown;
 use wengert_tensor::{StateDict, Value};
+
+/// What to read that is refused otherwise, and as what. By default nothing.
+///
+/// # Examples
+/// ```
+/// use wengert_io::{ReadOptions, from_bytes_with};
+/// // numpy.save of numpy.array([1, 4294967295], dtype='uint32')
+/// let mut file = b"\x93NUMPY\x01\0\x76\0{'descr': '<u4', 'fortran_order': False, 'shape': (2,), }".to_vec();
+/// file.resize(127, b' ');
+/// file.extend(b"\n\x01\0\0\0\xff\xff\xff\xff");
+/// let error = from_bytes_with(&file, ReadOptions::default()).unwrap_err();
+/// assert!(error.to_string().contains("the option `widen` reads it as int64"));
+/// let value = from_bytes_with(&file, ReadOptions { widen: true, ..Default::default() })?;
+/// assert_eq!(value.as_tensor().unwrap().to_vec::<i64>(), [1, 4294967295]);
+/// # Ok::<(), wengert_io::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReadOptions {
+    /// Keeps instances of classes that are no data, and functions, as [`Value::Object`](tensor::Object); see
+    /// [`load_module_tree`].
+    pub objects: bool,
+    /// Reads tensors of dtypes that tensors here do not have as tensors that hold the same numbers: `uint16` as `int32`,
+    /// `uint32` and `uint64` as `int64` (a number above its range is an error), every `float8` as `float32`, and complex
+    /// numbers as their real and imaginary parts along a last axis of 2, as `torch.view_as_real` gives. Other dtypes
+    /// (quantized, packed bits) stay errors.
+    pub widen: bool,
+}
 
 /// Loads a checkpoint; its format (torch zip, torch before 1.6, safetensors, npy, npz, native) is found from the content.
 ///
@@ -53,21 +80,27 @@ use wengert_tensor::{StateDict, Value};
 /// # Errors
 /// If the file cannot be read, is damaged, or holds something that is no data, with the place and what to do.
 pub fn load(path: impl AsRef<Path>) -> Result<Value, Error> {
-    load_with(path.as_ref(), Unknown::Refuse)
+    load_with(path, ReadOptions::default())
 }
 
-fn load_with(path: &Path, unknown: Unknown) -> Result<Value, Error> {
+/// Loads a checkpoint with some of what [`load`] refuses.
+///
+/// # Errors
+/// As [`load`], but for what the options allow.
+pub fn load_with(path: impl AsRef<Path>, options: ReadOptions) -> Result<Value, Error> {
+    let path = path.as_ref();
     if checkpoint::is_index(path) {
-        return Ok(Checkpoint::open(path)?.load(&LoadOptions::default())?.into());
+        let options = LoadOptions { widen: options.widen, ..LoadOptions::default() };
+        return Ok(Checkpoint::open(path)?.load(&options)?.into());
     }
     let file = source::FileSource::open(path).map_err(|e| Error::io(path, e))?;
     let extension = path.extension().and_then(|e| e.to_str());
     // Many small reads cost more than one of everything.
     let value = if file.len() <= source::SMALL {
         let bytes = file.read_vec(0, file.len() as usize).map_err(|e| Error::io(path, e))?;
-        format::load(&source::Bytes(&bytes), extension, unknown)
+        format::load(&source::Bytes(&bytes), extension, options)
     } else {
-        format::load(&file, extension, unknown)
+        format::load(&file, extension, options)
     };
     value.map_err(|e| e.in_file(path))
 }
@@ -77,7 +110,15 @@ fn load_with(path: &Path, unknown: Unknown) -> Result<Value, Error> {
 /// # Errors
 /// As [`load`].
 pub fn from_bytes(bytes: &[u8]) -> Result<Value, Error> {
-    format::load(&source::Bytes(bytes), None, Unknown::Refuse)
+    from_bytes_with(bytes, ReadOptions::default())
+}
+
+/// Loads a checkpoint from memory with some of what [`from_bytes`] refuses.
+///
+/// # Errors
+/// As [`load_with`].
+pub fn from_bytes_with(bytes: &[u8], options: ReadOptions) -> Result<Value, Error> {
+    format::load(&source::Bytes(bytes), None, options)
 }
 
 /// Loads a checkpoint in which classes may occur that are no data: what `torch.save(net)` writes.
@@ -88,7 +129,7 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Value, Error> {
 /// # Errors
 /// As [`load`].
 pub fn load_module_tree(path: impl AsRef<Path>) -> Result<Value, Error> {
-    load_with(path.as_ref(), Unknown::Keep)
+    load_with(path, ReadOptions { objects: true, ..ReadOptions::default() })
 }
 
 /// What a file's format is called, by its content: `PyTorch`, `PyTorch before 1.6`, `safetensors`, `npz`, `npy`,
@@ -112,7 +153,8 @@ pub fn load_state_dict(path: impl AsRef<Path>) -> Result<StateDict, Error> {
     value.to_state_dict().ok_or_else(|| Error::not_a_state_dict(&value).in_file(path))
 }
 
-/// Saves data: as safetensors, npz, npy or natively (`.wgt`) if the path ends so, else as `torch.save` does. Replaces the file whole or not at all.
+/// Saves data: as safetensors, npz, npy or natively (`.wgt`) if the path ends so, else as `torch.save` does. Replaces the
+/// file whole or not at all.
 ///
 /// # Errors
 /// If the data cannot be held by the format or the file cannot be written; an existing file is then as it was.
@@ -215,5 +257,5 @@ pub fn save_safetensors(
 pub fn load_safetensors(path: impl AsRef<Path>) -> Result<(StateDict, BTreeMap<String, String>), Error> {
     let path = path.as_ref();
     let file = source::FileSource::open(path).map_err(|e| Error::io(path, e))?;
-    safetensors::read(&file).map_err(|e| e.in_file(path))
+    safetensors::read(&file, false).map_err(|e| e.in_file(path))
 }

@@ -1,8 +1,7 @@
 //! Files whose bytes are shown where the system maps them, instead of being copied: the one file here with unsafe code.
 
 use crate::source::{FileSource, Source};
-use crate::torch::pickle::Unknown;
-use crate::{Checkpoint, Error, checkpoint};
+use crate::{Checkpoint, Error, ReadOptions, checkpoint};
 use memmap2::Mmap;
 use std::io;
 use std::path::Path;
@@ -81,7 +80,7 @@ pub unsafe fn load_mapped(path: impl AsRef<Path>) -> Result<Value, Error> {
     // SAFETY: the caller promises it.
     let file = unsafe { Mapped::open(path) }.map_err(|e| Error::io(path, e))?;
     let extension = path.extension().and_then(|e| e.to_str());
-    crate::format::load(&file, extension, Unknown::Refuse).map_err(|e| e.in_file(path))
+    crate::format::load(&file, extension, ReadOptions::default()).map_err(|e| e.in_file(path))
 }
 
 impl Checkpoint {

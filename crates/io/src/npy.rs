@@ -1,7 +1,8 @@
 //! NumPy's `.npy`: one array, its dtype and order in a Python literal before the data.
 
 use crate::Error;
-use crate::source::{Source, show};
+use crate::elements::{self, Elements, Wide};
+use crate::source::{Source, read_parallel};
 use crate::torch::build::Order;
 use std::io::Write;
 use std::sync::Arc;
@@ -28,18 +29,61 @@ const DTYPES: &[(&str, DType)] = &[
     ("b1", DType::Bool),
 ];
 
+/// NumPy's codes for what can be widened, and PyTorch's names.
+const WIDE: &[(&str, &str)] =
+    &[("u2", "uint16"), ("u4", "uint32"), ("u8", "uint64"), ("c8", "complex64"), ("c16", "complex128")];
+
 fn fail<T>(what: impl Into<String>) -> Result<T, Error> {
     Err(Error::corrupt("npy", what))
 }
 
 /// What the header says.
-struct Header {
-    dtype: DType,
+pub(crate) struct Header {
+    item: Item,
     order: Order,
     fortran: bool,
-    shape: Vec<usize>,
+    pub(crate) shape: Vec<usize>,
     /// Where the data begins.
     start: usize,
+}
+
+/// What an array's elements are.
+#[derive(Clone, Copy)]
+enum Item {
+    Own(DType),
+    /// By PyTorch's name.
+    Wide(&'static str),
+}
+
+impl Header {
+    /// Its dtype, if tensors here have it.
+    pub(crate) fn dtype(&self) -> Option<DType> {
+        if let Item::Own(dtype) = self.item { Some(dtype) } else { None }
+    }
+
+    /// The name of its dtype.
+    pub(crate) fn dtype_name(&self) -> &'static str {
+        match self.item {
+            Item::Own(dtype) => dtype.name(),
+            Item::Wide(name) => name,
+        }
+    }
+
+    /// What its elements become, if they are to be read.
+    pub(crate) fn elements(&self, widen: bool) -> Option<Elements> {
+        match self.item {
+            Item::Own(dtype) => Some(Elements::Own(dtype)),
+            Item::Wide(name) => Elements::of(None, Wide::named(name), widen),
+        }
+    }
+
+    /// The same, or the error that says why they are not.
+    fn readable(&self, widen: bool) -> Result<Elements, Error> {
+        self.elements(widen).ok_or_else(|| Error::Unsupported {
+            what: format!("an array of dtype {}", self.dtype_name()),
+            advice: elements::advice(self.dtype_name()),
+        })
+    }
 }
 
 /// Reads one array of so many bytes whose first ones are known; `read` fills a buffer with those from a position on, once
@@ -47,65 +91,74 @@ struct Header {
 pub(crate) fn read(
     head: &[u8],
     size: u64,
+    widen: bool,
     read: impl FnOnce(usize, &mut [u8]) -> Result<(), Error>,
 ) -> Result<Tensor, Error> {
     let header = parse(head)?;
-    build(&header, size - header.start as u64, |out| read(header.start, out))
+    let elements = header.readable(widen)?;
+    let numel = count(&header, elements, size - header.start as u64)?;
+    view(&header, elements, elements.storage(numel, header.order, |out| read(header.start, out))?)
+}
+
+/// Reads the header of a file that is one array.
+pub(crate) fn header(source: &dyn Source) -> Result<Header, Error> {
+    parse(&source.read_vec(0, source.len().min(MAX_HEAD as u64) as usize)?)
 }
 
 /// Reads a file that is one array.
-pub(crate) fn load(source: &dyn Source) -> Result<Value, Error> {
-    let head = source.read_vec(0, source.len().min(MAX_HEAD as u64) as usize)?;
-    let header = parse(&head)?;
-    let len = source.len() - header.start as u64;
-    let numel = elements(&header, len)?;
+pub(crate) fn load(source: &dyn Source, widen: bool) -> Result<Value, Error> {
+    Ok(tensor(source, widen)?.into())
+}
+
+/// The same as a tensor.
+pub(crate) fn tensor(source: &dyn Source, widen: bool) -> Result<Tensor, Error> {
+    let header = header(source)?;
+    let elements = header.readable(widen)?;
+    let start = header.start as u64;
+    let numel = count(&header, elements, source.len() - start)?;
     let shown = match header.order {
-        Order::Little => show(source, header.start as u64, header.dtype, numel),
+        Order::Little => elements.show(source, start, numel),
         Order::Big => None,
     };
-    let tensor = match shown {
-        Some(storage) => view(&header, storage)?,
-        None => build(&header, len, |out| Ok(source.read_at(header.start as u64, out)?))?,
+    let storage = match shown {
+        Some(storage) => storage,
+        None => elements.storage(numel, header.order, |out| Ok(read_parallel(source, start, out)?))?,
     };
-    Ok(tensor.into())
+    view(&header, elements, storage)
 }
 
 /// The number of elements, once the header has been found to agree with the bytes that there are.
-fn elements(header: &Header, len: u64) -> Result<usize, Error> {
-    let size = header.dtype.size();
+fn count(header: &Header, elements: Elements, len: u64) -> Result<usize, Error> {
+    let size = elements.size();
     // Zero sizes count as one, so that no product of the others overflows later.
     let bound = header.shape.iter().try_fold(size as u64, |a, &s| a.checked_mul(s.max(1) as u64));
     let numel: u64 = if header.shape.contains(&0) { 0 } else { bound.unwrap_or(u64::MAX) / size as u64 };
     if bound.is_none_or(|b| b > i64::MAX as u64) || numel.checked_mul(size as u64) != Some(len) {
-        return fail(format!("shape {:?} of {} does not fit {len} bytes of data", header.shape, header.dtype));
+        let dtype = header.dtype_name();
+        return fail(format!("shape {:?} of {dtype} does not fit {len} bytes of data", header.shape));
     }
     usize::try_from(numel).or_else(|_| fail("larger than memory"))
 }
 
-/// Makes the tensor of bytes that `fill` writes.
-fn build(header: &Header, len: u64, fill: impl FnOnce(&mut [u8]) -> Result<(), Error>) -> Result<Tensor, Error> {
-    let storage = Storage::from_bytes_with(header.dtype, elements(header, len)?, |out| {
-        fill(out)?;
-        header.order.to_native(out, header.dtype.size());
-        Ok::<(), Error>(())
-    })?;
-    view(header, storage)
-}
-
 /// The tensor that lies in a storage as the header says.
-fn view(header: &Header, storage: Storage) -> Result<Tensor, Error> {
+fn view(header: &Header, elements: Elements, storage: Storage) -> Result<Tensor, Error> {
     let mut strides = vec![0isize; header.shape.len()];
-    let mut step = 1isize;
+    let mut step = elements.parts() as isize;
     let axes: Vec<usize> =
         if header.fortran { (0..strides.len()).collect() } else { (0..strides.len()).rev().collect() };
     for axis in axes {
         strides[axis] = step;
         step *= header.shape[axis].max(1) as isize;
     }
-    Tensor::from_parts(Arc::new(storage), &header.shape, &strides, 0).or_else(|e| fail(e.to_string()))
+    let mut shape = header.shape.clone();
+    if elements.parts() == 2 {
+        shape.push(2);
+        strides.push(1);
+    }
+    Tensor::from_parts(Arc::new(storage), &shape, &strides, 0).or_else(|e| fail(e.to_string()))
 }
 
-fn parse(bytes: &[u8]) -> Result<Header, Error> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<Header, Error> {
     let Some([major, _minor, rest @ ..]) = bytes.strip_prefix(MAGIC) else {
         return fail("it does not begin as an .npy file");
     };
@@ -131,6 +184,12 @@ fn parse(bytes: &[u8]) -> Result<Header, Error> {
     while !literal.skip('}') {
         let key = literal.text()?;
         literal.expect(':')?;
+        if matches!(
+            (key, &descr, fortran, &shape),
+            ("descr", Some(_), ..) | ("fortran_order", _, Some(_), _) | ("shape", .., Some(_))
+        ) {
+            return fail(format!("its header has the key '{key}' twice"));
+        }
         match key {
             "descr" => descr = Some(literal.descr()?),
             "fortran_order" => fortran = Some(literal.truth()?),
@@ -145,10 +204,10 @@ fn parse(bytes: &[u8]) -> Result<Header, Error> {
     if !literal.rest.trim().is_empty() {
         return fail("its header goes on after the dict");
     }
-    let (Some((order, dtype)), Some(fortran), Some(shape)) = (descr, fortran, shape) else {
+    let (Some((order, item)), Some(fortran), Some(shape)) = (descr, fortran, shape) else {
         return fail("its header lacks one of descr, fortran_order and shape");
     };
-    Ok(Header { dtype, order, fortran, shape, start: at + len })
+    Ok(Header { item, order, fortran, shape, start: at + len })
 }
 
 /// A reader of the few Python literals that a header has.
@@ -218,7 +277,7 @@ impl<'a> Literal<'a> {
     }
 
     /// The byte order and the dtype.
-    fn descr(&mut self) -> Result<(Order, DType), Error> {
+    fn descr(&mut self) -> Result<(Order, Item), Error> {
         let refuse = |what: String, advice| Err(Error::Unsupported { what, advice });
         if self.rest.trim_start().starts_with('[') {
             return refuse("a structured array".to_owned(), "save each field as an array of its own");
@@ -232,7 +291,10 @@ impl<'a> Literal<'a> {
             _ => (Order::Little, code),
         };
         if let Some((_, dtype)) = DTYPES.iter().find(|(name, _)| *name == kind) {
-            return Ok((order, *dtype));
+            return Ok((order, Item::Own(*dtype)));
+        }
+        if let Some((_, name)) = WIDE.iter().find(|(code, _)| *code == kind) {
+            return Ok((order, Item::Wide(name)));
         }
         let what = format!("an array of dtype '{code}'");
         match kind.as_bytes().first() {
@@ -242,14 +304,13 @@ impl<'a> Literal<'a> {
             ),
             Some(b'U' | b'S') => refuse(what, "tensors hold no text; save numbers that stand for it"),
             Some(b'M' | b'm') => refuse(what, "save a.astype('int64')"),
-            Some(b'c') => refuse(what, "save a.real and a.imag"),
             _ => refuse(what, "convert it to one of float64 float32 float16 int64 int32 int16 int8 uint8 bool"),
         }
     }
 }
 
 /// The bytes before the data, padded so that the data begins at a multiple of 64.
-fn header(tensor: &Tensor) -> Vec<u8> {
+fn head(tensor: &Tensor) -> Vec<u8> {
     let (kind, _) = DTYPES.iter().find(|(_, dtype)| *dtype == tensor.dtype()).expect("the table has all dtypes");
     let order = match tensor.dtype().size() {
         1 => '|',
@@ -272,7 +333,7 @@ fn header(tensor: &Tensor) -> Vec<u8> {
 
 /// One array as a file.
 pub(crate) fn encode(tensor: &Tensor) -> Vec<u8> {
-    let mut out = header(tensor);
+    let mut out = head(tensor);
     let start = out.len();
     out.extend(tensor.to_bytes());
     if cfg!(target_endian = "big") && tensor.dtype().size() > 1 {

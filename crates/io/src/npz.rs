@@ -1,10 +1,11 @@
 //! NumPy's `.npz`: a zip archive with one `.npy` per array.
 
 use crate::source::Source;
-use crate::torch::zip::Archive;
+use crate::torch::zip::{Archive, Records};
 use crate::{Error, npy};
 use std::io::Write;
-use wengert_tensor::{StateDict, Value};
+use std::sync::Arc;
+use wengert_tensor::{StateDict, Tensor, Value};
 
 /// Whether an archive's first record is an array, or there is none at all, as in an empty `.npz`.
 pub(crate) fn detect(head: &[u8], _len: u64) -> bool {
@@ -16,25 +17,56 @@ pub(crate) fn detect(head: &[u8], _len: u64) -> bool {
     head.starts_with(b"PK\x03\x04") && name.is_some_and(|name| name.ends_with(b".npy"))
 }
 
-/// The arrays by name, in the order of the archive.
-pub(crate) fn load(source: &dyn Source) -> Result<Value, Error> {
-    let archive = Archive::open_flat(source)?;
-    let mut state = StateDict::new();
-    for record in archive.names() {
-        let Some(name) = record.strip_suffix(".npy") else {
-            return Err(Error::corrupt("npz", format!("record '{record}' is no .npy")));
+/// An archive whose arrays are read when they are asked for.
+pub(crate) struct Arrays {
+    records: Arc<Records>,
+    /// In the order of the archive.
+    pub(crate) names: Vec<String>,
+}
+
+impl Arrays {
+    pub(crate) fn open(source: &dyn Source) -> Result<Arrays, Error> {
+        let archive = Archive::open_flat(source)?;
+        let name = |record: &String| match record.strip_suffix(".npy") {
+            Some(name) => Ok(name.to_owned()),
+            None => Err(Error::corrupt("npz", format!("record '{record}' is no .npy"))),
         };
-        let size = archive.size(record).unwrap_or_default();
-        let head = archive.head(record, npy::MAX_HEAD)?;
-        let tensor = npy::read(&head, size, |start, out| archive.read_behind(record, start, out));
-        let tensor = tensor.map_err(|error| match error {
-            Error::Corrupt { place, what } if place == "npy" => Error::corrupt(format!("array '{name}'"), what),
-            Error::Unsupported { what, advice } => {
-                Error::Unsupported { what: format!("array '{name}': {what}"), advice }
-            }
-            other => other,
-        })?;
-        state.insert(name, tensor);
+        let names = archive.names().iter().map(name).collect::<Result<_, _>>()?;
+        Ok(Arrays { records: archive.records().clone(), names })
+    }
+
+    /// What one says of itself.
+    pub(crate) fn header(&self, source: &dyn Source, name: &str) -> Result<npy::Header, Error> {
+        let head = Archive::with(source, &self.records).head(&format!("{name}.npy"), npy::MAX_HEAD)?;
+        npy::parse(&head).map_err(|error| in_array(name, error))
+    }
+
+    /// Reads one.
+    pub(crate) fn read(&self, source: &dyn Source, name: &str, widen: bool) -> Result<Tensor, Error> {
+        let archive = Archive::with(source, &self.records);
+        let record = format!("{name}.npy");
+        let size = archive.size(&record).unwrap_or_default();
+        let head = archive.head(&record, npy::MAX_HEAD)?;
+        let tensor = npy::read(&head, size, widen, |start, out| archive.read_behind(&record, start, out));
+        tensor.map_err(|error| in_array(name, error))
+    }
+}
+
+/// An error of one array with its name.
+fn in_array(name: &str, error: Error) -> Error {
+    match error {
+        Error::Corrupt { place, what } if place == "npy" => Error::corrupt(format!("array '{name}'"), what),
+        Error::Unsupported { what, advice } => Error::Unsupported { what: format!("array '{name}': {what}"), advice },
+        other => other,
+    }
+}
+
+/// The arrays by name, in the order of the archive.
+pub(crate) fn load(source: &dyn Source, widen: bool) -> Result<Value, Error> {
+    let arrays = Arrays::open(source)?;
+    let mut state = StateDict::new();
+    for name in &arrays.names {
+        state.insert(name.as_str(), arrays.read(source, name, widen)?);
     }
     Ok(state.into())
 }

@@ -1,16 +1,17 @@
 //! The safetensors format: its header checked once and whole, then every tensor read straight into its own memory.
 //!
-//! The reference crate gives the dtypes and the shape of an entry; it would want the file in memory to check the rest,
-//! and keeps the last of two tensors of one name.
+//! The reference crate would want the file in memory, keeps the last of two tensors of one name, and cannot list a file
+//! that names a dtype of a later version of it.
 
 use crate::Error;
-use crate::source::{Source, read_parallel, show};
-use ::safetensors::tensor::{Dtype, TensorInfo};
+use crate::elements::{self, Elements, Wide};
+use crate::source::{Source, read_parallel};
+use crate::torch::build::Order;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 use std::sync::Arc;
-use wengert_tensor::{DType, StateDict, Storage, Tensor, Value};
+use wengert_tensor::{DType, MAX_RANK, StateDict, Tensor, Value};
 
 /// The largest header that the format allows.
 const MAX_HEADER: u64 = 100_000_000;
@@ -23,17 +24,49 @@ pub(crate) fn detect(head: &[u8], len: u64) -> bool {
     brace && header <= MAX_HEADER && header.checked_add(8).is_some_and(|end| end <= len)
 }
 
-const DTYPES: &[(Dtype, DType)] = &[
-    (Dtype::F64, DType::F64),
-    (Dtype::F32, DType::F32),
-    (Dtype::F16, DType::F16),
-    (Dtype::BF16, DType::BF16),
-    (Dtype::I64, DType::I64),
-    (Dtype::I32, DType::I32),
-    (Dtype::I16, DType::I16),
-    (Dtype::I8, DType::I8),
-    (Dtype::U8, DType::U8),
-    (Dtype::BOOL, DType::Bool),
+/// A dtype of the format.
+#[derive(Debug, PartialEq)]
+struct Item {
+    name: &'static str,
+    /// Bits of one element: tensors of less than a byte each are packed.
+    bits: usize,
+    dtype: Option<DType>,
+    /// What PyTorch calls it, or the format if PyTorch has none, if tensors here do not have it.
+    torch: &'static str,
+}
+
+const fn own(name: &'static str, dtype: DType) -> Item {
+    Item { name, bits: 8 * dtype.size(), dtype: Some(dtype), torch: "" }
+}
+
+const fn other(name: &'static str, bits: usize, torch: &'static str) -> Item {
+    Item { name, bits, dtype: None, torch }
+}
+
+/// All dtypes by rank, which decides the order of tensors in a file.
+const ITEMS: &[Item] = &[
+    own("BOOL", DType::Bool),
+    other("F4", 4, "float4_e2m1fn_x2"),
+    other("F6_E2M3", 6, "F6_E2M3"),
+    other("F6_E3M2", 6, "F6_E3M2"),
+    own("U8", DType::U8),
+    own("I8", DType::I8),
+    other("F8_E5M2", 8, "float8_e5m2"),
+    other("F8_E4M3", 8, "float8_e4m3fn"),
+    other("F8_E8M0", 8, "float8_e8m0fnu"),
+    other("F8_E4M3FNUZ", 8, "float8_e4m3fnuz"),
+    other("F8_E5M2FNUZ", 8, "float8_e5m2fnuz"),
+    own("I16", DType::I16),
+    other("U16", 16, "uint16"),
+    own("F16", DType::F16),
+    own("BF16", DType::BF16),
+    own("I32", DType::I32),
+    other("U32", 32, "uint32"),
+    own("F32", DType::F32),
+    other("C64", 64, "complex64"),
+    own("F64", DType::F64),
+    own("I64", DType::I64),
+    other("U64", 64, "uint64"),
 ];
 
 fn fail<T>(what: impl Into<String>) -> Result<T, Error> {
@@ -43,7 +76,7 @@ fn fail<T>(what: impl Into<String>) -> Result<T, Error> {
 /// One tensor as the header describes it.
 pub(crate) struct Entry {
     pub(crate) name: String,
-    dtype: Dtype,
+    item: &'static Item,
     pub(crate) shape: Vec<usize>,
     /// Where its bytes begin in the file. How many there are follows from dtype and shape, which was checked.
     start: u64,
@@ -52,12 +85,17 @@ pub(crate) struct Entry {
 impl Entry {
     /// Its dtype, if tensors here have it.
     pub(crate) fn dtype(&self) -> Option<DType> {
-        DTYPES.iter().find(|(theirs, _)| *theirs == self.dtype).map(|row| row.1)
+        self.item.dtype
     }
 
     /// What the file calls its dtype.
-    pub(crate) fn dtype_name(&self) -> String {
-        format!("{:?}", self.dtype)
+    pub(crate) fn dtype_name(&self) -> &'static str {
+        self.item.name
+    }
+
+    /// What its elements become, if they are to be read.
+    pub(crate) fn elements(&self, widen: bool) -> Option<Elements> {
+        Elements::of(self.item.dtype, Wide::named(self.item.torch), widen)
     }
 }
 
@@ -84,20 +122,26 @@ impl Header {
         let mut json = serde_json::Deserializer::from_slice(&text);
         let Parsed { mut entries, metadata } = Parsed::deserialize(&mut json).map_err(damaged)?;
         json.end().map_err(damaged)?;
-        entries.sort_by_key(|(_, info)| info.data_offsets);
+        entries.sort_by_key(|entry| entry.1.data_offsets);
         let data = 8 + header;
         let mut end = 0;
         let mut out = Vec::with_capacity(entries.len());
         for (name, info) in entries {
             let (from, to) = info.data_offsets;
+            let Some(item) = ITEMS.iter().find(|item| item.name == info.dtype) else {
+                return fail(format!("tensor '{name}' is of dtype '{}', which the format does not have", info.dtype));
+            };
+            if info.shape.len() > MAX_RANK {
+                return fail(format!("tensor '{name}' has {} axes, and {MAX_RANK} are the most", info.shape.len()));
+            }
             let bits = info.shape.iter().try_fold(1usize, |n, &s| n.checked_mul(s));
-            let bits = bits.and_then(|n| n.checked_mul(info.dtype.bitsize())).filter(|b| b.is_multiple_of(8));
+            let bits = bits.and_then(|n| n.checked_mul(item.bits)).filter(|b| b.is_multiple_of(8));
             if from != end || to < from || bits != (to - from).checked_mul(8) {
-                let (dtype, shape) = (info.dtype, info.shape);
-                return fail(format!("tensor '{name}' of {dtype:?} {shape:?} cannot have the bytes {from} to {to}"));
+                let (dtype, shape) = (item.name, info.shape);
+                return fail(format!("tensor '{name}' of {dtype} {shape:?} cannot have the bytes {from} to {to}"));
             }
             end = to;
-            out.push(Entry { name, dtype: info.dtype, shape: info.shape, start: data + from as u64 });
+            out.push(Entry { name, item, shape: info.shape, start: data + from as u64 });
         }
         if (end as u64).checked_add(data) != Some(source.len()) {
             return fail(format!("the tensors end at byte {end} of {} of data", source.len() - data));
@@ -106,58 +150,70 @@ impl Header {
     }
 }
 
+/// The error for tensors whose dtypes are not to be read, if there are such.
+pub(crate) fn refuse<'a>(entries: impl IntoIterator<Item = &'a Entry>, widen: bool) -> Result<(), Error> {
+    let closed = entries.into_iter().filter(|entry| entry.elements(widen).is_none());
+    elements::refuse(closed.map(|entry| (entry.name.as_str(), entry.item.torch)))
+}
+
 /// Reads one tensor.
-pub(crate) fn tensor(source: &dyn Source, entry: &Entry) -> Result<Tensor, Error> {
-    let Some(dtype) = entry.dtype() else {
-        return Err(Error::Unsupported {
-            what: format!("dtype {:?} of tensor '{}'", entry.dtype, entry.name),
-            advice: "convert it to one of f64 f32 f16 bf16 i64 i32 i16 i8 u8 bool",
-        });
+pub(crate) fn tensor(source: &dyn Source, entry: &Entry, widen: bool) -> Result<Tensor, Error> {
+    let Some(elements) = entry.elements(widen) else {
+        refuse([entry], widen)?;
+        return fail("a dtype that is refused without a reason");
     };
     let numel = entry.shape.iter().product();
-    let storage = match show(source, entry.start, dtype, numel) {
+    let storage = match elements.show(source, entry.start, numel) {
         Some(storage) => storage,
-        None => Storage::from_bytes_with(dtype, numel, |out| {
-            read_parallel(source, entry.start, out)?;
-            if cfg!(target_endian = "big") {
-                out.chunks_exact_mut(dtype.size()).for_each(<[u8]>::reverse);
-            }
-            Ok::<(), Error>(())
-        })?,
+        None => elements.storage(numel, Order::Little, |out| Ok(read_parallel(source, entry.start, out)?))?,
     };
-    let mut strides = vec![1isize; entry.shape.len()];
-    for axis in (1..strides.len()).rev() {
-        strides[axis - 1] = strides[axis].saturating_mul(entry.shape[axis].max(1) as isize);
+    let mut shape = entry.shape.clone();
+    if elements.parts() == 2 {
+        shape.push(2);
     }
-    Tensor::from_parts(Arc::new(storage), &entry.shape, &strides, 0)
+    let mut strides = vec![1isize; shape.len()];
+    for axis in (1..strides.len()).rev() {
+        strides[axis - 1] = strides[axis].saturating_mul(shape[axis].max(1) as isize);
+    }
+    Tensor::from_parts(Arc::new(storage), &shape, &strides, 0)
         .map_err(|e| Error::corrupt(format!("tensor '{}'", entry.name), e.to_string()))
 }
 
 /// A state dict in the order of the data, and the text metadata.
-pub(crate) fn read(source: &dyn Source) -> Result<(StateDict, BTreeMap<String, String>), Error> {
+pub(crate) fn read(source: &dyn Source, widen: bool) -> Result<(StateDict, BTreeMap<String, String>), Error> {
     let header = Header::read(source)?;
+    refuse(&header.entries, widen)?;
     let mut state = StateDict::new();
     for entry in &header.entries {
-        state.insert(&*entry.name, tensor(source, entry)?);
+        state.insert(&*entry.name, tensor(source, entry, widen)?);
     }
     Ok((state, header.metadata))
 }
 
+/// The JSON of one entry. What else it may have is passed over.
+#[derive(serde::Deserialize)]
+struct TensorInfo<'a> {
+    #[serde(borrow)]
+    dtype: std::borrow::Cow<'a, str>,
+    shape: Vec<usize>,
+    data_offsets: (usize, usize),
+}
+
 /// The JSON of a header, in its own order.
-struct Parsed {
-    entries: Vec<(String, TensorInfo)>,
+struct Parsed<'a> {
+    entries: Vec<(String, TensorInfo<'a>)>,
     metadata: BTreeMap<String, String>,
 }
 
-impl<'de> Deserialize<'de> for Parsed {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Parsed, D::Error> {
+impl<'de> Deserialize<'de> for Parsed<'de> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Parsed<'de>, D::Error> {
         struct Entries;
         impl<'de> Visitor<'de> for Entries {
-            type Value = Parsed;
+            type Value = Parsed<'de>;
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("an object of tensors")
             }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Parsed, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Parsed<'de>, A::Error> {
                 let mut parsed = Parsed { entries: Vec::new(), metadata: BTreeMap::new() };
                 // The reference keeps the last of two equal names, and which is meant nobody knows.
                 let mut seen = HashSet::new();
@@ -179,19 +235,20 @@ impl<'de> Deserialize<'de> for Parsed {
 }
 
 /// The tensors as an ordered dict.
-pub(crate) fn load(source: &dyn Source) -> Result<Value, Error> {
-    Ok(read(source)?.0.into())
+pub(crate) fn load(source: &dyn Source, widen: bool) -> Result<Value, Error> {
+    Ok(read(source, widen)?.0.into())
 }
 
 /// Writes tensors as the reference does: by descending alignment, then by name.
 pub(crate) fn write(state: &StateDict, metadata: &BTreeMap<String, String>, out: &mut dyn Write) -> Result<(), Error> {
-    let mut parts: Vec<(&str, Dtype, &Tensor)> = Vec::with_capacity(state.len());
+    // Each with the rank of its dtype.
+    let mut parts: Vec<(&str, usize, &Tensor)> = Vec::with_capacity(state.len());
     for (name, tensor) in state.iter() {
         if name == "__metadata__" {
             return Err(Error::Unwritable("safetensors keeps the name '__metadata__' for itself".to_owned()));
         }
-        let (theirs, _) = DTYPES.iter().find(|(_, ours)| *ours == tensor.dtype()).expect("the table has all dtypes");
-        parts.push((name, *theirs, tensor));
+        let rank = ITEMS.iter().position(|item| item.dtype == Some(tensor.dtype())).expect("the table has all dtypes");
+        parts.push((name, rank, tensor));
     }
     parts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
     let quoted = |text: &str| serde_json::to_string(text).map_err(|e| Error::Unwritable(e.to_string()));
@@ -201,13 +258,14 @@ pub(crate) fn write(state: &StateDict, metadata: &BTreeMap<String, String>, out:
         header.push_str(&format!("\"__metadata__\":{text}"));
     }
     let mut end = 0;
-    for (name, dtype, tensor) in &parts {
+    for (name, rank, tensor) in &parts {
+        let dtype = ITEMS[*rank].name;
         let comma = if header.len() > 1 { "," } else { "" };
         let start = end;
         end += tensor.numel() * tensor.dtype().size();
         let sizes: Vec<_> = tensor.shape().iter().map(usize::to_string).collect();
         header.push_str(&format!(
-            "{comma}{}:{{\"dtype\":\"{dtype:?}\",\"shape\":[{}],\"data_offsets\":[{start},{end}]}}",
+            "{comma}{}:{{\"dtype\":\"{dtype}\",\"shape\":[{}],\"data_offsets\":[{start},{end}]}}",
             quoted(name)?,
             sizes.join(",")
         ));

@@ -156,7 +156,7 @@ fn layouts_survive_and_sets_have_each_member_once() {
     assert_eq!(load(twice).expect("plain data").to_string(), "{1, 2}");
     // frozenset({1}) in a set: legal in Python, but a set here is one that cannot be hashed when it is written.
     let nested = b"\x80\x02c__builtin__\nset\n]c__builtin__\nfrozenset\n](K\x01e\x85Ra\x85R.";
-    assert!(load(nested).expect_err("refused").to_string().contains("cannot be one"));
+    assert!(load(nested).expect_err("refused").to_string().contains("a frozenset as a key"));
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn negative_views_are_read_and_conjugate_ones_refused() {
     let value = tensor("neg", b"K\x02\x85K\x01\x85").expect("legal");
     assert_eq!(value.as_tensor().expect("a tensor").to_vec::<f32>(), [-1.5, 2.0]);
     for (bit, rest, word) in [
-        ("conj", &b"K\x02\x85K\x01\x85"[..], "lazy conjugate is not supported"),
+        ("conj", &b"K\x02\x85K\x01\x85"[..], "only complex numbers have a conjugate"),
         ("neg", b"J\xff\xff\xff\x7f\x85K\0\x85", "larger than its storage"),
         ("other", b"K\x02\x85K\x01\x85", "tensor metadata 'other'"),
     ] {

@@ -52,6 +52,7 @@ fn every_format_is_listed_and_read_in_parts() {
             rename: Some(&|name| name.replace("body.", "")),
             dtype: Some(DType::F64),
             device: Some(Device::Cpu),
+            widen: false,
         };
         let part = file.load(&options).expect("undamaged");
         assert_eq!(part.len(), 2);

@@ -66,8 +66,8 @@ fn arrays_that_are_no_tensors_are_refused_with_advice() {
         ("object", "is not run"),
         ("structured", "each field"),
         ("text", "no text"),
-        ("complex", "a.real"),
-        ("u4", "convert it"),
+        ("complex", "last axis of 2"),
+        ("u4", "int64"),
         ("time", "int64"),
     ] {
         let error = wengert_io::load(fixture(&format!("refuse_{name}.npy"))).expect_err(name).to_string();

@@ -112,6 +112,16 @@ fn inspect_lists_what_cannot_be_read() {
     let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!((code, &json[0]["tensors"][1]["dtype"]), (1, &"complex128".into()));
     assert!(json[0]["error"].as_str().is_some());
+    // Every command reads it where that is wanted.
+    let (code, text, error) = tool(&["inspect", "--widen", &path]);
+    assert!(code == 0, "{error}");
+    assert!(text.lines().any(|l| l.split_whitespace().take(4).eq(["c64", "float32", "(2,", "2)"])), "{text}");
+    let own = Folder::new("widened");
+    let out = own.path("real.safetensors");
+    assert_eq!(tool(&["convert", &path, &out]).0, 1);
+    assert_eq!(tool(&["convert", "--widen", &path, &out]).0, 0);
+    assert_eq!(tool(&["verify", "--widen", &path]).0, 0);
+    assert_eq!(tool(&["diff", "--widen", &path, &out]).0, 0);
 }
 
 #[test]

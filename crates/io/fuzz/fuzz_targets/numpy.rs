@@ -4,9 +4,11 @@
 mod archive;
 
 use libfuzzer_sys::fuzz_target;
+use wengert_io::ReadOptions;
 
 fuzz_target!(|bytes: &[u8]| {
     let file = [b"\x93NUMPY", bytes].concat();
-    let _ = wengert_io::from_bytes(&file);
-    let _ = wengert_io::from_bytes(&archive::archive(&[("a.npy", &file), ("b.npy", &file)]));
+    let options = ReadOptions { objects: true, widen: true };
+    let _ = wengert_io::from_bytes_with(&file, options);
+    let _ = wengert_io::from_bytes_with(&archive::archive(&[("a.npy", &file), ("b.npy", &file)]), options);
 });

@@ -2,8 +2,9 @@
 
 use super::budget::Budget;
 use super::global::Global;
-use super::pickle::{Graph, Id, Node, ObjectNode, StorageRef, TensorNode, Unknown};
+use super::pickle::{Graph, Id, Lazy, Node, ObjectNode, TensorNode, Unknown};
 use crate::Error;
+use crate::elements::{self, Elements, Wide};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use wengert_tensor::{DType, Dict, DictKind, Object, Storage, Tensor, Value};
@@ -32,14 +33,16 @@ impl Order {
 
 /// Where storages come from.
 pub(crate) trait Storages {
-    /// Reads one; it is asked once per key.
-    fn load(&mut self, request: &StorageRef) -> Result<Arc<Storage>, Error>;
+    /// Reads one of so many elements; it is asked once per key.
+    fn load(&mut self, key: &str, numel: u64, elements: Elements) -> Result<Arc<Storage>, Error>;
 }
 
 /// Turns nodes into values.
 pub(crate) struct Builder<'a> {
     graph: &'a Graph,
     source: &'a mut dyn Storages,
+    /// Whether dtypes that tensors here do not have are read as wider ones.
+    widen: bool,
     storages: Vec<Option<Arc<Storage>>>,
     /// A shared list counts each time, so that nested sharing cannot explode.
     budget: Budget,
@@ -50,9 +53,10 @@ pub(crate) struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    pub(crate) fn new(graph: &'a Graph, source: &'a mut dyn Storages) -> Builder<'a> {
+    pub(crate) fn new(graph: &'a Graph, source: &'a mut dyn Storages, widen: bool) -> Builder<'a> {
         let storages = vec![None; graph.storages.len()];
-        Builder { graph, source, storages, budget: graph.budget.clone(), objects: HashMap::new(), open: HashSet::new() }
+        let (objects, open) = (HashMap::new(), HashSet::new());
+        Builder { graph, source, widen, storages, budget: graph.budget.clone(), objects, open }
     }
 
     /// The value of a node.
@@ -63,6 +67,7 @@ impl<'a> Builder<'a> {
                 self.check(tensor)?;
             }
         }
+        self.refuse(root)?;
         self.expand(root, 0)
     }
 
@@ -80,16 +85,34 @@ impl<'a> Builder<'a> {
             .collect()
     }
 
+    /// What becomes of a tensor's elements, if they are to be read.
+    fn elements(&self, tensor: &TensorNode) -> Option<Elements> {
+        self.graph.storages[tensor.storage].elements_are().elements(self.widen)
+    }
+
+    /// Names the tensors whose dtypes are not to be read, if there are any.
+    fn refuse(&self, root: Id) -> Result<(), Error> {
+        let closed = |node: &Node| matches!(node, Node::Tensor(tensor) if self.elements(tensor).is_none());
+        if !self.graph.nodes.iter().any(closed) {
+            return Ok(());
+        }
+        let mut named = Vec::new();
+        list(self.graph, root, &mut named)?;
+        elements::refuse(named.iter().filter_map(|(name, id)| match &self.graph.nodes[*id as usize] {
+            Node::Tensor(tensor) if self.elements(tensor).is_none() => {
+                Some((name.as_str(), self.graph.storages[tensor.storage].elements_are().name))
+            }
+            _ => None,
+        }))
+    }
+
     fn check(&self, tensor: &TensorNode) -> Result<(), Error> {
         let stored = &self.graph.storages[tensor.storage];
-        if tensor.lazy.conjugate {
-            return Err(Error::Unsupported {
-                what: "a tensor with a lazy conjugate".to_owned(),
-                advice: "save torch.view_as_real(x.resolve_conj())",
-            });
-        }
         let fail = |what: String| Err(Error::corrupt(format!("a tensor of storage '{}'", stored.key), what));
-        let size = stored.dtype()?.size() as u64;
+        let size = stored.elements_are().size;
+        if tensor.lazy.conjugate && !matches!(Wide::named(stored.elements_are().name), Some(Wide::Complex(_))) {
+            return fail("only complex numbers have a conjugate".to_owned());
+        }
         let len = if stored.untyped_as.is_some() {
             if !stored.numel.is_multiple_of(size) {
                 return fail(format!("{} bytes are no whole number of elements", stored.numel));
@@ -103,12 +126,12 @@ impl<'a> Builder<'a> {
         if logical.is_none() {
             return fail(format!("shape {:?} is absurdly large", tensor.shape));
         }
-        let empty = tensor.shape.contains(&0);
         let reach = tensor.shape.iter().zip(&tensor.strides).try_fold(tensor.offset, |at, (&size, &stride)| {
             at.checked_add(size.saturating_sub(1).checked_mul(stride)?)
         });
-        let inside = if empty { tensor.offset <= len } else { reach.is_some_and(|last| last < len) };
-        if !inside {
+        // No element, no place: PyTorch writes views of nothing with any offset.
+        let empty = tensor.shape.contains(&0);
+        if !empty && reach.is_none_or(|last| last >= len) {
             return fail(format!(
                 "shape {:?}, strides {:?} and offset {} reach outside its {len} elements",
                 tensor.shape, tensor.strides, tensor.offset
@@ -154,6 +177,9 @@ impl<'a> Builder<'a> {
             Node::Class(class) => Value::Object(Arc::new(Object { class: class.clone(), ..Object::default() })),
             Node::Object(object) => Value::Object(self.object(id, object, depth)?),
             Node::Layout(name) => Value::DType((*name).to_owned()),
+            Node::Global(Global::Factory(name)) if self.graph.unknown == Unknown::Keep => {
+                Value::Object(Arc::new(Object { class: format!("builtins.{name}"), ..Object::default() }))
+            }
             Node::Global(_) => {
                 return Err(Error::Unsupported {
                     what: "a class or a function among the data".to_owned(),
@@ -253,6 +279,10 @@ impl<'a> Builder<'a> {
             Node::Int(x) => format!("n{x}"),
             Node::Float(x) if x.fract() == 0.0 && x.abs() < 9e15 => format!("n{}", *x as i64),
             Node::Float(x) => format!("f{:016x}", x.to_bits()),
+            Node::Complex(re, im) if *im == 0.0 && re.fract() == 0.0 && re.abs() < 9e15 => format!("n{}", *re as i64),
+            Node::Complex(re, im) if *im == 0.0 => format!("f{:016x}", re.to_bits()),
+            // Adding 0 makes the zero that equals the other one the same.
+            Node::Complex(re, im) => format!("j{:016x}{:016x}", (re + 0.0).to_bits(), (im + 0.0).to_bits()),
             Node::BigInt(x) => format!("i{x:x?}"),
             Node::Str(x) => format!("s{x}"),
             Node::Bytes(x) => format!("b{x:?}"),
@@ -271,39 +301,63 @@ impl<'a> Builder<'a> {
             Node::Layout(x) => format!("l{x}"),
             // By what they are: modules' parameters, for example, to which an optimizer object maps its state.
             Node::Class(x) if self.graph.unknown == Unknown::Keep => format!("c{x}"),
-            Node::Object(_) | Node::Tensor(_) if self.graph.unknown == Unknown::Keep => format!("o{id}"),
+            Node::Object(_) if self.graph.unknown == Unknown::Keep => format!("o{id}"),
+            Node::Tensor(_) => format!("o{id}"),
+            Node::Set(_) => {
+                return Err(Error::Unsupported {
+                    what: "a frozenset as a key of a dict or a member of a set".to_owned(),
+                    advice: "save tuple(x) in its place",
+                });
+            }
             _ => return Err(Error::corrupt("pickle", "a key of a dict or a member of a set that cannot be one")),
         })
     }
 
     fn tensor(&mut self, node: &TensorNode) -> Result<Tensor, Error> {
         let request = &self.graph.storages[node.storage];
+        let item = request.elements_are();
+        let Some(elements) = self.elements(node) else {
+            // Of an object's: the others have names, and were refused by them.
+            let (what, advice) = (format!("a tensor of dtype {}", item.name), elements::advice(item.name));
+            return Err(Error::Unsupported { what, advice });
+        };
+        let numel = if request.untyped_as.is_some() { request.numel / item.size } else { request.numel };
         let storage = match &self.storages[node.storage] {
             Some(storage) => storage.clone(),
             None => {
-                let mut request = request.clone();
-                if let Some(item) = request.untyped_as {
-                    request.numel /= item.size;
-                }
-                let storage = self.source.load(&request)?;
+                let storage = self.source.load(&request.key, numel, elements)?;
                 self.storages[node.storage] = Some(storage.clone());
                 storage
             }
         };
-        let shape: Vec<usize> = node.shape.iter().map(|&s| s as usize).collect();
-        let strides: Vec<isize> = node.strides.iter().map(|&s| isize::try_from(s).unwrap_or(0)).collect();
+        let mut shape: Vec<usize> = node.shape.iter().map(|&s| s as usize).collect();
+        let mut strides: Vec<isize> = node.strides.iter().map(|&s| isize::try_from(s).unwrap_or(0)).collect();
         let place = || format!("a tensor of storage '{}'", request.key);
-        let tensor = Tensor::from_parts(storage, &shape, &strides, node.offset as usize)
-            .map_err(|e| Error::corrupt(place(), e.to_string()))?;
-        match node.lazy.negative {
-            false => Ok(tensor),
-            true if tensor.dtype() == DType::Bool => Err(Error::corrupt(place(), "truth values cannot be negative")),
-            // It gets memory of its own, which its storage must be as large as: a stride of 0 may claim any size.
-            true if tensor.numel() > request.numel as usize => {
-                Err(Error::corrupt(place(), "it is negative and larger than its storage"))
-            }
-            true => Ok(tensor.neg()),
+        let mut offset = if shape.contains(&0) { 0 } else { node.offset as usize };
+        if elements.parts() == 2 {
+            // In halves of the elements that the file counts.
+            strides.iter_mut().for_each(|stride| *stride = stride.saturating_mul(2));
+            strides.push(1);
+            shape.push(2);
+            offset *= 2;
         }
+        let tensor = Tensor::from_parts(storage, &shape, &strides, offset)
+            .map_err(|e| Error::corrupt(place(), e.to_string()))?;
+        if node.lazy == Lazy::default() {
+            return Ok(tensor);
+        }
+        if tensor.dtype() == DType::Bool {
+            return Err(Error::corrupt(place(), "truth values cannot be negative"));
+        }
+        // It gets memory of its own, which its storage must be as large as: a stride of 0 may claim any size.
+        if tensor.numel() / elements.parts() > numel as usize {
+            return Err(Error::corrupt(place(), "it is negative or conjugate, and larger than its storage"));
+        }
+        let tensor = if node.lazy.negative { tensor.neg() } else { tensor };
+        Ok(match node.lazy.conjugate {
+            false => tensor,
+            true => tensor.mul(Tensor::from_vec(vec![1.0f32, -1.0], [2]).to(tensor.dtype())),
+        })
     }
 }
 

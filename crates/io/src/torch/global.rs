@@ -1,6 +1,7 @@
 //! The names that a pickle may mention, and what each means here. Nothing else is accepted, nothing is ever called.
 
 use crate::Error;
+use crate::elements::{Elements, Wide};
 use wengert_tensor::DType;
 
 /// The element type of a storage: its name, its size, and the dtype if tensors here have it.
@@ -9,6 +10,13 @@ pub(crate) struct Item {
     pub(crate) name: &'static str,
     pub(crate) size: u64,
     pub(crate) dtype: Option<DType>,
+}
+
+impl Item {
+    /// What elements of it become, if they are to be read.
+    pub(crate) fn elements(self, widen: bool) -> Option<Elements> {
+        Elements::of(self.dtype, Wide::named(self.name), widen)
+    }
 }
 
 /// A name that a pickle may mention.
@@ -20,7 +28,7 @@ pub(crate) enum Global {
     /// `set` or `frozenset`.
     Set,
     /// A builtin class that a defaultdict calls for entries that are missing.
-    Factory,
+    Factory(&'static str),
     Bytes,
     ByteArray,
     Complex,
@@ -70,21 +78,39 @@ const ITEMS: &[(&str, &str, u64, Option<DType>)] = &[
     ("float8_e5m2fnuz", "", 1, None),
     ("float8_e8m0fnu", "", 1, None),
     ("float4_e2m1fn_x2", "", 1, None),
+    ("qint8", "", 1, None),
+    ("quint8", "", 1, None),
+    ("qint32", "", 4, None),
+    ("quint4x2", "", 1, None),
+    ("quint2x4", "", 1, None),
+    ("bits8", "", 1, None),
+    ("bits16", "", 2, None),
+    ("bits1x8", "", 1, None),
+    ("bits2x4", "", 1, None),
+    ("bits4x2", "", 1, None),
+    ("bit", "", 1, None),
+    ("uint1", "", 1, None),
+    ("uint2", "", 1, None),
+    ("uint3", "", 1, None),
+    ("uint4", "", 1, None),
+    ("uint5", "", 1, None),
+    ("uint6", "", 1, None),
+    ("uint7", "", 1, None),
+    ("int1", "", 1, None),
+    ("int2", "", 1, None),
+    ("int3", "", 1, None),
+    ("int4", "", 1, None),
+    ("int5", "", 1, None),
+    ("int6", "", 1, None),
+    ("int7", "", 1, None),
 ];
-
-/// What to do about a dtype that tensors here do not have.
-pub(crate) fn advice(dtype: &str) -> &'static str {
-    match dtype {
-        "complex64" | "complex128" | "complex32" | "bcomplex32" => "save torch.view_as_real(x)",
-        "uint16" | "uint32" | "uint64" => "save x.to(torch.int64)",
-        _ if dtype.starts_with("float") => "save x.to(torch.bfloat16)",
-        _ => "convert it to one of float64 float32 float16 bfloat16 int64 int32 int16 int8 uint8 bool",
-    }
-}
 
 /// Names of memory layouts, which `torch.serialization._get_layout` takes.
 pub(crate) const LAYOUTS: &[&str] =
     &["strided", "sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc", "jagged", "_mkldnn"];
+
+/// Builtin classes that make entries of defaultdicts.
+const FACTORIES: &[&str] = &["int", "long", "float", "bool", "str", "unicode", "list", "dict", "tuple"];
 
 /// Bytes without a dtype.
 pub(crate) const UNTYPED: Item = Item { name: "untyped", size: 1, dtype: None };
@@ -105,13 +131,13 @@ pub(crate) fn resolve(module: &str, name: &str) -> Result<Global, Error> {
         ("collections", "Counter") => Global::Counter,
         ("collections", "defaultdict") => Global::DefaultDict,
         ("__builtin__" | "builtins", "set" | "frozenset") => Global::Set,
-        (
-            "__builtin__" | "builtins",
-            "int" | "long" | "float" | "bool" | "str" | "unicode" | "list" | "dict" | "tuple",
-        ) => Global::Factory,
         ("__builtin__" | "builtins", "bytes") => Global::Bytes,
         ("__builtin__" | "builtins", "bytearray") => Global::ByteArray,
         ("__builtin__" | "builtins", "complex") => Global::Complex,
+        ("__builtin__" | "builtins", _) => match FACTORIES.iter().find(|known| **known == name) {
+            Some(known) => Global::Factory(known),
+            None => return Err(refuse(module, name)),
+        },
         ("_codecs", "encode") => Global::Encode,
         ("torch", "Size") => Global::Size,
         ("torch", "device") => Global::Device,
@@ -184,10 +210,7 @@ fn refuse(module: &str, name: &str) -> Error {
     } else if module.starts_with("torch.distributed") {
         (what("a distributed tensor"), "gather it before saving")
     } else {
-        (
-            what("an object"),
-            "checkpoints hold tensors, numbers, text, lists, tuples, sets and dicts; nothing else is read",
-        )
+        (what("an object"), "save what it consists of as tensors, numbers, text, lists, tuples, sets and dicts")
     };
-    Error::Unsupported { what, advice }
+    Error::NotData { what, advice }
 }

@@ -3,7 +3,8 @@
 use super::build::{Order, Storages};
 use super::pickle::{Dialect, Graph, Id, Node, StorageRef, Unknown, parse, parse_with};
 use crate::Error;
-use crate::source::{Source, read_parallel, show};
+use crate::elements::Elements;
+use crate::source::{Source, read_parallel};
 use std::collections::HashMap;
 use std::sync::Arc;
 use wengert_tensor::Storage;
@@ -115,17 +116,12 @@ pub(crate) struct Parts<'a> {
 }
 
 impl Storages for Parts<'_> {
-    fn load(&mut self, request: &StorageRef) -> Result<Arc<Storage>, Error> {
-        let dtype = request.dtype()?;
-        let Some(&position) = self.places.get(&request.key) else { return fail("a storage is missing") };
-        if let Some(storage) = show(self.source, position, dtype, request.numel as usize) {
+    fn load(&mut self, key: &str, numel: u64, elements: Elements) -> Result<Arc<Storage>, Error> {
+        let Some(&position) = self.places.get(key) else { return fail("a storage is missing") };
+        if let Some(storage) = elements.show(self.source, position, numel as usize) {
             return Ok(Arc::new(storage));
         }
-        let storage = Storage::from_bytes_with(dtype, request.numel as usize, |out| {
-            read_parallel(self.source, position, out)?;
-            Order::Little.to_native(out, dtype.size());
-            Ok::<(), Error>(())
-        })?;
-        Ok(Arc::new(storage))
+        let fill = |out: &mut [u8]| Ok(read_parallel(self.source, position, out)?);
+        Ok(Arc::new(elements.storage(numel as usize, Order::Little, fill)?))
     }
 }

@@ -8,13 +8,14 @@ pub(crate) mod pickle;
 pub(crate) mod write;
 pub(crate) mod zip;
 
-use crate::Error;
-use crate::source::{Source, show};
+use crate::elements::Elements;
+use crate::source::Source;
+use crate::{Error, ReadOptions};
 use build::{Builder, Order, Storages};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use wengert_tensor::{DType, Storage, Tensor, Value};
+use wengert_tensor::{Storage, Tensor, Value};
 use zip::Archive;
 
 /// The folder inside the archive, as `torch.save` names it: the file's name without its last ending.
@@ -30,14 +31,19 @@ pub(crate) fn detect(head: &[u8], len: u64) -> bool {
     head.starts_with(b"PK\x03\x04") && !crate::npz::detect(head, len)
 }
 
-/// Reads a zip archive; classes that are not on the list are refused or kept as objects.
-pub(crate) fn load_zip(source: &dyn Source, unknown: pickle::Unknown) -> Result<Value, Error> {
-    Catalog::archive(source, unknown)?.value(source)
+/// Reads a zip archive.
+pub(crate) fn load_zip(source: &dyn Source, options: ReadOptions) -> Result<Value, Error> {
+    Catalog::archive(source, unknown(options))?.value(source, options.widen)
+}
+
+/// What becomes of classes that are not on the list.
+fn unknown(options: ReadOptions) -> pickle::Unknown {
+    if options.objects { pickle::Unknown::Keep } else { pickle::Unknown::Refuse }
 }
 
 /// The same for the stream of before 1.6.
-pub(crate) fn load_stream(source: &dyn Source, unknown: pickle::Unknown) -> Result<Value, Error> {
-    Catalog::stream(source, unknown)?.value(source)
+pub(crate) fn load_stream(source: &dyn Source, options: ReadOptions) -> Result<Value, Error> {
+    Catalog::stream(source, unknown(options))?.value(source, options.widen)
 }
 
 /// What a file holds besides its storages.
@@ -104,35 +110,34 @@ impl Catalog {
         Ok(list)
     }
 
-    /// Shape, the name of the dtype, and the dtype if tensors here have it.
-    pub(crate) fn describe(&self, id: pickle::Id) -> (Vec<usize>, &'static str, Option<DType>) {
+    /// Shape and dtype.
+    pub(crate) fn describe(&self, id: pickle::Id) -> (Vec<usize>, global::Item) {
         match &self.graph.nodes[id as usize] {
             pickle::Node::Tensor(node) => {
-                let stored = &self.graph.storages[node.storage];
-                let item = stored.untyped_as.unwrap_or(stored.item);
-                (node.shape.iter().map(|&s| s as usize).collect(), item.name, item.dtype)
+                let item = self.graph.storages[node.storage].elements_are();
+                (node.shape.iter().map(|&s| s as usize).collect(), item)
             }
-            _ => (Vec::new(), "", None),
+            _ => (Vec::new(), global::UNTYPED),
         }
     }
 
     /// Everything.
-    fn value(&self, source: &dyn Source) -> Result<Value, Error> {
-        self.build(source, |mut builder| builder.value(self.root))
+    fn value(&self, source: &dyn Source, widen: bool) -> Result<Value, Error> {
+        self.build(source, widen, |mut builder| builder.value(self.root))
     }
 
     /// Reads some of the tensors; those that share a storage share it here.
-    pub(crate) fn load(&self, source: &dyn Source, ids: &[pickle::Id]) -> Result<Vec<Tensor>, Error> {
-        self.build(source, |mut builder| builder.tensors(ids))
+    pub(crate) fn load(&self, source: &dyn Source, ids: &[pickle::Id], widen: bool) -> Result<Vec<Tensor>, Error> {
+        self.build(source, widen, |mut builder| builder.tensors(ids))
     }
 
-    fn build<T>(&self, source: &dyn Source, make: impl FnOnce(Builder<'_>) -> T) -> T {
+    fn build<T>(&self, source: &dyn Source, widen: bool, make: impl FnOnce(Builder<'_>) -> T) -> T {
         match &self.data {
             Data::Archive { records, order } => {
                 let archive = Archive::with(source, records);
-                make(Builder::new(&self.graph, &mut DataRecords { archive: &archive, order: *order }))
+                make(Builder::new(&self.graph, &mut DataRecords { archive: &archive, order: *order }, widen))
             }
-            Data::Stream(places) => make(Builder::new(&self.graph, &mut legacy::Parts { source, places })),
+            Data::Stream(places) => make(Builder::new(&self.graph, &mut legacy::Parts { source, places }, widen)),
         }
     }
 }
@@ -157,31 +162,24 @@ struct DataRecords<'a, 'b> {
 }
 
 impl Storages for DataRecords<'_, '_> {
-    fn load(&mut self, request: &pickle::StorageRef) -> Result<Arc<Storage>, Error> {
-        let record = format!("data/{}", request.key);
+    fn load(&mut self, key: &str, numel: u64, elements: Elements) -> Result<Arc<Storage>, Error> {
+        let record = format!("data/{key}");
         let place = || format!("record {record}");
         let size = self
             .archive
             .size(&record)
             .ok_or_else(|| Error::corrupt(place(), "a tensor needs it, but it is missing"))?;
-        let dtype = request.dtype()?;
-        let expected = request.numel.checked_mul(dtype.size() as u64);
-        if expected != Some(size) {
-            let what = format!("it has {size} bytes, but {} elements of {dtype} are expected", request.numel);
+        if numel.checked_mul(elements.size() as u64) != Some(size) {
+            let what = format!("it has {size} bytes, but {numel} elements of {} bytes are expected", elements.size());
             return Err(Error::corrupt(place(), what));
         }
-        let order = self.order;
-        if matches!(order, Order::Little)
+        if matches!(self.order, Order::Little)
             && let Some(position) = self.archive.position(&record)
-            && let Some(storage) = show(self.archive.source(), position, dtype, request.numel as usize)
+            && let Some(storage) = elements.show(self.archive.source(), position, numel as usize)
         {
             return Ok(Arc::new(storage));
         }
-        let storage = Storage::from_bytes_with(dtype, request.numel as usize, |out| {
-            self.archive.read_into(&record, out)?;
-            order.to_native(out, dtype.size());
-            Ok::<(), Error>(())
-        })?;
-        Ok(Arc::new(storage))
+        let fill = |out: &mut [u8]| self.archive.read_into(&record, out);
+        Ok(Arc::new(elements.storage(numel as usize, self.order, fill)?))
     }
 }

@@ -6,10 +6,10 @@
 mod call;
 
 use super::budget::Budget;
-use super::global::{Global, Item, advice, resolve};
+use super::global::{Global, Item, resolve};
 use crate::Error;
 use std::collections::HashMap;
-use wengert_tensor::{DType, DictKind};
+use wengert_tensor::DictKind;
 
 /// The number of a node.
 pub(crate) type Id = u32;
@@ -37,11 +37,9 @@ pub(crate) struct StorageRef {
 }
 
 impl StorageRef {
-    /// The dtype of its elements.
-    pub(crate) fn dtype(&self) -> Result<DType, Error> {
-        let item = self.untyped_as.unwrap_or(self.item);
-        item.dtype
-            .ok_or_else(|| Error::Unsupported { what: format!("dtype torch.{}", item.name), advice: advice(item.name) })
+    /// What its elements are.
+    pub(crate) fn elements_are(&self) -> Item {
+        self.untyped_as.unwrap_or(self.item)
     }
 }
 

@@ -367,7 +367,6 @@ fn hashable(key: &Value) -> bool {
     match key {
         Value::List(_) | Value::Set(_) | Value::Dict(_) | Value::ByteArray(_) => false,
         Value::Tuple(items) => items.iter().all(hashable),
-        Value::Tensor(_) | Value::Grad { .. } => false,
         _ => true,
     }
 }

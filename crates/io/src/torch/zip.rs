@@ -343,9 +343,10 @@ fn parse_entry(bytes: &[u8], at: usize, ratio: u64) -> Result<(String, Entry, us
         return fail(format!("record '{name}' is encrypted"));
     }
     if method != 0 && method != 8 {
-        return fail(format!(
-            "record '{name}' is compressed by method {method}; only stored and deflated ones are read"
-        ));
+        return Err(Error::Unsupported {
+            what: format!("record '{name}', which is compressed by method {method},"),
+            advice: "only stored and deflated records are read; unpack the archive and zip it again without compression",
+        });
     }
     let mut entry = Entry {
         method,

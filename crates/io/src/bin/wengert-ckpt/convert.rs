@@ -8,7 +8,7 @@ use wengert_io::tensor::{StateDict, Value};
 pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
     let [input, output] = &arguments.files[..] else { return Err("convert needs two files".to_owned()) };
     let mut report = Report { well: true, ..Report::default() };
-    let result = convert(input, output, arguments.option("--key"));
+    let result = convert(input, output, arguments);
     let json = match &result {
         Ok((format, tensors)) => {
             report.text = format!("{}: {format}, {tensors} tensors\n", tree::plain(output));
@@ -26,9 +26,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
 }
 
 /// The format that was written and the number of tensors.
-fn convert(input: &str, output: &str, key: Option<&str>) -> Result<(&'static str, usize), String> {
-    let mut value = wengert_io::load_module_tree(input).map_err(|e| e.to_string())?;
-    if let Some(key) = key {
+fn convert(input: &str, output: &str, arguments: &Arguments) -> Result<(&'static str, usize), String> {
+    let mut value = arguments.load(input).map_err(|e| e.to_string())?;
+    if let Some(key) = arguments.option("--key") {
         let found = tree::select(&value, key).cloned();
         value = found.ok_or_else(|| {
             let names: Vec<String> =

@@ -23,7 +23,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
         Some(_) => Err(format!("{name} needs a number that is not negative")),
     };
     let tolerances = (tolerance("--rtol")?, tolerance("--atol")?);
-    let load = |file: &str| wengert_io::load_module_tree(file).map(|value| Flat::of(&value));
+    let load = |file: &str| arguments.load(file).map(|value| Flat::of(&value));
     let (left, right) = match (load(a), load(b)) {
         (Ok(left), Ok(right)) => (left, right),
         (Err(error), _) | (_, Err(error)) => {

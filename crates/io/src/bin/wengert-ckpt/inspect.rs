@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
     let mut report = Report { well: true, ..Report::default() };
     let mut list = Vec::new();
     for file in &arguments.files {
-        let loaded = wengert_io::load_module_tree(file).and_then(|value| Ok((value, wengert_io::format_of(file)?)));
+        let loaded = arguments.load(file).and_then(|value| Ok((value, wengert_io::format_of(file)?)));
         match loaded {
             Ok((value, format)) => {
                 let flat = Flat::of(&value);

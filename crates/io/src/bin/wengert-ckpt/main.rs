@@ -8,6 +8,8 @@ mod verify;
 
 use std::io::Write;
 use std::process::ExitCode;
+use wengert_io::tensor::Value;
+use wengert_io::{Error, ReadOptions};
 
 const USAGE: &str = "\
 Looks into checkpoints of any format that wengert-io reads: .pt, .pth (also whole models), .safetensors, .npz, .npy, .wgt.
@@ -28,7 +30,8 @@ Looks into checkpoints of any format that wengert-io reads: .pt, .pth (also whol
         Says which names are only in one, and which tensors and values differ, and by how much.
         Tensors within atol + rtol * |b| count as the same; both are 0 if not given.
 
-All take --help. Results go to standard output, what went wrong to standard error; with --json it is in the JSON too.
+All take --help, and --widen, which reads dtypes that tensors here do not have as wider ones: uint16 as int32, uint32 and
+uint64 as int64, float8 as float32, complex numbers with a last axis of 2. Results go to standard output, what went wrong to standard error; with --json it is in the JSON too.
 Exit codes: 0 all is well, or the same; 1 a file is bad, or they differ; 2 the command line is wrong.
 ";
 
@@ -65,6 +68,11 @@ impl Arguments {
         self.flags.iter().any(|own| own == flag)
     }
 
+    /// Reads a file, whatever classes are in it.
+    fn load(&self, file: &str) -> Result<Value, Error> {
+        wengert_io::load_with(file, ReadOptions { objects: true, widen: self.has("--widen") })
+    }
+
     fn option(&self, name: &str) -> Option<&str> {
         self.options.iter().rev().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
     }
@@ -93,10 +101,10 @@ fn run(words: &[String]) -> Result<Report, String> {
         return Ok(Report { text: USAGE.to_owned(), well: true, ..Report::default() });
     }
     match command.as_str() {
-        "inspect" => inspect::run(&Arguments::parse(rest, &["--stats", "--json"], &[])?),
-        "convert" => convert::run(&Arguments::parse(rest, &["--json"], &["--key"])?),
-        "verify" => verify::run(&Arguments::parse(rest, &["--json"], &[])?),
-        "diff" => diff::run(&Arguments::parse(rest, &["--json"], &["--rtol", "--atol"])?),
+        "inspect" => inspect::run(&Arguments::parse(rest, &["--stats", "--widen", "--json"], &[])?),
+        "convert" => convert::run(&Arguments::parse(rest, &["--widen", "--json"], &["--key"])?),
+        "verify" => verify::run(&Arguments::parse(rest, &["--widen", "--json"], &[])?),
+        "diff" => diff::run(&Arguments::parse(rest, &["--widen", "--json"], &["--rtol", "--atol"])?),
         "help" | "--help" | "-h" => Ok(Report { text: USAGE.to_owned(), well: true, ..Report::default() }),
         "--version" | "-V" => {
             let text = concat!("wengert-ckpt ", env!("CARGO_PKG_VERSION"), "\n").to_owned();

@@ -11,7 +11,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
     }
     let (mut text, mut list, mut well) = (String::new(), Vec::new(), true);
     for file in &arguments.files {
-        match wengert_io::load_module_tree(file).and_then(|value| Ok((value, wengert_io::format_of(file)?))) {
+        match arguments.load(file).and_then(|value| Ok((value, wengert_io::format_of(file)?))) {
             Ok((value, format)) => {
                 let flat = Flat::of(&value);
                 let strange: Vec<&str> =

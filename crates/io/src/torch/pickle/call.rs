@@ -181,7 +181,9 @@ impl Machine<'_> {
                 }
             }
             (Global::RebuildFromType, &[inner, class, inner_arguments, _state]) => {
-                let known = matches!(self.node(class), Node::Global(Global::TensorClass));
+                // Of a class that is not known only the tensor is kept, as of one that is.
+                let kept = |id| self.unknown == Unknown::Keep && matches!(self.node(id), Node::Class(_));
+                let known = matches!(self.node(class), Node::Global(Global::TensorClass)) || kept(class);
                 let rebuilds = matches!(
                     self.node(inner),
                     Node::Global(
@@ -190,7 +192,7 @@ impl Machine<'_> {
                             | Global::RebuildParameter
                             | Global::RebuildParameterWithState
                     )
-                );
+                ) || kept(inner);
                 if !known || !rebuilds {
                     return bad("a tensor of an unknown class");
                 }
@@ -250,6 +252,12 @@ impl Machine<'_> {
         match (stored.item == UNTYPED, dtype) {
             (false, None) => {}
             (true, Some(item)) if stored.untyped_as.is_none_or(|old| old == item) => stored.untyped_as = Some(item),
+            (true, Some(_)) => {
+                return Err(Stop::Because(Error::Unsupported {
+                    what: "memory that tensors of two dtypes share".to_owned(),
+                    advice: "save x.clone() of one of them",
+                }));
+            }
             _ => return bad("a storage that is used with two dtypes, or none"),
         }
         let node = TensorNode { storage: index, offset, shape, strides, requires_grad, parameter: false, lazy };
@@ -286,8 +294,16 @@ impl Machine<'_> {
         if kind != "storage" {
             return bad("a persistent id that is no storage");
         }
-        let Node::Global(Global::Storage(item)) = *self.node(class) else {
-            return bad("a storage of no storage class");
+        let item = match self.node(class) {
+            Node::Global(Global::Storage(item)) => *item,
+            // Elements that are not known, as of quantized tensors: what is told of them.
+            Node::Class(class) if self.unknown == Unknown::Keep => {
+                let (class, arguments) = (class.clone(), fields[2..].to_vec());
+                self.budget.spend(class.len())?;
+                let object = ObjectNode { class, arguments, state: None, list: Vec::new(), dict: Vec::new() };
+                return self.push(Node::Object(Box::new(object)));
+            }
+            _ => return bad("a storage of no storage class"),
         };
         // A number in practice. Longer ones are no names of records, and would be hashed again and again.
         let key = match self.string(key)? {
