@@ -14,8 +14,11 @@ use std::sync::Mutex;
 pub(crate) const ALIGN: usize = 64;
 /// The largest block kept per thread.
 const SMALL: usize = 32 * 1024;
-/// Blocks of one class that a thread keeps.
-const PER_CLASS: usize = 32;
+/// Bytes in blocks of one class that a thread keeps, as long as they are more than [`FEWEST`] blocks: a graph of thousands of
+/// small tensors is dropped at once, and the next one wants as many.
+const PER_CLASS: usize = 256 * 1024;
+/// Blocks of one class that a thread keeps in any case.
+const FEWEST: usize = 32;
 /// Bytes that the shared pool keeps.
 const LIMIT: usize = 1 << 30;
 /// Four classes per power of two, from 64 bytes to the whole address space.
@@ -35,8 +38,8 @@ unsafe impl Send for Block {}
 unsafe impl Sync for Block {}
 
 /// The class of a size: the smallest whose blocks hold `bytes`.
-fn class_of(bytes: usize) -> usize {
-    let bytes = bytes.max(64);
+pub(crate) const fn class_of(bytes: usize) -> usize {
+    let bytes = if bytes < 64 { 64 } else { bytes };
     let log = (bytes - 1).ilog2() as usize;
     // Within [2^log, 2^(log+1)) there are four steps; `bytes - 1` picks the one at or above.
     let quarter = ((bytes - 1) >> (log - 2)) & 3;
@@ -44,14 +47,23 @@ fn class_of(bytes: usize) -> usize {
 }
 
 /// Bytes that a block of this class holds.
-fn class_bytes(class: usize) -> usize {
+pub(crate) const fn class_bytes(class: usize) -> usize {
     let log = class.div_ceil(4) + 5;
     let quarter = (class + 3) % 4;
     (1 << log) + ((quarter + 1) << (log - 2))
 }
 
+/// The number of classes up to [`SMALL`].
+pub(crate) const SMALL_CLASSES: usize = class_of(SMALL) + 1;
+
+/// How many blocks of a small class a thread keeps.
+#[inline]
+pub(crate) fn kept_of(class: usize) -> usize {
+    (PER_CLASS >> (class / 4 + 6)).max(FEWEST)
+}
+
 thread_local! {
-    static LOCAL: RefCell<Vec<Vec<Block>>> = const { RefCell::new(Vec::new()) };
+    static LOCAL: RefCell<[Vec<Block>; SMALL_CLASSES]> = const { RefCell::new([const { Vec::new() }; SMALL_CLASSES]) };
 }
 
 struct Pool {
@@ -70,8 +82,8 @@ impl Block {
     /// The flag says which: `true` for all zeros.
     pub(crate) fn new(bytes: usize) -> (Block, bool) {
         let class = class_of(bytes);
-        let recycled = if class_bytes(class) <= SMALL {
-            LOCAL.try_with(|bins| bins.borrow_mut().get_mut(class).and_then(Vec::pop)).ok().flatten()
+        let recycled = if class < SMALL_CLASSES {
+            LOCAL.try_with(|bins| bins.borrow_mut()[class].pop()).ok().flatten()
         } else {
             let mut pool = pool();
             let block = pool.classes.get_mut(class).and_then(Vec::pop);
@@ -89,19 +101,19 @@ impl Block {
     fn allocation(class: usize) -> Layout {
         // Asking for 16 rather than 64 lets the system allocator use `calloc`, whose large blocks are zero pages that
         // cost nothing until touched; `posix_memalign` would be cleared by hand.
-        let size = class_bytes(class) + ALIGN;
+        let size = class_bytes(class) + ALIGN - 16;
         Layout::from_size_align(size, 16).expect("class sizes are far below isize::MAX")
     }
 
     fn fresh(class: usize) -> Block {
         let layout = Block::allocation(class);
-        // SAFETY: the layout's size is at least ALIGN, so not zero.
+        // SAFETY: the layout's size is that of a class and more, so not zero.
         let base = unsafe { alloc_zeroed(layout) };
         let Some(base) = NonNull::new(base) else { handle_alloc_error(layout) };
         advise_huge_pages(base, layout.size());
         let shift = base.as_ptr().align_offset(ALIGN);
-        debug_assert!(shift < ALIGN);
-        // SAFETY: shift < ALIGN and the allocation is ALIGN bytes longer than the class, so the result is inside it.
+        assert!(shift <= ALIGN - 16);
+        // SAFETY: the allocation is so many bytes longer than the class that the whole block is inside it.
         let ptr = unsafe { base.add(shift) };
         Block { ptr, class: class as u8, shift: shift as u8 }
     }
@@ -110,6 +122,12 @@ impl Block {
     #[inline]
     pub(crate) fn ptr(&self) -> NonNull<u8> {
         self.ptr
+    }
+
+    /// Its size class.
+    #[inline]
+    pub(crate) fn class(&self) -> usize {
+        self.class as usize
     }
 
     /// Bytes in the block, at least what was asked for.
@@ -121,20 +139,17 @@ impl Block {
     /// Gives the block back to the cache, or to the system if the cache is full.
     pub(crate) fn recycle(self) {
         let class = self.class as usize;
-        let bytes = class_bytes(class);
-        if bytes <= SMALL {
-            let mut this = Some(self);
+        if class < SMALL_CLASSES {
+            // What is not kept is dropped, as the block of a thread that is being torn down.
             let _ = LOCAL.try_with(|bins| {
-                let mut bins = bins.borrow_mut();
-                if bins.is_empty() {
-                    bins.resize_with(class_of(SMALL) + 1, Vec::new);
-                }
-                if bins[class].len() < PER_CLASS {
-                    bins[class].extend(this.take());
+                let bin = &mut bins.borrow_mut()[class];
+                if bin.len() < kept_of(class) {
+                    bin.push(self);
                 }
             });
             return;
         }
+        let bytes = class_bytes(class);
         let mut pool = pool();
         if pool.bytes + bytes > LIMIT {
             return;
@@ -180,14 +195,16 @@ pub fn cached_bytes() -> usize {
     let local = LOCAL.with(|bins| {
         bins.borrow().iter().enumerate().map(|(class, blocks)| blocks.len() * class_bytes(class)).sum::<usize>()
     });
-    local + pool().bytes
+    local + crate::storage::kept_bytes() + pool().bytes
 }
 
 /// Returns all cached memory (the shared pool's and this thread's) to the system.
 ///
 /// Tensors that are alive are not touched. As `torch.cuda.empty_cache()`, for host memory.
 pub fn empty_cache() {
-    LOCAL.with(|bins| bins.borrow_mut().clear());
+    // First these, whose blocks come to the others.
+    crate::storage::drop_kept();
+    LOCAL.with(|bins| bins.borrow_mut().iter_mut().for_each(|bin| *bin = Vec::new()));
     let mut pool = pool();
     pool.classes.clear();
     pool.bytes = 0;

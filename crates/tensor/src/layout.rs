@@ -12,25 +12,28 @@
 
 use crate::bug;
 use crate::error::Error;
-use crate::shape::{Shape, Strides, contiguous_strides, copied, numel};
+use crate::shape::{Shape, Strides, contiguous_strides};
 
 /// The largest rank, as in PyTorch.
 pub const MAX_RANK: usize = 64;
 
 /// Shape, strides (in elements, possibly zero or negative) and offset of a view.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Layout {
-    shape: Shape,
-    strides: Strides,
+    axes: Axes,
     offset: usize,
+    numel: usize,
+    contiguous: bool,
 }
 
-impl Clone for Layout {
-    /// A clone without the loop and the calls of `SmallVec`'s own, which are a tenth of the cost of a small operation.
-    #[inline]
-    fn clone(&self) -> Layout {
-        Layout { shape: copied(&self.shape, 0), strides: copied(&self.strides, 0), offset: self.offset }
-    }
+/// Up to so many axes live in place.
+const FEW: usize = 4;
+
+/// Sizes and strides. The few are copied as they lie: clones of two `SmallVec`s are a tenth of the cost of a small operation.
+#[derive(Clone)]
+enum Axes {
+    Few { rank: u8, shape: [usize; FEW], strides: [isize; FEW] },
+    Many(Box<(Shape, Strides)>),
 }
 
 impl Layout {
@@ -62,33 +65,78 @@ impl Layout {
                 });
             reach.is_some_and(|(low, high)| low >= 0 && high < len as i128)
         };
-        if inside { Ok(Layout { shape, strides, offset }) } else { Err(fail(&shape, &strides)) }
+        if inside { Ok(Layout::of(&shape, &strides, offset)) } else { Err(fail(&shape, &strides)) }
     }
 
     /// The layout of a fresh tensor in C order.
     ///
     /// # Panics
     /// If the shape has more elements than memory can hold.
+    #[inline]
     #[track_caller]
-    pub fn contiguous(shape: Shape) -> Layout {
-        let product = shape.iter().filter(|&&s| s != 0).try_fold(1usize, |a, &s| a.checked_mul(s));
-        if product.is_none_or(|p| p > isize::MAX as usize / 8) || shape.len() > MAX_RANK {
+    pub fn contiguous(shape: &[usize]) -> Layout {
+        let few = shape.len() <= FEW;
+        let (mut sizes, mut strides) = ([1; FEW], [1; FEW]);
+        // The product of the sizes that are not zero, and whether it fits.
+        let (mut next, mut fits, mut empty) = (1usize, true, false);
+        if few {
+            for i in (0..shape.len()).rev() {
+                (sizes[i], strides[i]) = (shape[i], next as isize);
+                empty |= shape[i] == 0;
+                let (product, over) = next.overflowing_mul(shape[i].max(1));
+                (next, fits) = (product, fits && !over);
+            }
+        } else {
+            let product = shape.iter().filter(|&&s| s != 0).try_fold(1usize, |a, &s| a.checked_mul(s));
+            (next, fits, empty) = (product.unwrap_or(0), product.is_some(), shape.contains(&0));
+        }
+        if !fits || next > isize::MAX as usize / 8 || shape.len() > MAX_RANK {
             bug!("", "a tensor of shape {shape:?} is too large for this machine's address space");
         }
-        let strides = contiguous_strides(&shape);
-        Layout { shape, strides, offset: 0 }
+        let axes = match few {
+            true => Axes::Few { rank: shape.len() as u8, shape: sizes, strides },
+            false => Axes::Many(Box::new((Shape::from_slice(shape), contiguous_strides(shape)))),
+        };
+        Layout { axes, offset: 0, numel: if empty { 0 } else { next }, contiguous: true }
+    }
+
+    /// What the caller has checked.
+    fn of(shape: &[usize], strides: &[isize], offset: usize) -> Layout {
+        debug_assert_eq!(shape.len(), strides.len());
+        let axes = if shape.len() <= FEW {
+            let (mut few, mut steps) = ([1; FEW], [1; FEW]);
+            few[..shape.len()].copy_from_slice(shape);
+            steps[..shape.len()].copy_from_slice(strides);
+            Axes::Few { rank: shape.len() as u8, shape: few, strides: steps }
+        } else {
+            Axes::Many(Box::new((Shape::from_slice(shape), Strides::from_slice(strides))))
+        };
+        let numel = if shape.contains(&0) { 0 } else { shape.iter().fold(1usize, |a, &s| a.wrapping_mul(s)) };
+        let mut next = 1isize;
+        let mut contiguous = true;
+        for (&size, &stride) in shape.iter().zip(strides).rev().filter(|&(&size, _)| size != 1) {
+            contiguous &= stride == next;
+            next = next.wrapping_mul(size as isize);
+        }
+        Layout { axes, offset, numel, contiguous: contiguous || numel == 0 }
     }
 
     /// Sizes per axis.
     #[inline]
     pub fn shape(&self) -> &[usize] {
-        &self.shape
+        match &self.axes {
+            Axes::Few { rank, shape, .. } => &shape[..*rank as usize],
+            Axes::Many(both) => &both.0,
+        }
     }
 
     /// Strides per axis, in elements.
     #[inline]
     pub fn strides(&self) -> &[isize] {
-        &self.strides
+        match &self.axes {
+            Axes::Few { rank, strides, .. } => &strides[..*rank as usize],
+            Axes::Many(both) => &both.1,
+        }
     }
 
     /// The storage index of the first element.
@@ -100,95 +148,87 @@ impl Layout {
     /// The number of axes.
     #[inline]
     pub fn rank(&self) -> usize {
-        self.shape.len()
+        match &self.axes {
+            Axes::Few { rank, .. } => *rank as usize,
+            Axes::Many(both) => both.0.len(),
+        }
     }
 
     /// The number of elements.
     #[inline]
     pub fn numel(&self) -> usize {
-        numel(&self.shape)
+        self.numel
     }
 
     /// Whether the elements lie in C order without gaps. Strides of axes of size 1 do not matter.
     #[inline]
     pub fn is_contiguous(&self) -> bool {
-        let mut expected = 1isize;
-        for (&size, &stride) in self.shape.iter().zip(&self.strides).rev() {
-            if size == 0 {
-                return true;
-            }
-            if size != 1 {
-                if stride != expected {
-                    return false;
-                }
-                expected *= size as isize;
-            }
-        }
-        true
+        self.contiguous
+    }
+
+    /// Sizes and strides to change.
+    fn parts(&self) -> (Shape, Strides) {
+        (Shape::from_slice(self.shape()), Strides::from_slice(self.strides()))
     }
 
     /// Axes in another order: axis `i` of the result is axis `order[i]` of `self`. The caller has checked `order`.
     pub(crate) fn permute(&self, order: &[usize]) -> Layout {
-        Layout {
-            shape: order.iter().map(|&i| self.shape[i]).collect(),
-            strides: order.iter().map(|&i| self.strides[i]).collect(),
-            offset: self.offset,
-        }
+        let shape: Shape = order.iter().map(|&i| self.shape()[i]).collect();
+        let strides: Strides = order.iter().map(|&i| self.strides()[i]).collect();
+        Layout::of(&shape, &strides, self.offset)
     }
 
     /// Elements `start, start+step, …` along an axis, `len` of them. The caller has checked that they exist;
     /// `step` may be negative.
     pub(crate) fn slice(&self, axis: usize, start: usize, len: usize, step: isize) -> Layout {
-        let mut out = self.clone();
-        if len > 0 && numel(&self.shape) > 0 {
-            debug_assert!(start < self.shape[axis]);
+        let (mut shape, mut strides) = self.parts();
+        let mut offset = self.offset;
+        if len > 0 && self.numel > 0 {
+            debug_assert!(start < shape[axis]);
             debug_assert!((start as isize + (len as isize - 1) * step) >= 0);
-            debug_assert!(((start as isize + (len as isize - 1) * step) as usize) < self.shape[axis]);
-            out.offset = (self.offset as isize + start as isize * self.strides[axis]) as usize;
+            debug_assert!(((start as isize + (len as isize - 1) * step) as usize) < shape[axis]);
+            offset = (self.offset as isize + start as isize * strides[axis]) as usize;
         }
-        out.shape[axis] = len;
-        out.strides[axis] = self.strides[axis] * step;
-        out
+        shape[axis] = len;
+        strides[axis] *= step;
+        Layout::of(&shape, &strides, offset)
     }
 
     /// Drops an axis of any size after choosing `index` on it. The caller has checked `index`.
     pub(crate) fn select(&self, axis: usize, index: usize) -> Layout {
-        let mut out = self.slice(axis, index, 1, 1);
-        out.shape.remove(axis);
-        out.strides.remove(axis);
-        out
+        self.slice(axis, index, 1, 1).squeeze(axis)
     }
 
     /// Drops an axis of size 1.
     pub(crate) fn squeeze(&self, axis: usize) -> Layout {
-        debug_assert_eq!(self.shape[axis], 1);
-        let mut out = self.clone();
-        out.shape.remove(axis);
-        out.strides.remove(axis);
-        out
+        debug_assert_eq!(self.shape()[axis], 1);
+        let (mut shape, mut strides) = self.parts();
+        shape.remove(axis);
+        strides.remove(axis);
+        Layout::of(&shape, &strides, self.offset)
     }
 
     /// Inserts an axis of size 1 before `axis`, with the stride that PyTorch gives it.
     pub(crate) fn unsqueeze(&self, axis: usize) -> Layout {
-        let mut out = self.clone();
-        let stride = if axis < self.rank() { self.shape[axis] as isize * self.strides[axis] } else { 1 };
-        out.shape.insert(axis, 1);
-        out.strides.insert(axis, stride);
-        out
+        let (mut shape, mut strides) = self.parts();
+        let stride = if axis < self.rank() { shape[axis] as isize * strides[axis] } else { 1 };
+        shape.insert(axis, 1);
+        strides.insert(axis, stride);
+        Layout::of(&shape, &strides, self.offset)
     }
 
     /// Repeats axes of size 1 (and new leading axes) by stride 0. `None` if a size does not fit.
     pub(crate) fn expand(&self, shape: &[usize]) -> Option<Layout> {
         let lead = shape.len().checked_sub(self.rank())?;
         let mut strides = Strides::from_elem(0, shape.len());
-        for (i, (&size, &stride)) in self.shape.iter().zip(&self.strides).enumerate() {
+        for (i, (&size, &stride)) in self.shape().iter().zip(self.strides()).enumerate() {
             if size == shape[lead + i] {
                 strides[lead + i] = stride;
             } else if size != 1 {
                 return None;
             }
         }
-        Some(Layout { shape: Shape::from_slice(shape), strides, offset: self.offset })
+        Some(Layout::of(shape, &strides, self.offset))
     }
 
     /// The same elements under another shape without a copy, or `None` if strides cannot express it.
@@ -196,20 +236,17 @@ impl Layout {
     /// The rule is PyTorch's `computeStride`: walk both shapes from the back and match runs of axes that are
     /// contiguous among themselves. The caller has checked that the numbers of elements agree.
     pub(crate) fn view(&self, shape: &[usize]) -> Option<Layout> {
-        if self.is_contiguous() || numel(shape) == 0 {
-            return Some(Layout {
-                shape: Shape::from_slice(shape),
-                strides: contiguous_strides(shape),
-                offset: self.offset,
-            });
+        if self.contiguous || shape.contains(&0) {
+            return Some(Layout::of(shape, &contiguous_strides(shape), self.offset));
         }
+        let (sizes, steps) = (self.shape(), self.strides());
         let mut strides = Strides::from_elem(0, shape.len());
         let mut next = shape.len() as isize - 1;
         let (mut run, mut seen) = (1usize, 1usize);
-        let mut base = self.strides.last().copied().unwrap_or(1);
-        for d in (0..self.rank()).rev() {
-            run *= self.shape[d];
-            let ends = d == 0 || (self.shape[d - 1] != 1 && self.strides[d - 1] != run as isize * base);
+        let mut base = steps.last().copied().unwrap_or(1);
+        for d in (0..sizes.len()).rev() {
+            run *= sizes[d];
+            let ends = d == 0 || (sizes[d - 1] != 1 && steps[d - 1] != run as isize * base);
             if ends {
                 while next >= 0 && (seen < run || shape[next as usize] == 1) {
                     strides[next as usize] = seen as isize * base;
@@ -220,12 +257,30 @@ impl Layout {
                     return None;
                 }
                 if d > 0 {
-                    base = self.strides[d - 1];
+                    base = steps[d - 1];
                     (run, seen) = (1, 1);
                 }
             }
         }
-        (next == -1).then(|| Layout { shape: Shape::from_slice(shape), strides, offset: self.offset })
+        (next == -1).then(|| Layout::of(shape, &strides, self.offset))
+    }
+}
+
+impl PartialEq for Layout {
+    fn eq(&self, other: &Layout) -> bool {
+        self.shape() == other.shape() && self.strides() == other.strides() && self.offset == other.offset
+    }
+}
+impl Eq for Layout {}
+
+impl std::fmt::Debug for Layout {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (shape, strides) = (self.shape(), self.strides());
+        f.debug_struct("Layout")
+            .field("shape", &shape)
+            .field("strides", &strides)
+            .field("offset", &self.offset)
+            .finish()
     }
 }
 

@@ -25,17 +25,21 @@ pub fn numel(shape: &[usize]) -> usize {
     shape.iter().product()
 }
 
-/// A copy of a list; up to four elements are moved without a call. `fill` is any value.
+/// The sizes as a list of their own. Up to four are moved without a call, which `SmallVec::from_slice` makes.
 #[inline]
-pub(crate) fn copied<T: Copy>(list: &SmallVec<[T; 4]>, fill: T) -> SmallVec<[T; 4]> {
-    let mut buffer = [fill; 4];
-    if list.len() > buffer.len() {
-        return SmallVec::from_slice(list);
+pub fn copied(shape: &[usize]) -> Shape {
+    let mut buffer = [0; 4];
+    if shape.len() > buffer.len() {
+        return Shape::from_slice(shape);
     }
-    for i in 0..list.len() {
-        buffer[i] = list[i];
-    }
-    SmallVec::from_buf_and_len(buffer, list.len())
+    buffer.iter_mut().zip(shape).for_each(|(to, &size)| *to = size);
+    Shape::from_buf_and_len(buffer, shape.len())
+}
+
+/// Whether two lists of sizes are equal; they are short, and a comparison of memory would be a call.
+#[inline]
+pub fn same(a: &[usize], b: &[usize]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b)
 }
 
 /// Strides of a contiguous (C order) tensor, as PyTorch computes them: axes of size 0 count as 1.
@@ -127,8 +131,9 @@ pub trait IntoShape {
     fn into_shape(self) -> Shape;
 }
 impl<const N: usize> IntoShape for [usize; N] {
+    #[inline]
     fn into_shape(self) -> Shape {
-        Shape::from_slice(&self)
+        copied(&self)
     }
 }
 impl<const N: usize> IntoShape for &[usize; N] {
@@ -137,8 +142,9 @@ impl<const N: usize> IntoShape for &[usize; N] {
     }
 }
 impl IntoShape for &[usize] {
+    #[inline]
     fn into_shape(self) -> Shape {
-        Shape::from_slice(self)
+        copied(self)
     }
 }
 impl IntoShape for Vec<usize> {

@@ -4,7 +4,7 @@ use crate::bug;
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::shape::{IntoShape, Shape, numel};
-use crate::storage::Storage;
+use crate::storage::{Shared, Storage};
 use crate::{DType, Device, Element, Scalar, match_dtype};
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// ```
 #[derive(Clone)]
 pub struct Tensor {
-    storage: Arc<Storage>,
+    storage: Shared,
     layout: Layout,
 }
 
@@ -31,7 +31,7 @@ impl Tensor {
     /// A tensor over a whole storage in C order. The caller gives a storage of exactly the shape's elements.
     pub(crate) fn from_storage(storage: Storage, shape: Shape) -> Tensor {
         debug_assert_eq!(storage.len(), numel(&shape));
-        Tensor { storage: Arc::new(storage), layout: Layout::contiguous(shape) }
+        Tensor { storage: Arc::new(storage).into(), layout: Layout::contiguous(&shape) }
     }
 
     /// A view of a shared storage, checked: how checkpoint readers rebuild strided and aliased tensors.
@@ -45,7 +45,7 @@ impl Tensor {
         offset: usize,
     ) -> Result<Tensor, Error> {
         let layout = Layout::new(Shape::from_slice(shape), strides.iter().copied().collect(), offset, storage.len())?;
-        Ok(Tensor { storage, layout })
+        Ok(Tensor { storage: storage.into(), layout })
     }
 
     /// The same storage seen through another layout that a view method derived from this one's.
@@ -70,10 +70,17 @@ impl Tensor {
     #[inline(never)]
     #[track_caller]
     fn build_of<T: Element>(shape: Shape, fill: &mut dyn FnMut(&mut [T])) -> Tensor {
-        let layout = Layout::contiguous(shape);
-        let mut storage = Storage::stale(T::DTYPE, layout.numel());
-        fill(storage.as_mut_slice());
-        Tensor { storage: Arc::new(storage), layout }
+        let layout = Layout::contiguous(&shape);
+        let storage = Shared::build(layout.numel(), fill);
+        Tensor { storage, layout }
+    }
+
+    /// A new contiguous tensor of this shape that `fill` writes, as [`Tensor::build`].
+    #[inline]
+    pub(crate) fn build_like<T: Element>(&self, fill: impl FnOnce(&mut [T])) -> Tensor {
+        let layout = Layout::contiguous(self.shape());
+        let storage = Shared::build(layout.numel(), fill);
+        Tensor { storage, layout }
     }
 
     /// A tensor that takes the elements of a vector in C order.
@@ -117,7 +124,7 @@ impl Tensor {
             out.copy_from_slice(bytes);
             Ok::<(), Error>(())
         })?;
-        Ok(Tensor { storage: Arc::new(storage), layout })
+        Ok(Tensor { storage: Arc::new(storage).into(), layout })
     }
 
     /// The element type.
@@ -221,8 +228,7 @@ impl Tensor {
     /// If `T` is not the dtype.
     #[track_caller]
     pub fn as_mut_slice<T: Element>(&mut self) -> &mut [T] {
-        let unique = Arc::get_mut(&mut self.storage).is_some();
-        if !unique || !self.is_contiguous() {
+        if Arc::strong_count(&self.storage) != 1 || Arc::weak_count(&self.storage) != 0 || !self.is_contiguous() {
             *self = self.copy();
         }
         let range = self.layout.offset()..self.layout.offset() + self.numel();

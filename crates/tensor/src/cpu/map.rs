@@ -201,6 +201,12 @@ pub(crate) fn with_scalar<T: Copy, O>(x: &[T], c: T, first: bool, out: &mut [O],
 
 /// `out[i] = kernel(out[i], y[i])` where both have equal length.
 pub(crate) fn zip_in_place<T: Element>(y: &[T], out: &mut [T], kernel: Zip<T, T>) {
+    if out.len() <= 16 {
+        // To clear a whole block would take longer than the rest.
+        let mut before = [T::ZERO; 16];
+        before[..out.len()].copy_from_slice(out);
+        return kernel(&before[..out.len()], y, out);
+    }
     let mut before = [T::ZERO; BLOCK];
     for (y, out) in y.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
         let before = &mut before[..out.len()];
@@ -289,8 +295,9 @@ pub(crate) trait BinaryOp {
 multiversion! {
     /// `out[i] = op(x[i], y[i])`.
     fn zip_as[T: Math + Plain, F: BinaryOp](_op: PhantomData<F>, x: &[T], y: &[T], out: &mut [T]) {
-        for ((o, &x), &y) in out.iter_mut().zip(x).zip(y) {
-            *o = F::float::<T, FMA>(x, y);
+        let (x, y) = (&x[..out.len()], &y[..out.len()]);
+        for i in 0..out.len() {
+            out[i] = F::float::<T, FMA>(x[i], y[i]);
         }
     }
 }

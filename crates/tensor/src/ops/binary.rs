@@ -4,8 +4,9 @@ use super::unary::memory_order;
 use crate::cpu::half;
 use crate::cpu::map::{self, BinaryOp, CompareOp, Zip, compare, compare_plain, zip, zip_bool, zip_int};
 use crate::cpu::math::{Int, Math, Plain};
+use crate::cpu::par;
 use crate::dtype::Category;
-use crate::shape::{Shape, broadcast};
+use crate::shape::{Shape, broadcast, same};
 use crate::{DType, Element, Scalar, Tensor, bf16, bug, f16, match_dtype};
 use wengert_tensor_macros::profiled;
 
@@ -350,8 +351,46 @@ fn compute_dtype(op: &Binary, dtype: DType) -> DType {
     }
 }
 
+/// The result for two tensors in C order that have one shape and one dtype, `f32` or `f64`: nothing is to be converted,
+/// broadcast or gathered, so that small ones cost little.
+fn alike(op: &Binary, x: &Tensor, y: &Tensor) -> Option<Tensor> {
+    if x.dtype() != y.dtype()
+        || !x.is_contiguous()
+        || !y.is_contiguous()
+        || !same(x.shape(), y.shape())
+        || x.rank() == 0
+    {
+        return None;
+    }
+    let out = match x.dtype() {
+        DType::F64 => zip_alike(op.cost, op.f64, x, y),
+        DType::F32 => zip_alike(op.cost, op.f32, x, y),
+        _ => return None,
+    };
+    crate::profile::flops(|| out.numel());
+    Some(out)
+}
+
+#[inline]
+fn zip_alike<T: Element>(cost: usize, kernel: Zip<T, T>, x: &Tensor, y: &Tensor) -> Tensor {
+    let (a, b) = (&x.data::<T>()[x.layout().offset()..], &y.data::<T>()[y.layout().offset()..]);
+    x.build_like(|out: &mut [T]| {
+        let len = out.len();
+        if par::worth(len.saturating_mul(cost)) {
+            par::chunks(out, 1, cost, |at, out| kernel(&a[at..][..out.len()], &b[at..][..out.len()], out));
+        } else {
+            kernel(&a[..len], &b[..len], out);
+        }
+    })
+}
+
 #[track_caller]
 pub(crate) fn binary(op: &Binary, a: OperandRef<'_>, b: OperandRef<'_>) -> Tensor {
+    if let (OperandRef::Tensor(x), OperandRef::Tensor(y)) = (a, b)
+        && let Some(out) = alike(op, x, y)
+    {
+        return out;
+    }
     let dtype = compute_dtype(op, result_type(a, b));
     if dtype.is_int() && matches!(op.name, "floor_divide" | "div_floor" | "div_trunc" | "remainder" | "fmod") {
         check_divisor(b, dtype);

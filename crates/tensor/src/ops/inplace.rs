@@ -4,7 +4,7 @@ use super::binary::{Add, Binary, Div, Mul, Operand, OperandRef, Sub, binary, res
 use crate::cpu::map::{self, Zip};
 use crate::cpu::math::Math;
 use crate::cpu::par;
-use crate::shape::{Shape, broadcast};
+use crate::shape::{Shape, broadcast, same};
 use crate::{DType, Scalar, Tensor, bug};
 use std::sync::Arc;
 use wengert_tensor_macros::profiled;
@@ -197,6 +197,11 @@ fn check(x: &Tensor, op: &Binary, other: OperandRef<'_>) {
 /// `x = op(x, other)`: in `x`'s memory if nobody shares it, else in new memory, which spares a copy.
 #[track_caller]
 fn update<'a>(x: &'a mut Tensor, op: &Binary, other: OperandRef<'_>) -> &'a mut Tensor {
+    if let OperandRef::Tensor(y) = other
+        && update_alike(x, op, y)
+    {
+        return x;
+    }
     check(x, op, other);
     let same = result_type(OperandRef::Tensor(x), other) == x.dtype();
     let unique = same && Arc::strong_count(x.storage()) == 1 && x.is_contiguous();
@@ -206,6 +211,33 @@ fn update<'a>(x: &'a mut Tensor, op: &Binary, other: OperandRef<'_>) -> &'a mut 
         dtype => *x = binary(op, OperandRef::Tensor(x), other).to(dtype),
     }
     x
+}
+
+/// `x = op(x, y)` in place, if both lie in C order with one shape and dtype, `f32` or `f64`, and nobody shares `x`'s memory.
+fn update_alike(x: &mut Tensor, op: &Binary, y: &Tensor) -> bool {
+    if x.dtype() != y.dtype() || !x.is_contiguous() || !y.is_contiguous() || !same(x.shape(), y.shape()) {
+        return false;
+    }
+    if Arc::strong_count(x.storage()) != 1 {
+        return false;
+    }
+    match x.dtype() {
+        DType::F64 => zip_alike(op.cost, op.f64, x, y),
+        DType::F32 => zip_alike(op.cost, op.f32, x, y),
+        _ => return false,
+    }
+    true
+}
+
+#[inline]
+fn zip_alike<T: Math>(cost: usize, kernel: Zip<T, T>, x: &mut Tensor, y: &Tensor) {
+    let out = x.as_mut_slice::<T>();
+    let y = &y.data::<T>()[y.layout().offset()..][..out.len()];
+    if par::worth(out.len().saturating_mul(cost)) {
+        par::chunks(out, 1, cost, |at, out| map::zip_in_place(&y[at..][..out.len()], out, kernel));
+    } else {
+        map::zip_in_place(y, out, kernel);
+    }
 }
 
 fn in_place<T: Math>(x: &mut Tensor, op: &Binary, kernel: Zip<T, T>, other: OperandRef<'_>) {

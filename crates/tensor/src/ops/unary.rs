@@ -241,7 +241,7 @@ pub(crate) fn elementwise<S: Element, O: Element>(
         let out = elementwise(&dense, cost, kernel);
         return out.with_layout(out.layout().permute(&back));
     }
-    Tensor::build(x.shape(), |out: &mut [O]| map::run(x.shape(), [(x.data(), x.layout())], out, cost, kernel))
+    x.build_like(|out: &mut [O]| map::run(x.shape(), [(x.data(), x.layout())], out, cost, kernel))
 }
 
 #[track_caller]
