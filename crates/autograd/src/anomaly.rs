@@ -42,7 +42,7 @@ pub(crate) fn is_on() -> bool {
     ON.get()
 }
 
-fn has_nan(x: &Var) -> bool {
+pub(crate) fn has_nan(x: &Var) -> bool {
     x.dtype().is_float() && x.value().isnan().any(()).item::<bool>()
 }
 

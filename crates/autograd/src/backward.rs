@@ -1,8 +1,8 @@
 //! The backward pass: collect the Wengert list, then run it from its end.
 //!
 //! Nodes reachable from the outputs are taken from a heap by sequence number, so the list is in reverse order of
-//! computation and every consumer of a value comes before the value. A position on the list is found by binary search:
-//! there is no map, no visited set and no recursion. Nodes that do not lead to a wanted input are passed over.
+//! computation and every consumer of a value comes before the value; leaves, which compute nothing, come after all. A position
+//! on the list is found by binary search: there is no map, no visited set and no recursion. Nodes that do not lead to a wanted input are passed over.
 //! Cotangents are moved into place, later ones added in place, and dropped as soon as they are used; unless the graph is
 //! to be retained, so is what each rule saved. Leaves get their gradients after the whole pass has succeeded.
 
@@ -13,7 +13,7 @@ use crate::op::Context;
 use crate::{anomaly, hook};
 use std::collections::BinaryHeap;
 use std::sync::Arc;
-use wengert_tensor::shape::{self, size_text};
+use wengert_tensor::shape::{self, same, size_text};
 use wengert_tensor::{Tensor, bug, profile};
 
 /// How [`Var::backward_with`] starts and what it leaves.
@@ -109,16 +109,16 @@ pub fn grad_or_none(outputs: &[&Var], inputs: &[&Var], options: &GradOptions) ->
         let given = options.grad_outputs.get(index).cloned().flatten();
         roots.push(root(index, output, given));
     }
-    let wanted: Vec<u64> = inputs
+    let wanted: Vec<&Arc<Node>> = inputs
         .iter()
         .map(|input| match &input.node {
-            Some(node) => node.seq,
+            Some(node) => node,
             None => bug!("", "One of the differentiated Tensors does not require grad"),
         })
         .collect();
     let _mode = GradMode::set(options.create_graph);
     let list = List::collect(roots.iter().map(|(node, _)| *node));
-    let targets: Vec<Option<usize>> = wanted.iter().map(|&seq| list.position(seq)).collect();
+    let targets: Vec<Option<usize>> = wanted.iter().map(|node| list.position_of(node)).collect();
     let mut capture = vec![false; list.nodes.len()];
     targets.iter().flatten().for_each(|&at| capture[at] = true);
     let pass = Pass { record: options.create_graph, retain: options.create_graph || options.retain_graph };
@@ -138,10 +138,11 @@ pub(crate) fn backward(output: &Var, options: BackwardOptions) {
     let roots = vec![root(0, output, options.gradient.map(Var::from))];
     let _mode = GradMode::disabled();
     let list = List::collect(roots.iter().map(|(node, _)| *node));
-    let capture: Vec<bool> = list.nodes.iter().map(|node| node.rule.leaf().is_some()).collect();
+    let mut capture = vec![false; list.nodes.len()];
+    capture[list.leaves..].fill(true);
     let pass = Pass { record: false, retain: options.retain_graph };
     let slots = pass.run(&list, &capture, roots);
-    for (node, slot) in list.nodes.iter().zip(slots) {
+    for (node, slot) in list.nodes.iter().zip(slots).skip(list.leaves) {
         let (Some(leaf), Some(grad)) = (node.rule.leaf(), slot) else { continue };
         let mut cell = leaf.grad();
         match &mut *cell {
@@ -159,8 +160,8 @@ pub(crate) fn backward(output: &Var, options: BackwardOptions) {
 /// The tracked leaves on which `output` depends, as `Var`s whose values are not known here.
 pub(crate) fn leaves(output: &Var) -> Vec<Var> {
     let list = List::collect(output.node.iter());
-    let leaves = list.nodes.iter().filter(|node| node.rule.leaf().is_some());
-    leaves
+    list.nodes[list.leaves..]
+        .iter()
         .map(|node| Var::with_node(Tensor::zeros((), node.dtype).expand(&node.shape[..]), Some((*node).clone())))
         .collect()
 }
@@ -186,11 +187,14 @@ fn root(index: usize, output: &Var, given: Option<Var>) -> (&Arc<Node>, Var) {
     (node, cotangent)
 }
 
-/// The reachable nodes, latest first, and where their inputs are.
+/// The reachable nodes, and where their inputs are.
 struct List<'a> {
+    /// Operations, latest first, then leaves, latest first.
     nodes: Vec<&'a Arc<Node>>,
-    /// The nodes' sequence numbers, falling.
+    /// The nodes' sequence numbers, falling among operations and among leaves.
     seqs: Vec<u64>,
+    /// Where the leaves begin.
+    leaves: usize,
     /// The positions of all nodes' inputs, one node after the other; `Context::NONE` for constants.
     edges: Vec<u32>,
     /// Where each node's edges begin, and the end.
@@ -218,24 +222,35 @@ impl Ord for Entry<'_> {
 
 impl<'a> List<'a> {
     fn collect(roots: impl Iterator<Item = &'a Arc<Node>>) -> List<'a> {
-        let mut heap: BinaryHeap<Entry<'a>> = roots.map(|node| Entry(node, node.seq)).collect();
-        let (mut nodes, mut seqs) = (Vec::new(), Vec::new());
-        while let Some(Entry(node, seq)) = heap.pop() {
+        let mut heap = BinaryHeap::new();
+        let (mut nodes, mut seqs, mut leaves) = (Vec::new(), Vec::new(), Vec::new());
+        let mut next = None;
+        roots.for_each(|root| follow(root, &mut next, &mut heap, &mut leaves));
+        while let Some(Entry(node, seq)) = next.take().or_else(|| heap.pop()) {
             if seqs.last() == Some(&seq) {
                 continue;
             }
             nodes.push(node);
             seqs.push(seq);
-            heap.extend(node.inputs.iter().flatten().map(|input| Entry(input, input.seq)));
+            node.inputs.iter().flatten().for_each(|input| follow(input, &mut next, &mut heap, &mut leaves));
+            // The latest of all goes on: most often it is an input of this node, and the heap is not touched.
+            if next.as_ref().zip(heap.peek()).is_some_and(|(next, top)| next < top) {
+                heap.extend(next.take());
+            }
         }
-        let mut list = List { nodes, seqs, edges: Vec::new(), starts: Vec::new() };
+        leaves.sort_unstable_by_key(|leaf| std::cmp::Reverse(leaf.seq));
+        leaves.dedup_by_key(|leaf| leaf.seq);
+        let mut list = List { leaves: nodes.len(), nodes, seqs, edges: Vec::new(), starts: Vec::new() };
+        list.seqs.extend(leaves.iter().map(|leaf| leaf.seq));
+        list.nodes.extend(leaves);
+        (list.edges, list.starts) = (Vec::with_capacity(2 * list.leaves), Vec::with_capacity(list.nodes.len() + 1));
         for at in 0..list.nodes.len() {
             list.starts.push(list.edges.len() as u32);
             for input in &list.nodes[at].inputs {
                 // Most often the input is the very next node.
                 let edge = input.as_ref().map_or(Context::NONE, |input| match list.seqs.get(at + 1) {
                     Some(&next) if next == input.seq => at as u32 + 1,
-                    _ => list.position(input.seq).expect("inputs of listed nodes are listed") as u32,
+                    _ => list.position_of(input).expect("inputs of listed nodes are listed") as u32,
                 });
                 list.edges.push(edge);
             }
@@ -244,9 +259,33 @@ impl<'a> List<'a> {
         list
     }
 
-    /// Where the node of a sequence number is.
-    fn position(&self, seq: u64) -> Option<usize> {
-        self.seqs.binary_search_by(|probe| seq.cmp(probe)).ok()
+    /// Where a node is.
+    fn position_of(&self, node: &Node) -> Option<usize> {
+        let (start, end) = if node.inputs.is_empty() { (self.leaves, self.seqs.len()) } else { (0, self.leaves) };
+        self.seqs[start..end].binary_search_by(|probe| node.seq.cmp(probe)).ok().map(|at| start + at)
+    }
+}
+
+/// Puts a node where it waits for its turn: a leaf on its list, any other on the heap or, if it is the latest so far, aside.
+#[inline]
+fn follow<'a>(
+    node: &'a Arc<Node>,
+    next: &mut Option<Entry<'a>>,
+    heap: &mut BinaryHeap<Entry<'a>>,
+    leaves: &mut Vec<&'a Arc<Node>>,
+) {
+    if node.inputs.is_empty() {
+        // A leaf that many operations share comes again and again.
+        if !leaves.iter().rev().take(4).any(|leaf| leaf.seq == node.seq) {
+            leaves.push(node);
+        }
+        return;
+    }
+    let entry = Entry(node, node.seq);
+    match next {
+        None => *next = Some(entry),
+        Some(other) if *other < entry => heap.extend(next.replace(entry)),
+        Some(_) => heap.push(entry),
     }
 }
 
@@ -276,10 +315,9 @@ impl Pass {
         }
         let mut slots: Vec<Option<Var>> = (0..count).map(|_| None).collect();
         for (node, cotangent) in roots {
-            let at = list.position(node.seq).expect("roots are listed");
-            self.accumulate(&mut slots[at], cotangent);
+            let at = list.position_of(node).expect("roots are listed");
+            accumulate(&mut slots[at], cotangent, self.record);
         }
-        let mut results = Vec::new();
         let (hooks, anomaly) = (hook::any(), anomaly::is_on());
         for at in 0..count {
             if hooks {
@@ -296,8 +334,10 @@ impl Pass {
             let Some(cotangent) = cotangent else { continue };
             let node = list.nodes[at];
             let context = Context { node, edges: inputs };
+            let mut out =
+                Sink { slots: &mut slots, nodes: &list.nodes, edges: inputs, record: self.record, anomaly, odd: None };
             let span = profile::span(node.name);
-            if !node.rule.run(&context, cotangent, self.retain, &mut results) {
+            if !node.rule.run(&context, cotangent, self.retain, &mut out) {
                 bug!(
                     "",
                     "Trying to backward through the graph a second time (or directly access saved tensors after they \
@@ -307,48 +347,83 @@ impl Pass {
                 );
             }
             drop(span);
-            debug_assert_eq!(results.len(), inputs.len(), "{} returned too few or too many gradients", node.name);
-            for (index, (result, &edge)) in results.drain(..).zip(inputs).enumerate() {
-                if let (Some(grad), true) = (result, edge != Context::NONE) {
-                    if anomaly {
-                        anomaly::check_backward(node.name, node.location, index, &grad);
-                    }
-                    let grad = conform(grad, list.nodes[edge as usize], node, index);
-                    self.accumulate(&mut slots[edge as usize], grad);
-                }
+            if let Some((index, grad)) = out.odd {
+                refuse(&grad, node, index, anomaly);
             }
         }
         slots
     }
+}
 
-    fn accumulate(&self, slot: &mut Option<Var>, grad: Var) {
-        match slot {
-            None => *slot = Some(grad),
-            Some(sum) if self.record => *sum = &*sum + &grad,
-            Some(sum) => add(&mut sum.value, &grad.value),
+/// Takes the cotangents of a node's inputs to where they are summed.
+pub(crate) struct Sink<'p> {
+    slots: &'p mut [Option<Var>],
+    nodes: &'p [&'p Arc<Node>],
+    /// Where the inputs are.
+    edges: &'p [u32],
+    record: bool,
+    anomaly: bool,
+    /// The first that cannot be taken, for a panic at the place of the pass.
+    odd: Option<(usize, Var)>,
+}
+
+impl Sink<'_> {
+    /// How many inputs there are.
+    pub(crate) fn inputs(&self) -> usize {
+        self.edges.len()
+    }
+
+    /// Takes the cotangent of input `index`, if it is wanted.
+    pub(crate) fn give(&mut self, index: usize, grad: Var) {
+        let edge = self.edges[index];
+        if edge == Context::NONE || self.odd.is_some() {
+            return;
         }
+        let input = self.nodes[edge as usize];
+        if self.anomaly && anomaly::has_nan(&grad) {
+            self.odd = Some((index, grad));
+            return;
+        }
+        let grad = if grad.dtype() == input.dtype { grad } else { grad.to(input.dtype) };
+        let grad = if same(grad.shape(), &input.shape) {
+            grad
+        } else if expands(&input.shape, grad.shape()) {
+            // The input was broadcast.
+            grad.sum_to(&input.shape)
+        } else {
+            self.odd = Some((index, grad));
+            return;
+        };
+        accumulate(&mut self.slots[edge as usize], grad, self.record);
     }
 }
 
-/// The gradient in its input's shape and dtype: summed over the axes along which the input was broadcast.
+/// Adds to the cotangent of a node.
+#[inline]
+fn accumulate(slot: &mut Option<Var>, grad: Var, record: bool) {
+    match slot {
+        None => *slot = Some(grad),
+        Some(sum) if record => *sum = &*sum + &grad,
+        Some(sum) => add(&mut sum.value, &grad.value),
+    }
+}
+
+/// Panics for a gradient that has a NaN, in anomaly mode, or another shape than its input.
+#[cold]
 #[track_caller]
-fn conform(grad: Var, input: &Node, node: &Node, index: usize) -> Var {
-    let grad = if grad.dtype() == input.dtype { grad } else { grad.to(input.dtype) };
-    if *grad.shape() == input.shape[..] {
-        return grad;
+fn refuse(grad: &Var, node: &Node, index: usize, anomaly: bool) {
+    if anomaly {
+        anomaly::check_backward(node.name, node.location, index, grad);
     }
-    if !expands(&input.shape, grad.shape()) {
-        bug!(
-            "",
-            "Function {} (called at {}) returned an invalid gradient at index {index} - got {:?} but expected shape \
-             compatible with {:?}",
-            node.name,
-            node.location,
-            grad.shape(),
-            &input.shape[..]
-        );
-    }
-    grad.sum_to(&input.shape)
+    bug!(
+        "",
+        "Function {} (called at {}) returned an invalid gradient at index {index} - got {:?} but expected shape compatible \
+         with {:?}",
+        node.name,
+        node.location,
+        grad.shape(),
+        node.inputs[index].as_ref().map_or(&[][..], |input| &input.shape[..])
+    );
 }
 
 /// Whether `from` broadcasts to exactly `to`.

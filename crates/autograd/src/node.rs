@@ -4,13 +4,14 @@
 //! leaf). Its sequence number is larger than those of all its inputs, so sequence numbers order the graph.
 
 use crate::Var;
+use crate::backward::Sink;
 use crate::op::Context;
 use smallvec::SmallVec;
 use std::cell::{Cell, RefCell};
 use std::panic::Location;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use wengert_tensor::shape::Shape;
+use wengert_tensor::shape::{self, Shape};
 use wengert_tensor::{DType, Tensor};
 
 /// A node whose rule's type is known only to the node.
@@ -54,7 +55,7 @@ impl Head {
     /// With the next sequence number and the caller's location.
     #[track_caller]
     pub(crate) fn new(name: &'static str, shape: &[usize], dtype: DType, inputs: Edges) -> Head {
-        Head { seq: next_seq(), name, location: Location::caller(), shape: Shape::from_slice(shape), dtype, inputs }
+        Head { seq: next_seq(), name, location: Location::caller(), shape: shape::copied(shape), dtype, inputs }
     }
 
     /// Puts the inputs on the work list; says whether there are any, and the list.
@@ -63,29 +64,42 @@ impl Head {
         if self.inputs.is_empty() {
             return false;
         }
-        let doomed = std::mem::take(&mut self.inputs).into_iter().flatten();
         // A thread that is being torn down has no work list any more; then nested drops are all that is left.
-        DOOMED.try_with(|list| list.borrow_mut().extend(doomed)).is_ok()
+        let listed = DOOMED.try_with(|doomed| {
+            let mut nodes = doomed.nodes.borrow_mut();
+            self.inputs.iter_mut().filter_map(Option::take).for_each(|node| nodes.push(node));
+        });
+        listed.is_ok()
     }
+}
+
+/// Nodes that wait to be dropped, and whether that is under way.
+struct Doomed {
+    nodes: RefCell<Vec<Arc<Node>>>,
+    draining: Cell<bool>,
 }
 
 /// Drops what is on the work list, unless that is under way.
 fn drain() {
-    if DRAINING.get() {
-        return;
-    }
-    DRAINING.set(true);
-    while let Some(node) = DOOMED.with_borrow_mut(Vec::pop) {
-        drop(node);
-    }
-    DRAINING.set(false);
+    DOOMED.with(|doomed| {
+        if doomed.draining.get() {
+            return;
+        }
+        doomed.draining.set(true);
+        loop {
+            // Apart from the drop, which puts others on the list.
+            let Some(node) = doomed.nodes.borrow_mut().pop() else { break };
+            drop(node);
+        }
+        doomed.draining.set(false);
+    });
 }
 
 /// What a node holds in its tail: a rule that runs, or a leaf's gradient.
 pub(crate) trait Slot: Send + Sync {
-    /// Appends the cotangents of the inputs, one each, to `out`; `false` if the rule was given up by an earlier pass.
+    /// Gives the cotangents of the inputs to `out`; `false` if the rule was given up by an earlier pass.
     /// Unless `retain`, gives up the rule and all it saved.
-    fn run(&self, context: &Context<'_>, cotangent: Var, retain: bool, out: &mut Vec<Option<Var>>) -> bool;
+    fn run(&self, context: &Context<'_>, cotangent: Var, retain: bool, out: &mut Sink<'_>) -> bool;
     /// Gives up the rule and all it saved.
     fn clear(&mut self);
     /// The leaf, if this is one.
@@ -102,17 +116,33 @@ pub(crate) struct Consuming<R>(pub(crate) Mutex<Option<R>>);
 
 /// A rule maps the cotangent of the output to those of the inputs; `Cotangents` is what it may return.
 pub(crate) trait Cotangents {
-    /// Appends one entry per input.
-    fn append(self, out: &mut Vec<Option<Var>>);
+    /// Gives one for each input whose cotangent there is.
+    fn give(self, out: &mut Sink<'_>);
+}
+impl Cotangents for Var {
+    #[inline]
+    fn give(self, out: &mut Sink<'_>) {
+        out.give(0, self);
+    }
 }
 impl<const N: usize> Cotangents for [Option<Var>; N] {
-    fn append(self, out: &mut Vec<Option<Var>>) {
-        out.extend(self);
+    #[inline]
+    fn give(self, out: &mut Sink<'_>) {
+        for (index, grad) in self.into_iter().enumerate() {
+            if let Some(grad) = grad {
+                out.give(index, grad);
+            }
+        }
     }
 }
 impl Cotangents for Vec<Option<Var>> {
-    fn append(self, out: &mut Vec<Option<Var>>) {
-        out.extend(self);
+    fn give(self, out: &mut Sink<'_>) {
+        debug_assert_eq!(self.len(), out.inputs(), "too few or too many gradients");
+        for (index, grad) in self.into_iter().enumerate() {
+            if let Some(grad) = grad {
+                out.give(index, grad);
+            }
+        }
     }
 }
 
@@ -121,8 +151,8 @@ where
     R: Fn(&Context<'_>, &Var) -> C + Send + Sync,
     C: Cotangents,
 {
-    fn run(&self, context: &Context<'_>, cotangent: Var, retain: bool, out: &mut Vec<Option<Var>>) -> bool {
-        with_rule(&self.0, retain, |rule| rule(context, &cotangent).append(out))
+    fn run(&self, context: &Context<'_>, cotangent: Var, retain: bool, out: &mut Sink<'_>) -> bool {
+        with_rule(&self.0, retain, |rule| rule(context, &cotangent).give(out))
     }
 
     fn clear(&mut self) {
@@ -130,12 +160,13 @@ where
     }
 }
 
-impl<R> Slot for Consuming<R>
+impl<R, C> Slot for Consuming<R>
 where
-    R: Fn(&Context<'_>, Var) -> Var + Send + Sync,
+    R: Fn(&Context<'_>, Var) -> C + Send + Sync,
+    C: Cotangents,
 {
-    fn run(&self, context: &Context<'_>, cotangent: Var, retain: bool, out: &mut Vec<Option<Var>>) -> bool {
-        with_rule(&self.0, retain, |rule| out.push(Some(rule(context, cotangent))))
+    fn run(&self, context: &Context<'_>, cotangent: Var, retain: bool, out: &mut Sink<'_>) -> bool {
+        with_rule(&self.0, retain, |rule| rule(context, cotangent).give(out))
     }
 
     fn clear(&mut self) {
@@ -170,7 +201,7 @@ impl Leaf {
 }
 
 impl Slot for Leaf {
-    fn run(&self, _: &Context<'_>, _: Var, _: bool, _: &mut Vec<Option<Var>>) -> bool {
+    fn run(&self, _: &Context<'_>, _: Var, _: bool, _: &mut Sink<'_>) -> bool {
         unreachable!("a leaf has no inputs")
     }
     fn clear(&mut self) {}
@@ -197,8 +228,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 thread_local! {
-    static DRAINING: Cell<bool> = const { Cell::new(false) };
-    static DOOMED: RefCell<Vec<Arc<Node>>> = const { RefCell::new(Vec::new()) };
+    static DOOMED: Doomed = const { Doomed { nodes: RefCell::new(Vec::new()), draining: Cell::new(false) } };
 }
 
 /// Dropping a node must not drop its inputs from within: a chain of a million nodes would overflow the stack. Inputs go

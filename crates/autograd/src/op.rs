@@ -96,7 +96,7 @@ where
     if !due(&inputs, &value) {
         return Var::from(value);
     }
-    attach(name, value, edges(&inputs), Rule(Mutex::new(Some(rule()))))
+    attach(name, value, edges(inputs), Rule(Mutex::new(Some(rule()))))
 }
 
 /// Whether an operation with such operands and result enters the graph.
@@ -113,6 +113,16 @@ where
     R: Fn(&Context<'_>, &Var) -> [Option<Var>; N] + Send + Sync + 'static,
 {
     attach(name, value, inputs, Rule(Mutex::new(Some(rule))))
+}
+
+/// [`record_edges`] for rules that take the cotangent by value too, to pass it on.
+#[inline]
+#[track_caller]
+pub(crate) fn record_passing<const N: usize, R>(name: &'static str, value: Tensor, inputs: Edges, rule: R) -> Var
+where
+    R: Fn(&Context<'_>, Var) -> [Option<Var>; N] + Send + Sync + 'static,
+{
+    attach(name, value, inputs, Consuming(Mutex::new(Some(rule))))
 }
 
 /// [`record`] for operations of one input whose rule takes the cotangent by value, to write its result over it.
@@ -175,8 +185,16 @@ fn nodes<const N: usize>(inputs: [&Var; N]) -> [Option<&Arc<Node>>; N] {
     out
 }
 
-pub(crate) fn edges(inputs: &[Option<&Arc<Node>>]) -> Edges {
-    inputs.iter().map(|node| node.cloned()).collect()
+#[inline]
+pub(crate) fn edges<const N: usize>(inputs: [Option<&Arc<Node>>; N]) -> Edges {
+    if N > 2 {
+        return inputs.iter().map(|node| node.cloned()).collect();
+    }
+    let mut few = [None, None];
+    for k in 0..N {
+        few[k] = inputs[k].cloned();
+    }
+    Edges::from_buf_and_len(few, N)
 }
 
 fn all_edges(inputs: &[&Var]) -> Edges {

@@ -9,6 +9,53 @@ use wengert_tensor::{Operand as TensorOperand, OperandRef, Scalar, Tensor};
 pub trait Operand {
     /// The operand as it takes part and is saved.
     fn into_arg(self) -> Arg;
+
+    /// The operand without a copy of what is borrowed: most operations save only one of two.
+    #[doc(hidden)]
+    #[inline]
+    fn given<'a>(self) -> Given<'a>
+    where
+        Self: Sized + 'a,
+    {
+        Given::Own(self.into_arg())
+    }
+}
+
+/// An operand that is borrowed or not.
+#[doc(hidden)]
+pub enum Given<'a> {
+    /// A `Var` of the caller's.
+    Ref(&'a Var),
+    /// A value.
+    Own(Arg),
+}
+
+impl Given<'_> {
+    #[inline]
+    pub(crate) fn node(&self) -> Option<&Arc<Node>> {
+        match self {
+            Given::Ref(x) => x.node.as_ref(),
+            Given::Own(x) => x.node(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn into_arg(self) -> Arg {
+        match self {
+            Given::Ref(x) => Arg::Var(x.clone()),
+            Given::Own(x) => x,
+        }
+    }
+}
+
+impl TensorOperand for Given<'_> {
+    #[inline]
+    fn operand(&self) -> OperandRef<'_> {
+        match self {
+            Given::Ref(x) => OperandRef::Tensor(&x.value),
+            Given::Own(x) => x.operand(),
+        }
+    }
 }
 
 /// An operand by value.
@@ -49,9 +96,7 @@ macro_rules! operand {
 }
 operand! {
     Arg, |x| x;
-    &Arg, |x| x.clone();
     Var, |x| Arg::Var(x);
-    &Var, |x| Arg::Var(x.clone());
     Tensor, |x| Arg::Var(Var::from(x));
     &Tensor, |x| Arg::Var(Var::from(x));
     Scalar, |x| Arg::Scalar(x);
@@ -61,4 +106,37 @@ operand! {
     i32, |x| Arg::Scalar(x.into());
     usize, |x| Arg::Scalar((x as i64).into());
     bool, |x| Arg::Scalar(x.into());
+}
+
+impl Operand for &Var {
+    #[inline]
+    fn into_arg(self) -> Arg {
+        Arg::Var(self.clone())
+    }
+
+    #[inline]
+    fn given<'a>(self) -> Given<'a>
+    where
+        Self: 'a,
+    {
+        Given::Ref(self)
+    }
+}
+
+impl Operand for &Arg {
+    #[inline]
+    fn into_arg(self) -> Arg {
+        self.clone()
+    }
+
+    #[inline]
+    fn given<'a>(self) -> Given<'a>
+    where
+        Self: 'a,
+    {
+        match self {
+            Arg::Var(x) => Given::Ref(x),
+            Arg::Scalar(x) => Given::Own(Arg::Scalar(*x)),
+        }
+    }
 }

@@ -3,7 +3,7 @@
 
 use crate::catalog::{Entry, domain};
 use crate::op::Context;
-use crate::operand::{Arg, Operand};
+use crate::operand::{Arg, Given, Operand};
 use crate::{Var, op};
 use std::f64::consts::LN_2;
 use wengert_tensor::{DType, Scalar, Tensor};
@@ -11,6 +11,8 @@ use wengert_tensor::{DType, Scalar, Tensor};
 /// Which operands a rule looks at.
 #[derive(Clone, Copy, PartialEq)]
 enum Saves {
+    /// None, and the gradient of both is that of the result.
+    Passes,
     /// None.
     Nothing,
     /// For the gradient of one, the other.
@@ -19,43 +21,49 @@ enum Saves {
     Both,
 }
 
-/// What a rule saved; what it will not look at is replaced by a number.
-struct Pair {
-    x: Arg,
-    y: Arg,
-}
+/// What stands for an operand that a rule will not look at.
+const NOTHING: &Arg = &Arg::Scalar(Scalar::Int(0));
+
+type Side = fn(&Var, &Arg, &Arg) -> Var;
 
 #[track_caller]
-fn record(
-    name: &'static str,
-    value: Tensor,
-    x: &Var,
-    y: Arg,
-    saves: Saves,
-    left: fn(&Var, &Arg, &Arg) -> Var,
-    right: fn(&Var, &Arg, &Arg) -> Var,
-) -> Var {
-    let nothing = || Arg::Scalar(Scalar::Int(0));
+fn record(name: &'static str, value: Tensor, x: &Var, y: Given<'_>, saves: Saves, left: Side, right: Side) -> Var {
     let nodes = [x.node.as_ref(), y.node()];
     if !op::due(&nodes, &value) {
         return Var::from(value);
     }
     let (of_x, of_y) = (nodes[0].is_some(), nodes[1].is_some());
-    let edges = op::edges(&nodes);
-    if saves == Saves::Nothing {
-        return op::record_edges(name, value, edges, move |ctx: &Context<'_>, grad: &Var| {
-            let none = &nothing();
-            [ctx.needs(0).then(|| left(grad, none, none)), ctx.needs(1).then(|| right(grad, none, none))]
-        });
+    let edges = op::edges(nodes);
+    match saves {
+        Saves::Passes => {
+            op::record_passing(name, value, edges, |ctx: &Context<'_>, grad: Var| match (ctx.needs(0), ctx.needs(1)) {
+                (true, true) => [Some(grad.clone()), Some(grad)],
+                (true, false) => [Some(grad), None],
+                (false, needed) => [None, needed.then_some(grad)],
+            })
+        }
+        Saves::Nothing => op::record_edges(name, value, edges, move |ctx: &Context<'_>, grad: &Var| {
+            [ctx.needs(0).then(|| left(grad, NOTHING, NOTHING)), ctx.needs(1).then(|| right(grad, NOTHING, NOTHING))]
+        }),
+        Saves::Other if !of_y => {
+            let y = y.into_arg();
+            op::record_edges(name, value, edges, move |_: &Context<'_>, grad: &Var| {
+                [Some(left(grad, NOTHING, &y)), None]
+            })
+        }
+        Saves::Other if !of_x => {
+            let x = Arg::Var(x.clone());
+            op::record_edges(name, value, edges, move |_: &Context<'_>, grad: &Var| {
+                [None, Some(right(grad, &x, NOTHING))]
+            })
+        }
+        Saves::Other | Saves::Both => {
+            let (x, y) = (Arg::Var(x.clone()), y.into_arg());
+            op::record_edges(name, value, edges, move |ctx: &Context<'_>, grad: &Var| {
+                [ctx.needs(0).then(|| left(grad, &x, &y)), ctx.needs(1).then(|| right(grad, &x, &y))]
+            })
+        }
     }
-    let both = saves == Saves::Both;
-    let saved = Pair {
-        x: if both || of_y { Arg::Var(x.clone()) } else { nothing() },
-        y: if both || of_x { y } else { nothing() },
-    };
-    op::record_edges(name, value, edges, move |ctx: &Context<'_>, grad: &Var| {
-        [ctx.needs(0).then(|| left(grad, &saved.x, &saved.y)), ctx.needs(1).then(|| right(grad, &saved.x, &saved.y))]
-    })
 }
 
 /// One row: method, PyTorch's `grad_fn`, what the rules save, the gradients of the left and of the right operand (`g` is
@@ -69,7 +77,7 @@ macro_rules! binary {
                 $(#[$doc])*
                 #[track_caller]
                 pub fn $name(&self, other: impl Operand) -> Var {
-                    let other = other.into_arg();
+                    let other = other.given();
                     let value = self.value.$name(&other);
                     record($grad_fn, value, self, other, Saves::$saves,
                         |$g, $x, $y| { let _ = ($x, $y); $left }, |$g, $x, $y| { let _ = ($x, $y); $right })
@@ -92,7 +100,7 @@ macro_rules! binary {
 }
 
 binary! {
-    add "AddBackward0" Nothing |g, x, y| g.clone(), g.clone(), -2.0..2.0;
+    add "AddBackward0" Passes |g, x, y| g.clone(), g.clone(), -2.0..2.0;
     sub "SubBackward0" Nothing |g, x, y| g.clone(), -g, -2.0..2.0;
     mul "MulBackward0" Other |g, x, y| g * y, g * x, -2.0..2.0;
     div "DivBackward0" Both |g, x, y| g / y, -g * (var(x) / y / y), 0.5..2.0;
