@@ -3,7 +3,7 @@
 use crate::elements::Elements;
 use crate::source::{FileSource, Opened, Source};
 use crate::{Error, ReadOptions, elements, format, npy, npz, safetensors, torch};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use wengert_tensor::{DType, Device, StateDict, Tensor, Value};
 
@@ -156,7 +156,13 @@ impl Checkpoint {
             let name = &self.tensors[place].name;
             let name = options.rename.map_or_else(|| name.clone(), |rename| rename(name));
             let tensor = match options.dtype {
-                Some(dtype) if tensor.dtype().is_float() => tensor.to(dtype),
+                Some(dtype) if tensor.dtype().is_float() => {
+                    if elements::is_bomb(&tensor) {
+                        let what = format!("shape {:?} repeats its memory too often to be converted", tensor.shape());
+                        return Err(Error::corrupt(format!("tensor '{name}'"), what).in_file(&self.path));
+                    }
+                    tensor.to(dtype)
+                }
                 _ => tensor,
             };
             let tensor = match options.device {
@@ -284,6 +290,28 @@ pub(crate) fn is_index(path: &Path) -> bool {
 /// The largest index that is read: a million names.
 const MAX_INDEX: u64 = 256 << 20;
 
+/// A JSON object whose keys are all different: of two equal ones nobody knows which is meant.
+fn unique<'de, D: serde::Deserializer<'de>>(json: D) -> Result<BTreeMap<String, String>, D::Error> {
+    struct Entries;
+    impl<'de> serde::de::Visitor<'de> for Entries {
+        type Value = BTreeMap<String, String>;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object of file names")
+        }
+        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut out = BTreeMap::new();
+            while let Some((name, file)) = map.next_entry::<String, String>()? {
+                if let Some((name, _)) = out.remove_entry(&name) {
+                    return Err(serde::de::Error::custom(format!("the name '{name}' occurs twice")));
+                }
+                out.insert(name, file);
+            }
+            Ok(out)
+        }
+    }
+    json.deserialize_map(Entries)
+}
+
 fn open_shards(path: &Path, opener: Opener<'_>) -> Result<(Vec<TensorInfo>, Content), Error> {
     let fail = |what: String| Err(Error::corrupt("index", what));
     let source = FileSource::open(path)?;
@@ -293,11 +321,12 @@ fn open_shards(path: &Path, opener: Opener<'_>) -> Result<(Vec<TensorInfo>, Cont
     let text = source.read_vec(0, source.len() as usize)?;
     #[derive(serde::Deserialize)]
     struct Index {
-        weight_map: std::collections::BTreeMap<String, String>,
+        #[serde(deserialize_with = "unique")]
+        weight_map: BTreeMap<String, String>,
     }
     let index: Index = serde_json::from_slice(&text).map_err(|e| Error::corrupt("index", e.to_string()))?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let mut numbers: std::collections::BTreeMap<&str, usize> = Default::default();
+    let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
     let mut files = Vec::new();
     for name in index.weight_map.values() {
         if numbers.contains_key(name.as_str()) {

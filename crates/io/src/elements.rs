@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::source::{Source, show};
 use crate::torch::build::Order;
-use wengert_tensor::{DType, Storage};
+use wengert_tensor::{DType, Storage, Tensor};
 
 /// A dtype that tensors here do not have, but whose every number one of theirs has.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -191,6 +191,26 @@ impl Elements {
             Elements::Wide(_) => None,
         }
     }
+}
+
+/// Bytes that a tensor may take when it is written out, however few its memory has.
+const MAX_REPEATED: u64 = 1 << 30;
+/// How many times its memory it may take beyond that.
+const MAX_REPEATS: u64 = 64;
+
+/// Whether a tensor is its memory so many times that it was made to exhaust who copies it: a stride of 0 costs a file
+/// nothing.
+pub(crate) fn is_bomb(tensor: &Tensor) -> bool {
+    let bytes = (tensor.numel() as u64).saturating_mul(tensor.dtype().size() as u64);
+    bytes > MAX_REPEATED && bytes / MAX_REPEATS > tensor.storage().as_bytes().len() as u64
+}
+
+/// The error for such a tensor.
+pub(crate) fn bomb(name: &str, tensor: &Tensor) -> Error {
+    let (shape, bytes) = (tensor.shape(), tensor.storage().as_bytes().len());
+    Error::Unwritable(format!(
+        "tensor '{name}' of shape {shape:?} repeats {bytes} bytes; save what it repeats, or write .pt"
+    ))
 }
 
 /// The number that eight bits are: a sign unless all bits are of the exponent, exponent, mantissa.

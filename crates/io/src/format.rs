@@ -124,7 +124,7 @@ fn find(source: &dyn Source) -> Result<(Option<&'static Row>, Vec<u8>), Error> {
 /// Loads a file in whatever format its content is.
 pub(crate) fn load(source: &dyn Source, extension: Option<&str>, options: ReadOptions) -> Result<Value, Error> {
     let (found, head) = find(source)?;
-    let by_name = FORMATS.iter().find(|f| extension.is_some_and(|e| f.extensions.contains(&e)));
+    let by_name = named(extension);
     let is = |row: &Row, format| row.format == Some(format);
     // An archive whose first record says little is what its ending says.
     let npz = by_name.filter(|row| is(row, Format::Npz) && found.is_some_and(|found| is(found, Format::Torch)));
@@ -133,7 +133,7 @@ pub(crate) fn load(source: &dyn Source, extension: Option<&str>, options: ReadOp
     }
     match by_name {
         // The ending says what it should be, so its own reader says best what is wrong.
-        Some(format) if extension == Some("safetensors") => (format.load)(source, options),
+        Some(format) if is(format, Format::Safetensors) => (format.load)(source, options),
         _ if head.is_empty() => Err(Error::UnknownFormat("the file is empty")),
         _ => match FOREIGN.iter().find(|(at, magic, ..)| head.get(*at..).is_some_and(|h| h.starts_with(magic))) {
             Some((_, _, what, advice)) => Err(Error::Unsupported { what: (*what).to_owned(), advice }),
@@ -149,10 +149,14 @@ pub(crate) fn name(source: &dyn Source) -> Result<&'static str, Error> {
     Ok(find(source)?.0.map_or("unknown", |format| format.name))
 }
 
+/// The format that a file ending names, in letters of any case.
+fn named(extension: Option<&str>) -> Option<&'static Row> {
+    FORMATS.iter().find(|f| extension.is_some_and(|e| f.extensions.iter().any(|own| own.eq_ignore_ascii_case(e))))
+}
+
 /// The writer for a file ending; PyTorch's format where none is named.
 pub(crate) fn writer(extension: Option<&str>) -> Save {
-    let named = FORMATS.iter().find(|f| extension.is_some_and(|e| f.extensions.contains(&e))).and_then(|f| f.save);
-    named.unwrap_or(torch::write::write)
+    named(extension).and_then(|f| f.save).unwrap_or(torch::write::write)
 }
 
 /// The writer of a format.

@@ -133,14 +133,23 @@ pub fn load_module_tree(path: impl AsRef<Path>) -> Result<Value, Error> {
 }
 
 /// What a file's format is called, by its content: `PyTorch`, `PyTorch before 1.6`, `safetensors`, `npz`, `npy`,
-/// `native` or `unknown`.
+/// `native` or `unknown`; by its name, `index` for one that names the files of a state dict.
 ///
 /// # Errors
 /// If the file cannot be read.
 pub fn format_of(path: impl AsRef<Path>) -> Result<&'static str, Error> {
     let path = path.as_ref();
     let file = source::FileSource::open(path).map_err(|e| Error::io(path, e))?;
+    if checkpoint::is_index(path) {
+        return Ok("index");
+    }
     format::name(&file).map_err(|e| e.in_file(path))
+}
+
+/// The same of bytes in memory.
+pub fn format_of_bytes(bytes: &[u8]) -> &'static str {
+    // Memory can always be read.
+    format::name(&source::Bytes(bytes)).unwrap_or("unknown")
 }
 
 /// Loads a file whose whole content is a state dict.
@@ -248,6 +257,16 @@ pub fn save_safetensors(
 ) -> Result<(), Error> {
     let path = path.as_ref();
     atomic::replace(path, |file| safetensors::write(state, metadata, file)).map_err(|e| e.in_file(path))
+}
+
+/// Reads the text metadata of a safetensors file, and no tensor.
+///
+/// # Errors
+/// If the file cannot be read or breaks the format's rules.
+pub fn safetensors_metadata(path: impl AsRef<Path>) -> Result<BTreeMap<String, String>, Error> {
+    let path = path.as_ref();
+    let file = source::FileSource::open(path).map_err(|e| Error::io(path, e))?;
+    Ok(safetensors::Header::read(&file).map_err(|e| e.in_file(path))?.metadata)
 }
 
 /// Loads a safetensors file with its text metadata.

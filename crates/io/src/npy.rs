@@ -332,14 +332,17 @@ fn head(tensor: &Tensor) -> Vec<u8> {
 }
 
 /// One array as a file.
-pub(crate) fn encode(tensor: &Tensor) -> Vec<u8> {
+pub(crate) fn encode(name: &str, tensor: &Tensor) -> Result<Vec<u8>, Error> {
+    if elements::is_bomb(tensor) {
+        return Err(elements::bomb(name, tensor));
+    }
     let mut out = head(tensor);
     let start = out.len();
     out.extend(tensor.to_bytes());
     if cfg!(target_endian = "big") && tensor.dtype().size() > 1 {
         out[start..].chunks_exact_mut(tensor.dtype().size()).for_each(<[u8]>::reverse);
     }
-    out
+    Ok(out)
 }
 
 /// Writes a value that is one tensor.
@@ -347,5 +350,5 @@ pub(crate) fn save(value: &Value, out: &mut dyn Write, _name: &str) -> Result<()
     let Some(tensor) = value.as_tensor() else {
         return Err(Error::Unwritable("an .npy file holds one tensor; save several as .npz".to_owned()));
     };
-    Ok(out.write_all(&encode(tensor))?)
+    Ok(out.write_all(&encode("", tensor)?)?)
 }

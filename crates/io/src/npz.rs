@@ -81,9 +81,9 @@ pub(crate) fn save(value: &Value, out: &mut dyn Write, _name: &str) -> Result<()
     let mut at = 0u64;
     let mut directory = Vec::new();
     for (name, tensor) in state.iter() {
+        let data = npy::encode(name, tensor)?;
         let name = format!("{name}.npy");
         let len = u16::try_from(name.len()).map_err(|_| Error::Unwritable("a name of 64 KiB or more".to_owned()))?;
-        let data = npy::encode(tensor);
         let (crc, size, position) = (crc32fast::hash(&data), data.len() as u64, at);
         let narrow = |x: u64| (x.min(WIDE) as u32).to_le_bytes();
         // What both headers have in common: zip64, UTF-8 names, stored, the first day that the format knows.

@@ -247,6 +247,9 @@ pub(crate) fn write(state: &StateDict, metadata: &BTreeMap<String, String>, out:
         if name == "__metadata__" {
             return Err(Error::Unwritable("safetensors keeps the name '__metadata__' for itself".to_owned()));
         }
+        if elements::is_bomb(tensor) {
+            return Err(elements::bomb(name, tensor));
+        }
         let rank = ITEMS.iter().position(|item| item.dtype == Some(tensor.dtype())).expect("the table has all dtypes");
         parts.push((name, rank, tensor));
     }

@@ -113,6 +113,7 @@ fn state_dicts_in_several_files_are_one() {
         (r#""a": "m.safetensors.index.json""#, "no name of a file"),
         (r#""a": "m-3.safetensors""#, "m-3.safetensors"),
         (r#""a": 3"#, "invalid type"),
+        (r#""a": "m-1.safetensors", "a": "m-1.safetensors""#, "'a' occurs twice"),
     ] {
         write(map);
         let error = wengert_io::load(&path).expect_err(map).to_string();

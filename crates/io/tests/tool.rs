@@ -6,7 +6,11 @@ use wengert_io::tensor::{DType, StateDict, Tensor, Value};
 
 /// What the tool answers: exit code, standard output, standard error.
 fn tool(arguments: &[&str]) -> (i32, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_wengert-ckpt")).args(arguments).output().expect("the tool runs");
+    answer(Command::new(env!("CARGO_BIN_EXE_wengert-ckpt")).args(arguments))
+}
+
+fn answer(command: &mut Command) -> (i32, String, String) {
+    let output = command.output().expect("the tool runs");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
     (output.status.code().expect("no signal"), text(output.stdout), text(output.stderr))
 }
@@ -107,7 +111,7 @@ fn inspect_lists_what_cannot_be_read() {
     let path = folder.join("complex.pt").to_str().expect("the path is text").to_owned();
     let (code, text, error) = tool(&["inspect", &path]);
     assert!(code == 1 && error.contains("not supported"), "{error}");
-    assert!(text.lines().any(|l| l.split_whitespace().eq(["c64", "complex64", "(2,)", "no"])), "{text}");
+    assert!(text.lines().any(|l| l.split_whitespace().eq(["c64", "complex64", "(2,)", "with", "--widen"])), "{text}");
     let (code, text, _) = tool(&["inspect", "--json", &path]);
     let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!((code, &json[0]["tensors"][1]["dtype"]), (1, &"complex128".into()));
@@ -173,7 +177,7 @@ fn diff_says_where_and_by_how_much() {
 }
 
 #[test]
-fn mistakes_on_the_command_line_show_the_usage() {
+fn mistakes_on_the_command_line_are_told_from_bad_files() {
     for arguments in [
         &[][..],
         &["look"],
@@ -182,9 +186,13 @@ fn mistakes_on_the_command_line_show_the_usage() {
         &["convert", "a"],
         &["inspect", "--colour", "a"],
         &["diff", "--rtol", "-1", "a", "b"],
+        &["inspect", "--list", "--stats", "a"],
     ] {
         let (code, text, error) = tool(arguments);
-        assert!(code == 2 && text.is_empty() && error.contains("wengert-ckpt inspect"), "{arguments:?}: {error}");
+        assert!(
+            code == 2 && text.is_empty() && error.ends_with("wengert-ckpt --help says what there is.\n"),
+            "{arguments:?}: {error}"
+        );
     }
     for arguments in [&["--help"][..], &["diff", "--help"], &["inspect", "-h"], &["--version"]] {
         let (code, text, error) = tool(arguments);
@@ -193,4 +201,86 @@ fn mistakes_on_the_command_line_show_the_usage() {
     let (code, text, _) = tool(&["diff", "--json", "/no/such/file.pt", "/nor/this"]);
     assert!(code == 1 && text.contains("\"error\""), "{text}");
     assert_eq!(tool(&["inspect", "/no/such/file.pt"]).0, 1);
+}
+
+#[test]
+fn tensors_that_repeat_a_little_memory_beyond_all_measure_are_no_burden() {
+    let folder = Folder::new("expanded");
+    let (path, out) = (folder.path("large.pt"), folder.path("large.safetensors"));
+    let row = Tensor::from_vec(vec![1.0f32, f32::NAN], [1, 2]);
+    let large = row.expand([1 << 30, 2]);
+    let state: StateDict = [("x", large)].into_iter().collect();
+    wengert_io::save(&path, &state).expect("strides are kept");
+    let (code, text, error) = tool(&["inspect", "--stats", &path]);
+    assert!(code == 0 && text.contains("8.0 GiB") && text.contains("1073741824"), "{text}{error}");
+    let (code, text, _) = tool(&["verify", &path]);
+    assert!(code == 0 && text.contains("x has infinite values or NaNs"), "{text}");
+    assert_eq!(tool(&["diff", &path, &path]).0, 0);
+    for name in ["large.safetensors", "large.npz"] {
+        let (code, _, error) = tool(&["convert", &path, &folder.path(name)]);
+        assert!(code == 1 && error.contains("tensor 'x' of shape [1073741824, 2] repeats 8 bytes"), "{error}");
+    }
+    assert!(!Path::new(&out).exists());
+    let options = wengert_io::LoadOptions { dtype: Some(DType::F64), ..Default::default() };
+    let error = wengert_io::Checkpoint::open(&path).and_then(|open| open.load(&options)).expect_err("too much");
+    assert!(error.to_string().contains("'x'"), "{error}");
+}
+
+#[test]
+fn names_of_any_bytes_standard_input_and_endings_of_any_case_are_taken() {
+    let folder = Folder::new("names");
+    let path = folder.path("a \u{202e}b.pt");
+    wengert_io::save(&path, checkpoint()).expect("writable");
+    let (code, text, _) = tool(&["verify", &path]);
+    assert!(code == 0 && text.contains(r"a \u{202e}b.pt: ok"), "{text}");
+    let mut verify = Command::new(env!("CARGO_BIN_EXE_wengert-ckpt"));
+    let (code, text, _) = answer(verify.args(["verify", "-"]).stdin(std::fs::File::open(&path).expect("just saved")));
+    assert_eq!((code, text.lines().next()), (0, Some("-: ok, PyTorch, 3 tensors")));
+    let (code, _, error) = tool(&["convert", &path, "-"]);
+    assert!(code == 1 && error.contains("./-"), "{error}");
+    let out = folder.path("MODEL.SafeTensors");
+    let (code, text, _) = tool(&["convert", "--key", "model", &path, &out]);
+    assert!(code == 0 && text.contains("safetensors, 3 tensors"), "{text}");
+    #[cfg(unix)]
+    {
+        let odd = folder.0.join(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"\xff.wgt"));
+        wengert_io::save(&odd, checkpoint()).expect("writable");
+        let mut diff = Command::new(env!("CARGO_BIN_EXE_wengert-ckpt"));
+        assert_eq!(answer(diff.arg("diff").args([Path::new(&path), &odd])).0, 0);
+    }
+}
+
+#[test]
+fn descriptions_are_listed_alone_and_text_beside_tensors_is_kept() {
+    let folder = Folder::new("list");
+    let path = folder.path("net.safetensors");
+    let metadata = [("format".to_owned(), "pt".to_owned())].into();
+    wengert_io::save_safetensors(&path, &state(), &metadata).expect("writable");
+    let (code, text, _) = tool(&["inspect", "--list", &path]);
+    assert!(
+        code == 0 && text.lines().any(|l| l.split_whitespace().eq(["a.weight", "F32", "(2,", "2)", "yes"])),
+        "{text}"
+    );
+    let (code, text, _) = tool(&["inspect", "--list", "--json", &path, "/no/such/file"]);
+    let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!((code, &json[0]["tensors"][0]["shape"]), (1, &serde_json::json!([1])));
+    assert!(json[1]["error"].as_str().is_some());
+    assert!(tool(&["inspect", &path]).1.contains("__metadata__.format  'pt'"));
+    let copy = folder.path("copy.safetensors");
+    assert_eq!(tool(&["convert", &path, &copy]).0, 0);
+    assert_eq!(std::fs::read(&path).expect("there"), std::fs::read(&copy).expect("there"));
+    // An object among the data is none that this format holds, and none that it loses.
+    let sparse = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/refuse/sparse_coo.pt");
+    let sparse = sparse.to_str().expect("the path is text");
+    assert_eq!(tool(&["convert", sparse, &copy]).0, 1);
+}
+
+#[test]
+fn large_integers_are_told_apart() {
+    let folder = Folder::new("integers");
+    let (a, b) = (folder.path("a.npy"), folder.path("b.npy"));
+    wengert_io::save(&a, Tensor::from_vec(vec![1i64 << 60, 5], [2])).expect("writable");
+    wengert_io::save(&b, Tensor::from_vec(vec![(1i64 << 60) + 1, 5], [2])).expect("writable");
+    let (code, text, _) = tool(&["diff", &a, &b]);
+    assert!(code == 1 && text.contains("1 of 2 elements differ, by at most 1.000e0 absolute"), "{text}");
 }

@@ -5,6 +5,7 @@ use crate::tree::{self, Flat};
 use crate::{Arguments, Report};
 use serde_json::{Value as Json, json};
 use std::collections::HashMap;
+use std::path::Path;
 use wengert_io::tensor::{DType, Tensor};
 
 /// What is different about an entry that both have.
@@ -23,7 +24,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
         Some(_) => Err(format!("{name} needs a number that is not negative")),
     };
     let tolerances = (tolerance("--rtol")?, tolerance("--atol")?);
-    let load = |file: &str| arguments.load(file).map(|value| Flat::of(&value));
+    let load = |file: &Path| arguments.load(file).map(|(value, _)| Flat::of(&value));
     let (left, right) = match (load(a), load(b)) {
         (Ok(left), Ok(right)) => (left, right),
         (Err(error), _) | (_, Err(error)) => {
@@ -85,12 +86,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
         let json = json!({ "same": well, "only_in_a": only_a, "only_in_b": only_b, "different": different });
         format!("{json:#}\n")
     } else if well {
-        format!("the same: {} tensors, {} other values\n", left.tensors.len(), left.values.len())
+        format!("the same: {}, {} other values\n", tree::count(left.tensors.len()), left.values.len())
     } else {
         let mut text = String::new();
         for (file, names) in [(a, &only_a), (b, &only_b)] {
             for name in names.iter() {
-                text += &format!("only in {}: {}\n", tree::plain(file), tree::plain(name));
+                text += &format!("only in {}: {}\n", tree::path(file), tree::plain(name));
             }
         }
         let rows: Vec<_> = differences.iter().map(|d| vec![tree::plain(&d.name), d.what.clone()]).collect();
@@ -107,32 +108,44 @@ fn compare(name: &str, a: &Tensor, b: &Tensor, (rtol, atol): (f64, f64)) -> Opti
     if a.dtype() != b.dtype() {
         return difference(format!("dtypes {} and {}", a.dtype(), b.dtype()), None);
     }
+    let whole = a.numel();
+    let Some((a, b)) = tree::distinct_both(a, b) else {
+        return difference("too many elements that are the same memory to compare".to_owned(), None);
+    };
     if a.to_bytes() == b.to_bytes() {
         return None;
     }
-    let [left, right] = [a, b].map(|t| t.to(DType::F64).to_vec::<f64>());
     let (mut count, mut absolute, mut relative) = (0usize, 0f64, 0f64);
-    for (&x, &y) in left.iter().zip(&right) {
-        // NaN is as good as NaN here, and infinity as the same infinity.
-        if x == y || x.is_nan() && y.is_nan() {
-            continue;
-        }
-        let distance = (x - y).abs();
+    let mut see = |y: f64, distance: f64| {
         if distance.is_nan() || distance > atol + rtol * y.abs() || distance.is_infinite() {
             count += 1;
         }
         let worst = if distance.is_nan() { f64::INFINITY } else { distance };
         absolute = absolute.max(worst);
         relative = relative.max(if y == 0.0 || worst.is_infinite() { f64::INFINITY } else { worst / y.abs() });
+    };
+    if a.dtype().is_float() {
+        let [left, right] = [&a, &b].map(|t| t.to(DType::F64).to_vec::<f64>());
+        for (&x, &y) in left.iter().zip(&right) {
+            // NaN is as good as NaN here, and infinity as the same infinity.
+            if x != y && !(x.is_nan() && y.is_nan()) {
+                see(y, (x - y).abs());
+            }
+        }
+    } else {
+        // Exactly: f64 does not tell large integers apart.
+        let [left, right] = [&a, &b].map(|t| t.to(DType::I64).to_vec::<i64>());
+        for (&x, &y) in left.iter().zip(&right).filter(|(x, y)| x != y) {
+            see(y as f64, x.abs_diff(y) as f64);
+        }
     }
-    // Large integers may differ where f64 sees none.
-    let exact = !a.dtype().is_float() && absolute == 0.0;
-    if count == 0 && !exact {
+    if count == 0 {
         return None;
     }
+    let repeats = whole / a.numel().max(1);
     let what = format!(
-        "{count} of {} elements differ, by at most {absolute:.3e} absolute, {relative:.3e} relative",
-        a.numel()
+        "{} of {whole} elements differ, by at most {absolute:.3e} absolute, {relative:.3e} relative",
+        count * repeats
     );
     difference(what, Some((absolute, relative)))
 }

@@ -6,7 +6,9 @@ mod inspect;
 mod tree;
 mod verify;
 
-use std::io::Write;
+use std::ffi::OsString;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use wengert_io::tensor::Value;
 use wengert_io::{Error, ReadOptions};
@@ -14,10 +16,10 @@ use wengert_io::{Error, ReadOptions};
 const USAGE: &str = "\
 Looks into checkpoints of any format that wengert-io reads: .pt, .pth (also whole models), .safetensors, .npz, .npy, .wgt.
 
-    wengert-ckpt inspect [--stats] [--json] FILE...
+    wengert-ckpt inspect [--stats | --list] [--json] FILE...
         Lists what is in it: names, dtypes, shapes, bytes, which tensors share memory, and all other values.
-        --stats adds minimum, maximum, mean and the number of NaNs.
-        Of a file with dtypes that cannot be read it lists what the file says of its tensors.
+        --stats adds minimum, maximum, mean and the number of NaNs. --list reads no tensor, however large the file is, and
+        lists what the file says of them; so does a file with dtypes that cannot be read.
 
     wengert-ckpt convert [--key NAME] [--json] IN OUT
         Writes it in the format that OUT's ending names, or as PyTorch if it names none. --key takes one entry, such as
@@ -30,35 +32,34 @@ Looks into checkpoints of any format that wengert-io reads: .pt, .pth (also whol
         Says which names are only in one, and which tensors and values differ, and by how much.
         Tensors within atol + rtol * |b| count as the same; both are 0 if not given.
 
-All take --help, and --widen, which reads dtypes that tensors here do not have as wider ones: uint16 as int32, uint32 and
+A FILE named - is standard input. All take --help, and --widen, which reads dtypes that tensors here do not have as wider ones: uint16 as int32, uint32 and
 uint64 as int64, float8 as float32, complex numbers with a last axis of 2. Results go to standard output, what went wrong to standard error; with --json it is in the JSON too.
 Exit codes: 0 all is well, or the same; 1 a file is bad, or they differ; 2 the command line is wrong.
 ";
 
 /// The command line, taken apart.
 struct Arguments {
-    files: Vec<String>,
+    files: Vec<PathBuf>,
     flags: Vec<String>,
     options: Vec<(String, String)>,
 }
 
 impl Arguments {
     /// Flags stand alone, options take a value; `--` ends both.
-    fn parse(words: &[String], flags: &[&str], options: &[&str]) -> Result<Arguments, String> {
+    fn parse(words: &[OsString], flags: &[&str], options: &[&str]) -> Result<Arguments, String> {
         let mut out = Arguments { files: Vec::new(), flags: Vec::new(), options: Vec::new() };
         let mut words = words.iter();
         while let Some(word) = words.next() {
-            if word == "--" {
-                out.files.extend(words.by_ref().cloned());
-            } else if flags.contains(&word.as_str()) {
-                out.flags.push(word.clone());
-            } else if options.contains(&word.as_str()) {
-                let value = words.next().ok_or_else(|| format!("{word} needs a value"))?;
-                out.options.push((word.clone(), value.clone()));
-            } else if word.starts_with("--") {
-                return Err(format!("unknown option {word}"));
-            } else {
-                out.files.push(word.clone());
+            match word.to_str() {
+                Some("--") => out.files.extend(words.by_ref().map(PathBuf::from)),
+                Some(flag) if flags.contains(&flag) => out.flags.push(flag.to_owned()),
+                Some(option) if options.contains(&option) => {
+                    let value = words.next().ok_or_else(|| format!("{option} needs a value"))?;
+                    let value = value.to_str().ok_or_else(|| format!("the value of {option} is no text"))?;
+                    out.options.push((option.to_owned(), value.to_owned()));
+                }
+                Some(other) if other.starts_with("--") => return Err(format!("unknown option {other}")),
+                _ => out.files.push(word.into()),
             }
         }
         Ok(out)
@@ -68,9 +69,15 @@ impl Arguments {
         self.flags.iter().any(|own| own == flag)
     }
 
-    /// Reads a file, whatever classes are in it.
-    fn load(&self, file: &str) -> Result<Value, Error> {
-        wengert_io::load_with(file, ReadOptions { objects: true, widen: self.has("--widen") })
+    /// Reads a file, whatever classes are in it, and says what format it has.
+    fn load(&self, file: &Path) -> Result<(Value, &'static str), Error> {
+        let options = ReadOptions { objects: true, widen: self.has("--widen") };
+        if file != Path::new("-") {
+            return Ok((wengert_io::load_with(file, options)?, wengert_io::format_of(file)?));
+        }
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut bytes)?;
+        Ok((wengert_io::from_bytes_with(&bytes, options)?, wengert_io::format_of_bytes(&bytes)))
     }
 
     fn option(&self, name: &str) -> Option<&str> {
@@ -94,14 +101,13 @@ impl Report {
     }
 }
 
-fn run(words: &[String]) -> Result<Report, String> {
+fn run(words: &[OsString]) -> Result<Report, String> {
     let Some((command, rest)) = words.split_first() else { return Err("a command is missing".to_owned()) };
-    let asks = |word: &String| matches!(word.as_str(), "--help" | "-h");
-    if rest.iter().take_while(|word| *word != "--").any(asks) {
+    if rest.iter().take_while(|word| *word != "--").any(|word| word == "--help" || word == "-h") {
         return Ok(Report { text: USAGE.to_owned(), well: true, ..Report::default() });
     }
-    match command.as_str() {
-        "inspect" => inspect::run(&Arguments::parse(rest, &["--stats", "--widen", "--json"], &[])?),
+    match command.to_string_lossy().as_ref() {
+        "inspect" => inspect::run(&Arguments::parse(rest, &["--stats", "--list", "--widen", "--json"], &[])?),
         "convert" => convert::run(&Arguments::parse(rest, &["--widen", "--json"], &["--key"])?),
         "verify" => verify::run(&Arguments::parse(rest, &["--widen", "--json"], &[])?),
         "diff" => diff::run(&Arguments::parse(rest, &["--widen", "--json"], &["--rtol", "--atol"])?),
@@ -115,8 +121,7 @@ fn run(words: &[String]) -> Result<Report, String> {
 }
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-    match run(&words) {
+    match run(&std::env::args_os().skip(1).collect::<Vec<_>>()) {
         Ok(report) => {
             // A reader that closed the pipe has seen what it wanted.
             let _ = std::io::stdout().write_all(report.text.as_bytes());
@@ -124,7 +129,8 @@ fn main() -> ExitCode {
             ExitCode::from(u8::from(!report.well))
         }
         Err(message) => {
-            let _ = write!(std::io::stderr(), "wengert-ckpt: {message}\n\n{USAGE}");
+            let message = tree::plain(&message);
+            let _ = writeln!(std::io::stderr(), "wengert-ckpt: {message}\nwengert-ckpt --help says what there is.");
             ExitCode::from(2)
         }
     }

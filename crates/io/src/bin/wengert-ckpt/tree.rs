@@ -1,6 +1,7 @@
 //! A checkpoint as two lists: its tensors and its other values, under dotted names.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use wengert_io::tensor::{Dict, Tensor, Value};
 
@@ -94,9 +95,45 @@ pub(crate) fn select<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     })
 }
 
-/// A text for a terminal: control characters of hostile names are shown, not obeyed.
+/// A text for a terminal: control characters of hostile names are shown, not obeyed, and so are those that reorder what is
+/// printed, or have no width.
 pub(crate) fn plain(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+    let shown = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    text.chars().flat_map(|c| if shown(c) { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+/// A path for a terminal.
+pub(crate) fn path(path: &Path) -> String {
+    plain(&path.to_string_lossy())
+}
+
+/// How many tensors there are, in words.
+pub(crate) fn count(tensors: usize) -> String {
+    if tensors == 1 { "1 tensor".to_owned() } else { format!("{tensors} tensors") }
+}
+
+/// Elements that a tensor may have for each of its memory before it only repeats itself.
+const REPEATS: usize = 8;
+
+/// The tensor without the repetitions along axes that an expansion made: all its numbers. `None` if what is left is still
+/// far more than its memory.
+pub(crate) fn distinct(tensor: &Tensor) -> Option<Tensor> {
+    Some(distinct_both(tensor, tensor)?.0)
+}
+
+/// Two tensors of one shape without the axes along which both repeat themselves.
+pub(crate) fn distinct_both(a: &Tensor, b: &Tensor) -> Option<(Tensor, Tensor)> {
+    let (mut a, mut b) = (a.clone(), b.clone());
+    for axis in 0..a.rank() {
+        if a.shape()[axis] > 1 && a.strides()[axis] == 0 && b.strides()[axis] == 0 {
+            [a, b] = [a, b].map(|t| t.narrow(axis as isize, 0, 1));
+        }
+    }
+    let memory = a.storage().len().max(b.storage().len());
+    (a.numel() <= memory.saturating_mul(REPEATS)).then_some((a, b))
 }
 
 /// A text in one line of a table.
@@ -125,10 +162,15 @@ pub(crate) fn human(bytes: u64) -> String {
     if unit == 0 { format!("{bytes} B") } else { format!("{size:.1} {}", units[unit]) }
 }
 
+/// The widest that a column becomes; what is wider pushes the rest of its line aside.
+const MAX_WIDTH: usize = 80;
+
 /// Columns side by side; those in `right` end at the same place.
 pub(crate) fn table(rows: &[Vec<String>], right: &[usize]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |c: usize| rows.iter().filter_map(|r| r.get(c)).map(|t| t.chars().count()).max().unwrap_or(0);
+    // A single long name must not make every line as long.
+    let short = |cell: &String| Some(cell.chars().count()).filter(|&width| width <= MAX_WIDTH);
+    let width = |c: usize| rows.iter().filter_map(|r| r.get(c)).filter_map(short).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut out = String::new();
     for row in rows {
@@ -136,7 +178,7 @@ pub(crate) fn table(rows: &[Vec<String>], right: &[usize]) -> String {
             .iter()
             .enumerate()
             .map(|(c, cell)| {
-                let pad = " ".repeat(widths[c] - cell.chars().count());
+                let pad = " ".repeat(widths[c].saturating_sub(cell.chars().count()));
                 if right.contains(&c) { pad + cell } else { cell.clone() + &pad }
             })
             .collect();
