@@ -2,7 +2,7 @@
 
 use super::gemm::{Gemm, Init, KC, Mat, batched, pack_columns};
 use super::par;
-use super::tile::{Rows, Start, Tiled};
+use super::tile::{Rows, Size, Start, Tiled};
 use super::{conv_lines, winograd};
 use crate::storage::Storage;
 use crate::{Element, Tensor};
@@ -328,7 +328,6 @@ fn columns<T: Tiled>(
     planes.lay(image, laid);
     let mut memory = Storage::stale(T::DTYPE, mr * total);
     let sums = memory.as_mut_slice::<T>();
-    let c_at: [usize; 8] = std::array::from_fn(|r| r * total);
     let blocks: Vec<Rows<'_>> = planes.taps.chunks(CHAIN).map(Rows::new).collect();
     for (i, out) in channels.clone().step_by(mr).zip(out.chunks_mut(mr * positions)) {
         let high = mr.min(channels.end - i);
@@ -342,7 +341,8 @@ fn columns<T: Tiled>(
                     None => Start::Zero,
                     Some(bias) => Start::Splat(&bias[i..], 1),
                 };
-                kernels.tile(left, &laid[j..], rows, &mut sums[j..], &c_at[..high], nr.min(total - j), start);
+                let size = Size { m: high, n: nr.min(total - j), step: total };
+                kernels.tile(left, &laid[j..], rows, &mut sums[j..], size, start);
             }
         }
         if taps == 0 {
@@ -517,12 +517,12 @@ fn spread<T: Tiled>(
                     // Panels start at multiples of mr; all but the last of a group are mr high.
                     let padded = kernels.padded(mr.min(g.depth - c));
                     let left = &weight[(c * places + place * padded) * g.out + pc * padded..][..kc * padded];
-                    let c_at: [usize; 8] = std::array::from_fn(|r| r * planes.channel());
                     for panel in some.clone() {
                         let (which, j) = (panel / panels, panel % panels * nr);
                         let right = &packed[(panel * g.out + pc) * nr..][..kc * nr];
                         let at = which * image + (c - channels.start) * planes.channel() + planes.taps[place] + j;
-                        kernels.tile(left, right, rows, &mut sums[at..], &c_at[..high], nr.min(total - j), Start::Keep);
+                        let size = Size { m: high, n: nr.min(total - j), step: planes.channel() };
+                        kernels.tile(left, right, rows, &mut sums[at..], size, Start::Keep);
                     }
                 }
             }

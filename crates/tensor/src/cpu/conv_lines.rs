@@ -5,12 +5,12 @@ use super::conv::Geometry;
 use super::conv_layout::{Layout, even_width};
 use super::gemm::{Mat, pack_columns};
 use super::par;
-use super::tile::{Rows, Start, Tiled};
+use super::tile::{Rows, Size, Start, Tiled};
 use crate::storage::Storage;
 use std::ops::Range;
 
-/// Taps summed in one chain of multiply-adds: 48 columns of so many take half of the first cache.
-const KC: usize = 128;
+/// Taps summed in one chain of multiply-adds at most: 48 columns of so many fit in the first cache.
+const KC: usize = 160;
 /// Numbers read beyond an operand's end at most.
 const STEP: usize = 16;
 /// Elements of the sums kept at a time: a quarter of the second cache.
@@ -126,15 +126,16 @@ fn positions<T: Tiled>(
     let mut memory = Storage::stale(T::DTYPE, high * channels);
     let sums = memory.as_mut_slice::<T>();
     let mut at = vec![0; high];
-    let c_at: [usize; 8] = std::array::from_fn(|i| i * channels);
     let taps_at = layout.taps();
-    let blocks: Vec<Rows<'_>> = taps_at.chunks(KC).map(Rows::new).collect();
+    let most = taps.div_ceil(taps.div_ceil(KC));
+    let blocks: Vec<Rows<'_>> = taps_at.chunks(most).map(Rows::new).collect();
     for start in (0..total).step_by(high) {
         let at = &mut at[..high.min(total - start)];
         layout.positions(start, at);
+        let starts: Vec<Rows<'_>> = at.chunks(mr).map(Rows::new).collect();
         for (block, &rows) in blocks.iter().enumerate() {
-            let (tap, terms) = (block * KC, KC.min(taps - block * KC));
-            for (i, at) in at.chunks(mr).enumerate() {
+            let (tap, terms) = (block * most, rows.len());
+            for (i, &at) in starts.iter().enumerate() {
                 for panel in own.clone() {
                     let j = panel * width - first;
                     let wide = width.min(channels - j);
@@ -146,7 +147,8 @@ fn positions<T: Tiled>(
                         None => Start::Zero,
                     };
                     let to = &mut sums[i * mr * channels + j..];
-                    kernels.lines((images, at, rows), w, to, &c_at[..at.len()], wide, from);
+                    let size = Size { m: at.len(), n: wide, step: channels };
+                    kernels.lines((images, at, rows), w, to, size, from);
                 }
             }
         }

@@ -5,7 +5,7 @@ use super::conv_layout::{Layout, Run, even_width};
 use super::gemm::{Mat, pack_columns};
 use super::par;
 use super::simd::multiversion;
-use super::tile::{Rows, Start, Tiled};
+use super::tile::{Rows, Size, Start, Tiled};
 use super::{winograd, winograd_weight};
 use crate::storage::Storage;
 use crate::{Element, Tensor};
@@ -196,7 +196,6 @@ fn add_products<T: Tiled>(
     let mut memory = Storage::stale(T::DTYPE, packed_len);
     let packed = memory.as_mut_slice::<T>();
     let mut at = vec![0; SPAN];
-    let c_at: [usize; 8] = std::array::from_fn(|i| i * run.len);
     let total = count * positions;
     for start in (0..total).step_by(SPAN) {
         let at = &mut at[..SPAN.min(total - start)];
@@ -219,7 +218,8 @@ fn add_products<T: Tiled>(
                     let high = sums.len() / run.len;
                     let padded = kernels.padded(high);
                     let left = &grads[(first + i * mr) * total + position * padded..][..rows.len() * padded];
-                    kernels.tile(left, &right[j..], rows, &mut sums[j..], &c_at[..high], wide, from);
+                    let size = Size { m: high, n: wide, step: run.len };
+                    kernels.tile(left, &right[j..], rows, &mut sums[j..], size, from);
                 }
             }
         }

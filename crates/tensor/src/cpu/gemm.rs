@@ -8,7 +8,7 @@
 
 use super::par;
 use super::simd::{Real, fma, multiversion};
-use super::tile::{Rows, Start, Tiled};
+use super::tile::{Rows, Size, Start, Tiled};
 use crate::Element;
 use crate::storage::Storage;
 use smallvec::SmallVec;
@@ -290,8 +290,6 @@ unsafe fn blocks<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, c: *
     let (packed_a, packed_b) = memory.as_mut_slice::<T>().split_at_mut(steps * mr);
     let panel_rows: SmallVec<[usize; KC]> = (0..steps).map(|p| p * nr).collect();
     let direct_rows: SmallVec<[usize; KC]> = (0..if direct { steps } else { 0 }).map(|p| p * b.rs as usize).collect();
-    let mut c_at = [0; 8];
-    c_at.iter_mut().enumerate().for_each(|(i, at)| *at = i * ldc);
     for jc in (0..n).step_by(width) {
         let nc = width.min(n - jc);
         for pc in (0..k).step_by(KC) {
@@ -322,9 +320,10 @@ unsafe fn blocks<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, c: *
                         true => (b.from(pc, at), direct_rows),
                         false => (&packed_b[j * kc..][..nr * kc], panel_rows),
                     };
+                    let size = Size { m: rows, n: cols, step: ldc };
                     // SAFETY: rows i.. and columns at.. of c, `rows` and `cols` many, are among the promised.
                     unsafe {
-                        kernels.tile_at(packed_a, right, right_rows, c.add(i * ldc + at), &c_at[..rows], cols, start);
+                        kernels.tile_at(packed_a, right, right_rows, c.add(i * ldc + at), size, start);
                     }
                 }
             }

@@ -115,6 +115,21 @@ impl<T> Start<'_, T> {
     }
 }
 
+/// The rows and columns of a tile, and how far apart its rows are in the output.
+#[derive(Clone, Copy)]
+pub(crate) struct Size {
+    pub(crate) m: usize,
+    pub(crate) n: usize,
+    pub(crate) step: usize,
+}
+
+impl Size {
+    /// Where the last row ends.
+    fn end(self) -> usize {
+        self.m.saturating_sub(1).saturating_mul(self.step).saturating_add(self.n)
+    }
+}
+
 /// Where the rows of an operand start in its slice.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows<'a> {
@@ -138,11 +153,11 @@ impl<'a> Rows<'a> {
 ///
 /// # Safety
 /// `a` holds `MR` numbers per row; each row of `b` has `NV·N` readable numbers; `m <= MR` rows of `c`, at
-/// `c + c_at[i]`, have `n <= NV·N` writable numbers, and the rows of `start` likewise.
+/// `c + i·step`, have `n <= NV·N` writable numbers, and the rows of `start` likewise.
 #[inline(always)]
 unsafe fn tile<V: Lanes, const MR: usize, const NV: usize>(
     (a, b, rows): (*const V::T, *const V::T, &[usize]),
-    (c, c_at, n): (*mut V::T, &[usize], usize),
+    (c, size): (*mut V::T, Size),
     start: Start<'_, V::T>,
 ) {
     // SAFETY: the pointers are in bounds as the caller promises, see each use.
@@ -163,7 +178,7 @@ unsafe fn tile<V: Lanes, const MR: usize, const NV: usize>(
             }
             a = a.add(MR);
         }
-        finish(acc, (c, c_at, n), start);
+        finish(acc, (c, size), start);
     }
 }
 
@@ -175,7 +190,7 @@ unsafe fn tile<V: Lanes, const MR: usize, const NV: usize>(
 unsafe fn lines<V: Lanes, const MR: usize, const NV: usize>(
     (x, x_at, at): (*const V::T, &[usize], &[usize]),
     w: *const V::T,
-    (c, c_at, n): (*mut V::T, &[usize], usize),
+    (c, size): (*mut V::T, Size),
     start: Start<'_, V::T>,
 ) {
     // SAFETY: the pointers are in bounds as the caller promises; x_at has at least one element.
@@ -196,7 +211,7 @@ unsafe fn lines<V: Lanes, const MR: usize, const NV: usize>(
             }
             w = w.add(NV * V::N);
         }
-        finish(acc, (c, c_at, n), start);
+        finish(acc, (c, size), start);
     }
 }
 
@@ -207,16 +222,16 @@ unsafe fn lines<V: Lanes, const MR: usize, const NV: usize>(
 #[inline(always)]
 unsafe fn finish<V: Lanes, const MR: usize, const NV: usize>(
     acc: [[V; NV]; MR],
-    (c, c_at, n): (*mut V::T, &[usize], usize),
+    (c, Size { m, n, step }): (*mut V::T, Size),
     start: Start<'_, V::T>,
 ) {
     // SAFETY: the pointers are in bounds as the caller promises, see each use.
     unsafe {
         for i in 0..MR {
-            if i >= c_at.len() {
+            if i >= m {
                 break;
             }
-            let out = c.add(c_at[i]);
+            let out = c.add(i * step);
             let (from, splat) = match start {
                 Start::Zero => (std::ptr::null(), None),
                 Start::Keep => (out.cast_const(), None),
@@ -293,8 +308,8 @@ unsafe fn dots<V: Lanes, const MR: usize, const NT: usize>(
 }
 
 type DotsFn<T> = unsafe fn((*const T, &[usize], usize), (*const T, &[usize], usize), (usize, usize), &mut [T]);
-type LinesFn<T> = unsafe fn((*const T, &[usize], &[usize]), *const T, (*mut T, &[usize], usize), Start<'_, T>);
-type TileFn<T> = unsafe fn((*const T, *const T, &[usize]), (*mut T, &[usize], usize), Start<'_, T>);
+type LinesFn<T> = unsafe fn((*const T, &[usize], &[usize]), *const T, (*mut T, Size), Start<'_, T>);
+type TileFn<T> = unsafe fn((*const T, *const T, &[usize]), (*mut T, Size), Start<'_, T>);
 
 /// The register tiles of one element type on this processor.
 pub(crate) struct Kernels<T: 'static> {
@@ -397,7 +412,7 @@ macro_rules! tiled {
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx512f,avx2,fma")]
         unsafe fn $v512<const MR: usize, const NV: usize>(
-            ab: (*const $ty, *const $ty, &[usize]), c: (*mut $ty, &[usize], usize), start: Start<'_, $ty>,
+            ab: (*const $ty, *const $ty, &[usize]), c: (*mut $ty, Size), start: Start<'_, $ty>,
         ) {
             // SAFETY: the caller promises what `tile` demands; the features are enabled here.
             unsafe { tile::<$r512, MR, NV>(ab, c, start) }
@@ -405,13 +420,13 @@ macro_rules! tiled {
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx2,fma")]
         unsafe fn $v256<const MR: usize, const NV: usize>(
-            ab: (*const $ty, *const $ty, &[usize]), c: (*mut $ty, &[usize], usize), start: Start<'_, $ty>,
+            ab: (*const $ty, *const $ty, &[usize]), c: (*mut $ty, Size), start: Start<'_, $ty>,
         ) {
             // SAFETY: as above.
             unsafe { tile::<$r256, MR, NV>(ab, c, start) }
         }
         unsafe fn $plain<const MR: usize, const NV: usize>(
-            ab: (*const $ty, *const $ty, &[usize]), c: (*mut $ty, &[usize], usize), start: Start<'_, $ty>,
+            ab: (*const $ty, *const $ty, &[usize]), c: (*mut $ty, Size), start: Start<'_, $ty>,
         ) {
             // SAFETY: the caller promises what `tile` demands; plain lanes need no feature.
             unsafe { tile::<Plain<$ty>, MR, NV>(ab, c, start) }
@@ -441,7 +456,7 @@ macro_rules! tiled {
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx512f,avx2,fma")]
         unsafe fn $l512<const NV: usize>(
-            x: (*const $ty, &[usize], &[usize]), w: *const $ty, c: (*mut $ty, &[usize], usize), start: Start<'_, $ty>,
+            x: (*const $ty, &[usize], &[usize]), w: *const $ty, c: (*mut $ty, Size), start: Start<'_, $ty>,
         ) {
             // SAFETY: the caller promises what `lines` demands, and has the features that are enabled here.
             unsafe { lines::<$r512, 8, NV>(x, w, c, start) }
@@ -449,14 +464,14 @@ macro_rules! tiled {
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx2,fma")]
         unsafe fn $l256<const NV: usize>(
-            x: (*const $ty, &[usize], &[usize]), w: *const $ty, c: (*mut $ty, &[usize], usize), start: Start<'_, $ty>,
+            x: (*const $ty, &[usize], &[usize]), w: *const $ty, c: (*mut $ty, Size), start: Start<'_, $ty>,
         ) {
             // SAFETY: the caller promises what `lines` demands, and has the features that are enabled here.
             unsafe { lines::<$r256, 4, NV>(x, w, c, start) }
         }
 
         unsafe fn $lplain<const NV: usize>(
-            x: (*const $ty, &[usize], &[usize]), w: *const $ty, c: (*mut $ty, &[usize], usize), start: Start<'_, $ty>,
+            x: (*const $ty, &[usize], &[usize]), w: *const $ty, c: (*mut $ty, Size), start: Start<'_, $ty>,
         ) {
             // SAFETY: the caller promises what `lines` demands, and has the features that are enabled here.
             unsafe { lines::<Plain<$ty>, 4, NV>(x, w, c, start) }
@@ -524,43 +539,24 @@ impl<T: Tiled> Kernels<T> {
         n.next_multiple_of(self.lanes)
     }
 
-    /// One tile: `c[c_at[i] + j] = start + Σ_p a[p·padded(m) + i] · b[rows[p] + j]` for `i < m = c_at.len()`, `j < n`.
+    /// One tile: `c[i·step + j] = start + Σ_p a[p·padded(m) + i] · b[rows[p] + j]` for `i < m`, `j < n`.
     ///
     /// # Panics
     /// If a slice is too short for that (each row of `b` is read up to [`Kernels::read`]`(n)`).
     #[inline]
-    pub(crate) fn tile(
-        &self,
-        a: &[T],
-        b: &[T],
-        rows: Rows<'_>,
-        c: &mut [T],
-        c_at: &[usize],
-        n: usize,
-        start: Start<'_, T>,
-    ) {
-        let end = c_at.iter().copied().max().unwrap_or(0) + n;
-        assert!(end <= c.len(), "a tile leaves its output");
+    pub(crate) fn tile(&self, a: &[T], b: &[T], rows: Rows<'_>, c: &mut [T], size: Size, start: Start<'_, T>) {
+        assert!(size.end() <= c.len(), "a tile leaves its output");
         // SAFETY: just checked for the output; the rest is checked by `tile_at`.
-        unsafe { self.tile_at(a, b, rows, c.as_mut_ptr(), c_at, n, start) }
+        unsafe { self.tile_at(a, b, rows, c.as_mut_ptr(), size, start) }
     }
 
     /// [`Kernels::tile`] with a raw output.
     ///
     /// # Safety
-    /// `c + c_at[i]` points to `n` numbers that may be written, and that nothing else reads or writes meanwhile.
+    /// `c + i·step` points to `n` numbers that may be written, and that nothing else reads or writes meanwhile.
     #[inline]
-    pub(crate) unsafe fn tile_at(
-        &self,
-        a: &[T],
-        b: &[T],
-        rows: Rows<'_>,
-        c: *mut T,
-        c_at: &[usize],
-        n: usize,
-        start: Start<'_, T>,
-    ) {
-        let (m, wide) = (c_at.len(), self.read(n));
+    pub(crate) unsafe fn tile_at(&self, a: &[T], b: &[T], rows: Rows<'_>, c: *mut T, size: Size, start: Start<'_, T>) {
+        let (m, n, wide) = (size.m, size.n, self.read(size.n));
         if m == 0 || n == 0 {
             return;
         }
@@ -572,38 +568,36 @@ impl<T: Tiled> Kernels<T> {
         // SAFETY: the assertions give `tile` what it demands of a, b and start (m <= mr rows and n <= wide columns, mr
         // the constant MR and vectors the constant NV of the chosen entry), the caller the rest; the table was chosen
         // for this processor's instructions.
-        unsafe { self.tiles[mr / 2 - 1][vectors - 1]((a.as_ptr(), b.as_ptr(), rows.at), (c, c_at, n), start) }
+        unsafe { self.tiles[mr / 2 - 1][vectors - 1]((a.as_ptr(), b.as_ptr(), rows.at), (c, size), start) }
     }
 
-    /// One tile whose left factor is read where it lies: `c[c_at[i] + j] = start + Σ_p x[x_at[i] + taps[p]] · w[p][j]` for
-    /// `i < c_at.len() = x_at.len() <= mr`, `j < n`; `w` has rows of [`Kernels::read`]`(n)` numbers.
+    /// One tile whose left factor is read where it lies: `c[i·step + j] = start + Σ_p x[x_at[i] + taps[p]] · w[p][j]` for
+    /// `i < m = x_at.len() <= mr`, `j < n`; `w` has rows of [`Kernels::read`]`(n)` numbers.
     ///
     /// # Panics
     /// If a slice is too short for that.
     #[inline]
     pub(crate) fn lines(
         &self,
-        (x, x_at, taps): (&[T], &[usize], Rows<'_>),
+        (x, x_at, taps): (&[T], Rows<'_>, Rows<'_>),
         w: &[T],
         c: &mut [T],
-        c_at: &[usize],
-        n: usize,
+        size: Size,
         start: Start<'_, T>,
     ) {
-        let (m, wide) = (c_at.len(), self.read(n));
+        let (m, n, wide) = (size.m, size.n, self.read(size.n));
         if m == 0 || n == 0 {
             return;
         }
         assert!(m <= self.mr && m == x_at.len() && wide <= self.nr(), "a tile is too large");
-        let last = x_at.iter().copied().max().unwrap_or(0);
-        assert!(taps.at.is_empty() || last + taps.last < x.len(), "a factor's rows leave it");
+        assert!(taps.at.is_empty() || x_at.last + taps.last < x.len(), "a factor's rows leave it");
         assert!(taps.at.len() * wide <= w.len(), "a factor is too short");
-        assert!(c_at.iter().copied().max().unwrap_or(0) + n <= c.len(), "a tile leaves its output");
+        assert!(size.end() <= c.len(), "a tile leaves its output");
         start.check(m, n);
         let kernel = self.lines[wide / self.lanes - 1];
         // SAFETY: the assertions keep all reads in x, w and start and all writes in c; the table was chosen for this
         // processor's instructions.
-        unsafe { kernel((x.as_ptr(), x_at, taps.at), w.as_ptr(), (c.as_mut_ptr(), c_at, n), start) }
+        unsafe { kernel((x.as_ptr(), x_at.at, taps.at), w.as_ptr(), (c.as_mut_ptr(), size), start) }
     }
 
     /// The most rows of the first operand of [`Kernels::dots`].
@@ -665,12 +659,12 @@ mod tests {
             let (mr, wide) = (kernels.padded(m), kernels.read(n));
             let (a, b) = (noise(1, k * mr), noise(2, k * 3 + wide));
             let at: Vec<usize> = (0..k).map(|p| (p * 2) % 5).collect();
-            let c_at: Vec<usize> = (0..m).map(|i| i * (n + 2)).collect();
+            let size = Size { m, n, step: n + 2 };
             let addend = noise(4, m * (n + 1));
             for start in [Start::Zero, Start::Keep, Start::Rows(&addend, n + 1), Start::Splat(&addend, 2)] {
                 let before = noise(3, m * (n + 2));
                 let mut c = before.clone();
-                kernels.tile(&a, &b, Rows::new(&at), &mut c, &c_at, n, start);
+                kernels.tile(&a, &b, Rows::new(&at), &mut c, size, start);
                 for (index, (&now, &old)) in c.iter().zip(&before).enumerate() {
                     let (i, j) = (index / (n + 2), index % (n + 2));
                     let first = match start {
@@ -731,6 +725,6 @@ mod tests {
     fn a_tile_outside_its_factor_is_refused() {
         let kernels = f32::kernels();
         let (a, b) = (vec![0.0; 64], vec![0.0; 64]);
-        kernels.tile(&a, &b, Rows::new(&[0, 64]), &mut [0.0; 8], &[0], 1, Start::Zero);
+        kernels.tile(&a, &b, Rows::new(&[0, 64]), &mut [0.0; 8], Size { m: 1, n: 1, step: 0 }, Start::Zero);
     }
 }

@@ -15,7 +15,7 @@ use super::conv::Geometry;
 use super::gemm::KC;
 use super::par;
 use super::simd::{Real, fma, multiversion};
-use super::tile::{Rows, Start, Tiled};
+use super::tile::{Rows, Size, Start, Tiled};
 use crate::precision;
 use crate::storage::Storage;
 use std::ops::Range;
@@ -538,7 +538,6 @@ fn sums<T: Tiled>(
     let length = channels.len().next_multiple_of(mr) * sum_len;
     let mut memory = Storage::stale(T::DTYPE, length + (SIDE + 2) * plan.step * len);
     let (sums, scratch) = memory.as_mut_slice::<T>().split_at_mut(length);
-    let c_at: [usize; 8] = std::array::from_fn(|i| i * sum_len);
     let rows: Vec<usize> = (0..plan.inner).map(|c| tiles.row(plan, c)).collect();
     let rows: Vec<Rows<'_>> = rows.chunks(KC).map(Rows::new).collect();
     for place in 0..PLACES {
@@ -550,7 +549,8 @@ fn sums<T: Tiled>(
                 for (i, left) in panels.chunks_exact(panel).take(channels.len().div_ceil(mr)).enumerate() {
                     let left = &left[(place * plan.inner + pc) * mr..][..kc * mr];
                     let at = i * mr * sum_len + place * stride + j;
-                    kernels.tile(left, &right[j..], rows, &mut sums[at..], &c_at[..mr], nr.min(len - j), start);
+                    let size = Size { m: mr, n: nr.min(len - j), step: sum_len };
+                    kernels.tile(left, &right[j..], rows, &mut sums[at..], size, start);
                 }
             }
         }

@@ -7,7 +7,7 @@
 use super::conv::Geometry;
 use super::conv_layout::even_width;
 use super::par;
-use super::tile::{Rows, Start, Tiled};
+use super::tile::{Rows, Size, Start, Tiled};
 use super::winograd::{PLACES, SIDE, every, outputs, segments, values};
 use crate::storage::Storage;
 use std::ops::Range;
@@ -207,7 +207,6 @@ fn add_products<T: Tiled>(
     let count = left.len() / (PLACES * high);
     let at: Vec<usize> = (0..CHAIN.min(count)).map(|tile| tile * high).collect();
     let x_at: [usize; 8] = std::array::from_fn(|i| i);
-    let c_at: [usize; 8] = std::array::from_fn(|i| i * width);
     for place in 0..PLACES {
         let (left, right) = (&left[place * count * high..], &right[place * count * row..]);
         let sums = &mut sums[place * high * width..];
@@ -218,7 +217,8 @@ fn add_products<T: Tiled>(
                 let some = kernels.mr.min(channels - channel);
                 let x = &left[tile * high + channel..];
                 let to = &mut sums[channel * width..];
-                kernels.lines((x, &x_at[..some], rows), &right[tile * row..], to, &c_at[..some], wide, from);
+                let size = Size { m: some, n: wide, step: width };
+                kernels.lines((x, Rows::new(&x_at[..some]), rows), &right[tile * row..], to, size, from);
             }
         }
     }
