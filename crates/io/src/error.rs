@@ -88,6 +88,22 @@ impl Error {
         let Some(dict) = value.as_dict() else {
             return Error::NotAStateDict("the file holds no dict".to_owned());
         };
+        // A state dict but for some entries, such as a module's extra state.
+        let others: Vec<String> = dict
+            .iter()
+            .filter(|(key, entry)| key.as_str().is_none() || entry.as_tensor().is_none())
+            .map(|(key, _)| key.to_string())
+            .collect();
+        if 2 * others.len() <= dict.len() && !others.is_empty() {
+            let more = if others.len() > 8 { ", …" } else { "" };
+            let list = others.iter().take(8).map(String::as_str).collect::<Vec<_>>().join(", ");
+            return Error::NotAStateDict(format!(
+                "{} of the {} entries are no tensors under names: {list}{more}; read the others with \
+                 `Checkpoint::open`, or everything with `load`",
+                others.len(),
+                dict.len()
+            ));
+        }
         let mut parts = Vec::new();
         for (key, entry) in dict.iter().take(8) {
             let inner = if entry.to_state_dict().is_some_and(|s| !s.is_empty()) { " (a state dict)" } else { "" };

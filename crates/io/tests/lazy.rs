@@ -158,3 +158,16 @@ fn large_storages_are_summed_beside_being_written_and_read_in_parts() {
     bytes[middle] ^= 1;
     assert!(wengert_io::from_bytes(&bytes).expect_err("damaged").to_string().contains("CRC-32"));
 }
+
+#[test]
+fn what_is_a_state_dict_but_for_some_entries_says_which() {
+    let extra = Value::dict([("seen", Value::from(3))]);
+    let entries = [("weight", Value::from(Tensor::zeros([1], DType::F32))), ("_extra_state", extra)];
+    let folder = Folder::new("extra");
+    let path = folder.0.join("net.pt");
+    wengert_io::save(&path, Value::dict(entries)).expect("writable");
+    let error = wengert_io::load_state_dict(&path).expect_err("an entry that is no tensor").to_string();
+    assert!(error.contains("1 of the 2 entries are no tensors under names: '_extra_state'"), "{error}");
+    let open = Checkpoint::open(&path).expect("just saved");
+    assert_eq!(open.load(&LoadOptions::default()).expect("undamaged").keys().collect::<Vec<_>>(), ["weight"]);
+}

@@ -43,6 +43,33 @@ impl StateDict {
         self.entries.shift_remove(name)
     }
 
+    /// Takes a prefix off the names that have it, as `consume_prefix_in_state_dict_if_present` of `torch.nn.modules.utils`
+    /// does: `"module."` of what was saved from a `DataParallel`. As there, those names come last.
+    ///
+    /// # Examples
+    /// ```
+    /// use wengert_tensor::{DType, StateDict, Tensor};
+    /// let mut state: StateDict = [("module.weight", Tensor::zeros([2], DType::F32))].into_iter().collect();
+    /// state.consume_prefix("module.");
+    /// assert_eq!(state.keys().collect::<Vec<_>>(), ["weight"]);
+    /// ```
+    pub fn consume_prefix(&mut self, prefix: &str) {
+        let names: Vec<String> = self.keys().filter(|name| name.starts_with(prefix)).map(str::to_owned).collect();
+        for name in names {
+            if let Some(tensor) = self.entries.shift_remove(&name) {
+                self.insert(&name[prefix.len()..], tensor);
+            }
+        }
+        let paths: Vec<String> = self.metadata.keys().filter(|path| !path.is_empty()).cloned().collect();
+        for path in paths {
+            // The module itself is named without the dot.
+            if path.starts_with(prefix) || path == prefix.replace('.', "") {
+                let version = self.metadata.shift_remove(&path).unwrap_or(1);
+                self.metadata.insert(path.get(prefix.len()..).unwrap_or_default().to_owned(), version);
+            }
+        }
+    }
+
     /// Whether there is an entry of that name.
     pub fn contains_key(&self, name: &str) -> bool {
         self.entries.contains_key(name)
@@ -107,5 +134,23 @@ impl IntoIterator for StateDict {
 
     fn into_iter(self) -> Self::IntoIter {
         self.entries.into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DType;
+
+    #[test]
+    fn prefixes_are_consumed_in_names_and_metadata_as_pytorch_does() {
+        let zeros = || Tensor::zeros([1], DType::F32);
+        let names = ["module.a.weight", "other", "module.b", "moduleless"];
+        let mut state: StateDict = names.into_iter().map(|name| (name, zeros())).collect();
+        state.metadata = [("", 1), ("module", 2), ("module.a", 3), ("else", 4)].map(|(k, v)| (k.to_owned(), v)).into();
+        state.consume_prefix("module.");
+        assert_eq!(state.keys().collect::<Vec<_>>(), ["other", "moduleless", "a.weight", "b"]);
+        let metadata: Vec<_> = state.metadata.iter().map(|(k, &v)| (k.as_str(), v)).collect();
+        assert_eq!(metadata, [("", 2), ("else", 4), ("a", 3)]);
     }
 }
