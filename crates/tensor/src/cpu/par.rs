@@ -8,9 +8,12 @@
 //! before it sleeps; while all sleep, work that is smaller than a waking is done by the caller alone, and one is woken for
 //! what comes next. A helper works for one caller at a time: who finds them all taken, from within a kernel or from another
 //! thread, works alone rather than wait for them.
+//!
+//! Where other programs keep processors busy, a helper may get one only milliseconds after its caller is through. Who had to
+//! wait so long works alone for a while.
 
 use rayon::{Scope, ThreadPool, ThreadPoolBuilder};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -21,6 +24,12 @@ const WAKING: usize = 16 * GRAIN;
 /// How long a helper that has finished looks out for more work: some of the gaps between kernels of a training step are
 /// as long.
 const LINGER: Duration = Duration::from_micros(300);
+
+/// How long a caller waits for helpers before it takes them to have lost their processor.
+const LATE: Duration = Duration::from_micros(300);
+/// How long callers work alone after a late helper, and the most after many.
+const ALONE: Duration = Duration::from_millis(4);
+const ALONE_AT_MOST: Duration = Duration::from_millis(64);
 
 /// Whether `work` (in cheap element operations) is worth splitting at all.
 #[inline]
@@ -144,6 +153,9 @@ fn default_threads() -> usize {
 /// How many helpers there are for `work` now: none if it would be done before the first is awake.
 fn help(work: usize) -> usize {
     let all = num_threads() - 1;
+    if all > 0 && rayon::current_thread_index().is_none() && helpers_lack_processors() {
+        return 0;
+    }
     if all == 0 || work >= WAKING || LINGERING.load(Ordering::Relaxed) > 0 || rayon::current_thread_index().is_some() {
         return all;
     }
@@ -176,6 +188,42 @@ fn take(wanted: usize) -> usize {
     }
 }
 
+/// Nanoseconds from the first look at the clock until which callers work alone; 0 for no such time.
+static ALONE_UNTIL: AtomicU64 = AtomicU64::new(0);
+/// How long they do next time, in nanoseconds: grows with late helpers, and shrinks with others.
+static PENALTY: AtomicU64 = AtomicU64::new(0);
+
+fn clock() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed().as_nanos() as u64
+}
+
+/// Whether helpers were late not long ago.
+#[inline]
+fn helpers_lack_processors() -> bool {
+    let until = ALONE_UNTIL.load(Ordering::Relaxed);
+    if until == 0 {
+        return false;
+    }
+    if clock() < until {
+        return true;
+    }
+    ALONE_UNTIL.store(0, Ordering::Relaxed);
+    false
+}
+
+/// Takes note of whether helpers were late.
+fn note(late: bool) {
+    let penalty = PENALTY.load(Ordering::Relaxed);
+    if late {
+        let longer = (penalty + ALONE.as_nanos() as u64).min(ALONE_AT_MOST.as_nanos() as u64);
+        PENALTY.store(longer, Ordering::Relaxed);
+        ALONE_UNTIL.store(clock() + longer, Ordering::Relaxed);
+    } else if penalty > 0 {
+        PENALTY.store(penalty - penalty.div_ceil(16), Ordering::Relaxed);
+    }
+}
+
 /// Runs `work` here and on `helpers` other threads, which were taken, until all are through.
 fn crew(helpers: usize, work: &(dyn Fn() + Sync)) {
     let call = CALLS.fetch_add(1, Ordering::Relaxed) + 1;
@@ -191,9 +239,11 @@ fn crew(helpers: usize, work: &(dyn Fn() + Sync)) {
         TAKEN.fetch_sub(helpers, Ordering::Relaxed);
         return work();
     };
+    let (start, mut own) = (Instant::now(), Duration::ZERO);
     pool.in_place_scope(|scope| {
         hire(scope, helpers, work, Some(call), &through);
         work();
+        own = start.elapsed();
         // To sleep until the last helper is through would take longer than most need.
         for _ in 0..20_000 {
             if through.load(Ordering::Acquire) == helpers {
@@ -202,6 +252,9 @@ fn crew(helpers: usize, work: &(dyn Fn() + Sync)) {
             std::hint::spin_loop();
         }
     });
+    // A helper's last piece takes no longer than all that the caller did meanwhile, unless it lost its processor.
+    let waited = start.elapsed() - own;
+    note(waited > LATE && waited > own);
 }
 
 /// Has helpers do `work`, and then look out for a call after this one, if it has a number.
