@@ -27,6 +27,19 @@ const ROWS: &[Row] = &[
     ("a Tensor with 10 elements cannot be converted to Scalar", || {
         x(&[10]).item::<f32>();
     }),
+    ("self and mat2 must have the same dtype, but got Double and Float", || {
+        let (a, b) = (x(&[2, 2]).to(DType::F64), x(&[2, 2]));
+        drop(a.addmm_scaled(&b, &b, 1, 1));
+    }),
+    ("addmv input tensors must have the same dtype, but got Float, Float, and Double", || {
+        drop(x(&[2]).addmv(&x(&[2, 2]), &x(&[2]).to(DType::F64), 1, 1));
+    }),
+    ("Input dtypes must be the same, got: input double, batch1: float, batch2: float", || {
+        drop(x(&[1]).to(DType::F64).baddbmm(&x(&[1, 2, 2]), &x(&[1, 2, 2]), 1, 1));
+    }),
+    ("The expanded size of the tensor (1) must match the existing size (2) at non-singleton dimension 1", || {
+        drop(x(&[2]).addr(&x(&[3]), &x(&[1]), 1, 1));
+    }),
     ("Input must be >= 2-d.", || drop(x(&[1]).fliplr())),
     ("Input must be >= 1-d.", || drop(x(&[]).flipud())),
     ("kthvalue(): selected number k out of range for dimension 0", || drop(x(&[2, 2]).kthvalue(3, 0))),

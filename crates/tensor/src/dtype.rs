@@ -132,6 +132,14 @@ impl DType {
         matches!(self.category(), Category::Int)
     }
 
+    #[doc(hidden)]
+    pub const fn unrounded(self) -> DType {
+        match self {
+            DType::F16 | DType::BF16 => DType::F32,
+            other => other,
+        }
+    }
+
     /// The dtype that holds both, by PyTorch's table (`torch.promote_types`).
     ///
     /// # Examples

@@ -36,6 +36,8 @@ pub use error::Error;
 pub use half::{bf16, f16};
 pub use layout::{Layout, MAX_RANK};
 pub use ops::activation;
+#[doc(hidden)]
+pub use ops::binary::common_dtype;
 pub use ops::binary::{BINARY, COMPARE, Operand, OperandRef};
 pub use ops::bins::{HistogramOptions, SearchOptions};
 #[doc(hidden)]
@@ -54,6 +56,8 @@ pub use ops::indexing::{Ellipsis, Index, Indices, NewAxis, Step};
 #[doc(hidden)]
 pub use ops::indexing::{IndexStep, steps as index_steps};
 pub use ops::linalg::TriangularOptions;
+#[doc(hidden)]
+pub use ops::matmul::cpp_name;
 pub use ops::norm;
 pub use ops::pool;
 pub use ops::shape::broadcast_shapes;

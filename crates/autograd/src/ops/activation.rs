@@ -47,7 +47,7 @@ impl Var {
         let fused = activation::hardswish_backward;
         with_kernel("HardswishBackward0", self.value.hardswish(), self, fused, |grad, x| {
             let rise = (grad * (x / 3.0 + 0.5)).masked_fill(&x.value.le(-3.0), 0.0);
-            Var::where_(&x.value.lt(3.0), rise, grad)
+            Var::where_(&x.value.ge(3.0), grad, rise)
         })
     }
 
@@ -70,7 +70,7 @@ impl Var {
     fn shrunk(&self, name: &'static str, value: Tensor, lambd: f64) -> Var {
         let fused = move |grad, x: &Tensor| activation::shrink_backward(grad, x, lambd);
         with_kernel(name, value, self, fused, move |grad, x| {
-            grad.masked_fill(&x.value.ge(-lambd).logical_and(x.value.le(lambd)), 0.0)
+            grad.masked_fill(&x.value.lt(-lambd).logical_or(x.value.gt(lambd)).logical_not(), 0.0)
         })
     }
 
@@ -268,9 +268,9 @@ impl Default for GumbelOptions {
     }
 }
 
-/// Where elements are not between the bounds; NaN is not outside.
+/// Where elements are not between the bounds, as NaN is not.
 fn outside(x: &Tensor, min: f64, max: f64) -> Tensor {
-    x.le(min).logical_or(x.ge(max))
+    x.gt(min).logical_and(x.lt(max)).logical_not()
 }
 
 pub(crate) fn catalog() -> Vec<Entry> {

@@ -119,7 +119,7 @@ binary! {
     hypot "HypotBackward0" Both |g, x, y| g * (var(x) / var(x).hypot(y)), g * (right(y) / var(x).hypot(y)), 0.5..2.0;
     xlogy "XlogyBackward0" Both |g, x, y| {
         let y = right(y);
-        (g * y.log()).masked_fill(&var(x).value.eq(0.0).logical_and(y.value.le(0.0)), 0.0)
+        (g * y.log()).masked_fill(&var(x).value.eq(0.0).logical_and(y.value.isnan().logical_not()), 0.0)
     }, g * (var(x) / y), 0.5..2.0;
     xlog1py "SpecialXlog1PyBackward0" Both |g, x, y| {
         let y = right(y);
@@ -134,9 +134,9 @@ binary! {
     div_floor "DivBackward1" Nothing |g, x, y| none(g), none(g), 1.1..1.9;
     /// The quotient rounded towards 0, of which the gradient is 0 (`torch.div(…, rounding_mode="trunc")`).
     div_trunc "DivBackward1" Nothing |g, x, y| none(g), none(g), 1.1..1.9;
-    atan2 "Atan2Backward0" Both |g, x, y| g * y / squares(var(x), y), -g * x / squares(var(x), y), 0.5..2.0;
+    atan2 "Atan2Backward0" Both |g, x, y| g * y * inverse_squares(var(x), y), -g * x * inverse_squares(var(x), y), 0.5..2.0;
     fmod "FmodBackward1" Both |g, x, y| g.clone(), -g * (var(x) / y).trunc(), 1.1..1.9;
-    remainder "RemainderBackward1" Both |g, x, y| g.clone(), -g * (var(x) / y).floor(), 1.1..1.9;
+    remainder "RemainderBackward1" Both |g, x, y| g.clone(), -g * var(x).div_floor(y), 1.1..1.9;
 }
 
 /// The left operand, which is always a `Var`.
@@ -177,12 +177,14 @@ fn of_right(grad: &Var, x: &Var, y: &Arg, test: impl Fn(&Tensor, &Arg) -> Tensor
     Var::where_(tie, grad * 0.5, keep(grad, lost.logical_not()))
 }
 
-/// `x² + y²`.
-fn squares(x: &Var, y: &Arg) -> Var {
-    match y {
+/// `1 / (x² + y²)`, 0 where both are.
+fn inverse_squares(x: &Var, y: &Arg) -> Var {
+    let squares = match y {
         Arg::Var(y) => x * x + y * y,
         Arg::Scalar(y) => x * x + y.to_f64() * y.to_f64(),
-    }
+    };
+    let zero = &squares.value.eq(0.0);
+    squares.masked_fill(zero, 1.0).reciprocal().masked_fill(zero, 0.0)
 }
 
 /// Half at ties, nothing to the one that `loses`.

@@ -11,6 +11,7 @@ use wengert_tensor::{
     Align, Category, Conv2dOptions, DType, Interpolation, IntoDims, MatrixNorm, OutputSize, Outside, PadMode,
     Replacement, Resample, Sampling, Scalar, Spacing, Tensor, bug,
 };
+use wengert_tensor::{common_dtype, cpp_name};
 
 wengert_tensor::compose_einsum!(Var);
 wengert_tensor::compose_fold!(Var);

@@ -74,6 +74,10 @@ impl Var {
     #[track_caller]
     pub fn conv3d(&self, weight: &Var, bias: Option<&Var>, options: &ConvOptions<3>) -> Var {
         check_rank(self, 3, "conv3d");
+        if let Some(dtype) = wider(self.dtype()) {
+            let wide = |x: &Var| x.to(dtype);
+            return wide(self).conv3d(&wide(weight), bias.map(wide).as_ref(), options).to(self.dtype());
+        }
         if self.rank() == 4 {
             return self.unsqueeze(0).conv3d(weight, bias, options).squeeze([0]);
         }
@@ -122,9 +126,8 @@ impl Var {
     #[track_caller]
     pub fn conv_transpose2d(&self, weight: &Var, bias: Option<&Var>, options: &ConvTransposeOptions<2>) -> Var {
         check_rank(self, 2, "conv_transpose2d");
-        if self.dtype().is_int() {
-            // Exact as long as the sums are below 2⁵³.
-            let wide = |x: &Var| x.to(DType::F64);
+        if let Some(dtype) = wider(self.dtype()) {
+            let wide = |x: &Var| x.to(dtype);
             return wide(self).conv_transpose2d(&wide(weight), bias.map(wide).as_ref(), options).to(self.dtype());
         }
         if self.rank() == 3 {
@@ -167,6 +170,10 @@ impl Var {
     #[track_caller]
     pub fn conv_transpose3d(&self, weight: &Var, bias: Option<&Var>, options: &ConvTransposeOptions<3>) -> Var {
         check_rank(self, 3, "conv_transpose3d");
+        if let Some(dtype) = wider(self.dtype()) {
+            let wide = |x: &Var| x.to(dtype);
+            return wide(self).conv_transpose3d(&wide(weight), bias.map(wide).as_ref(), options).to(self.dtype());
+        }
         if self.rank() == 4 {
             return self.unsqueeze(0).conv_transpose3d(weight, bias, options).squeeze([0]);
         }
@@ -201,6 +208,15 @@ impl Var {
         let output = sum.narrow(1, padding as isize, size).transpose(1, 2);
         debug_assert_eq!(output.size(1), part * options.groups);
         bias.map_or(output.clone(), |bias| output + bias.reshape([-1, 1, 1, 1]))
+    }
+}
+
+/// The dtype in which sums of products are exact or rounded once: integers as long as they are below 2⁵³.
+fn wider(dtype: DType) -> Option<DType> {
+    match dtype {
+        DType::F16 | DType::BF16 => Some(DType::F32),
+        dtype if dtype.is_int() => Some(DType::F64),
+        _ => None,
     }
 }
 

@@ -48,7 +48,8 @@ impl Var {
         op::record("MulBackward0", value, [self, other], || {
             let (x, y) = (self.clone(), other.clone());
             move |ctx: &Context<'_>, grad: &Var| {
-                [ctx.needs(0).then(|| grad.matmul(&y)), ctx.needs(1).then(|| grad.t().matmul(&x))]
+                let of = |x: &Var| x.to(grad.dtype());
+                [ctx.needs(0).then(|| grad.matmul(&of(&y))), ctx.needs(1).then(|| grad.t().matmul(&of(&x)))]
             }
         })
     }

@@ -32,20 +32,25 @@ impl Var {
         match p {
             2.0 => return self.norm_keepdim(dims),
             1.0 => return self.abs().sum_keepdim(dims),
-            f64::INFINITY => return self.abs().amax_keepdim(dims),
-            f64::NEG_INFINITY => return self.abs().amin_keepdim(dims),
             _ => {}
         }
         let value = self.value.vector_norm_keepdim(dims, p);
         let saved = op::records(&[self]).then(|| value.clone());
         op::record("LinalgVectorNormBackward0", value, [self], || {
-            let x = self.clone();
+            let (x, reduced) =
+                (self.clone(), axes("", dims, self.rank()).iter().map(|&d| d as isize).collect::<Vec<_>>());
             let value = saved.expect("made under the same condition");
             move |ctx: &Context<'_>, grad: &Var| {
                 if p == 0.0 {
                     return [Some(Var::from(x.value().zeros_like()))];
                 }
                 let y = ctx.output(&value);
+                if p.is_infinite() {
+                    // Equal extremes share it; a NaN has no sign.
+                    let extreme = x.value.abs().eq(y.value()).logical_or(x.value.isnan()).to(x.dtype());
+                    let count = extreme.sum_keepdim(&reduced[..]);
+                    return [Some(Var::from(x.value.sign().mul(&extreme.div(&count))) * grad)];
+                }
                 let powers = x.abs().pow(p - 1.0);
                 let powers = if p < 2.0 { powers.masked_fill(&x.value().eq(0.0), 0.0) } else { powers };
                 let zero = &y.value().eq(0.0);
@@ -102,8 +107,10 @@ pub(crate) fn catalog() -> Vec<Entry> {
         Entry::shaped("vector_norm 3", "", one, |x| x[0].vector_norm(1, 3.0)).sizes("n m"),
         Entry::shaped("vector_norm 1.5", "LinalgVectorNormBackward0", one, |x| x[0].vector_norm_keepdim((), 1.5))
             .sizes("...+"),
-        Entry::shaped("vector_norm inf", "AmaxBackward0", one, |x| x[0].vector_norm_keepdim(0, f64::INFINITY))
-            .sizes("n m"),
+        Entry::shaped("vector_norm inf", "LinalgVectorNormBackward0", one, |x| {
+            x[0].vector_norm_keepdim(0, f64::INFINITY)
+        })
+        .sizes("n m"),
         Entry::shaped("matrix_norm one", "AmaxBackward0", one, |x| x[0].matrix_norm_keepdim(MatrixNorm::One, [0, 1]))
             .sizes("n m"),
         Entry::shaped("vector_norm_keepdim", "LinalgVectorNormBackward0", one, |x| x[0].vector_norm_keepdim(0, 3.0))

@@ -86,10 +86,7 @@ reductions! {
         // Equal elements have no deviation, and gradient 0.
         (g / (y * degrees.max(0.0))).masked_fill(&y.value().eq(0.0), 0.0) * (x - mean)
     };
-    logsumexp logsumexp_keepdim "LogsumexpBackward0" "LogsumexpBackward0" () |g, x, y, over| {
-        let finite = y.masked_fill(&y.value().isfinite().logical_not(), 0.0);
-        g * (x - finite).exp()
-    };
+    logsumexp logsumexp_keepdim "LogsumexpBackward0" "LogsumexpBackward0" () |g, x, y, over| g * (x - y).exp();
     norm norm_keepdim "LinalgVectorNormBackward0" "LinalgVectorNormBackward0" () |g, x, y, over| {
         // At 0 the subgradient of least norm, as in PyTorch.
         let zero = &y.value().eq(0.0);
@@ -311,7 +308,7 @@ impl Var {
             let x = self.clone();
             let value = saved.expect("made under the same condition");
             move |ctx: &Context<'_>, grad: &Var| {
-                if x.rank() == 0 || x.numel() == 0 {
+                if x.rank() == 0 || x.numel() == 0 || x.size(dim) == 1 {
                     return [Some(grad.clone())];
                 }
                 let smooth = !x.value.eq(0.0).any(()).item::<bool>();

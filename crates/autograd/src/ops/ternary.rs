@@ -20,19 +20,27 @@ impl Var {
             let (x, min, max) = (self.value.clone(), min.map(|m| m.value.clone()), max.map(|m| m.value.clone()));
             move |ctx: &Context<'_>, grad: &Var| {
                 let both = min.as_ref().zip(max.as_ref());
-                // Where the bounds cross, the upper one wins; where they are equal, nothing is shared.
-                let crossed = both.map_or(Tensor::scalar(false), |(min, max)| min.gt(max));
-                let apart = both.map_or(Tensor::scalar(true), |(min, max)| min.lt(max));
                 let no = || Tensor::scalar(false);
-                let below = min.as_ref().map_or_else(no, |min| x.lt(min)).logical_and(crossed.logical_not());
-                let above = max.as_ref().map_or_else(no, |max| x.gt(max)).logical_or(&crossed);
+                let below = min.as_ref().map_or_else(no, |min| x.lt(min));
+                let above = max.as_ref().map_or_else(no, |max| x.gt(max));
+                // Where two bounds are equal, nothing is shared; where they cross, the upper one wins.
+                let apart = both.map_or(Tensor::scalar(true), |(min, max)| min.lt(max));
                 let at_min = min.as_ref().map_or_else(no, |min| x.eq(min)).logical_and(&apart);
                 let at_max = max.as_ref().map_or_else(no, |max| x.eq(max)).logical_and(&apart);
+                // NaN on either side counts for a bound that is alone, and for none of two.
+                let of_min = || match both {
+                    Some((min, max)) => below.logical_and(min.le(max)),
+                    None => x.gt(min.as_ref().expect("its gradient is wanted")).logical_not(),
+                };
+                let of_max = || match both {
+                    Some((min, max)) => above.logical_and(min.le(max)).logical_or(min.gt(max)),
+                    None => x.lt(max.as_ref().expect("its gradient is wanted")).logical_not(),
+                };
                 let shares = |all: Tensor, half: &Tensor| Var::where_(half, grad * 0.5, Var::where_(&all, grad, 0.0));
                 [
                     ctx.needs(0).then(|| shares(below.logical_or(&above).logical_not(), &at_min.logical_or(&at_max))),
-                    ctx.needs(1).then(|| shares(below.clone(), &at_min)),
-                    ctx.needs(2).then(|| shares(above.clone(), &at_max)),
+                    ctx.needs(1).then(|| shares(of_min(), &at_min)),
+                    ctx.needs(2).then(|| shares(of_max(), &at_max)),
                 ]
             }
         })

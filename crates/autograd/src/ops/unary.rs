@@ -113,8 +113,10 @@ unary! {
     rad2deg "Rad2DegBackward0" - |g| g * (180.0 / PI), -2.0..2.0;
     sinc "SincBackward0" x |g, x| {
         let t = &(x * PI);
-        let flat = &x.value.eq(0.0);
-        (g * ((t * t.cos() - t.sin()) / (t * x).masked_fill(flat, 1.0))).masked_fill(flat, 0.0)
+        let square = t * x;
+        // Also where the square of a small number vanishes.
+        let flat = &square.value.eq(0.0);
+        (g * ((t * t.cos() - t.sin()) / square.masked_fill(flat, 1.0))).masked_fill(flat, 0.0)
     }, 0.2..1.8;
     lgamma "LgammaBackward0" x |g, x| g * x.digamma(), 0.5..3.0;
     digamma "DigammaBackward0" x |g, x| g * x.polygamma(1), 0.5..3.0;
@@ -175,7 +177,7 @@ impl Var {
             let x = self.clone();
             move |_: &Context<'_>, grad: &Var| {
                 let low = eps.unwrap_or(0.0);
-                let outside = x.value.lt(low).logical_or(x.value.gt(1.0 - low));
+                let outside = x.value.ge(low).logical_and(x.value.le(1.0 - low)).logical_not();
                 let fill = if eps.is_some() { 0.0 } else { f64::NAN };
                 [Some((grad / (&x * (1.0 - &x))).masked_fill(&outside, fill))]
             }

@@ -36,10 +36,43 @@ pub(crate) fn digamma(x: f64) -> f64 {
     x.ln() - 0.5 / x - tail + shift
 }
 
+/// The first derivative of [`digamma`] in PyTorch's steps: a reflection, six of its recurrence, then the asymptotic series.
+/// At whole numbers below 0, where it has no value, what rounding leaves of `sin πx` decides.
+macro_rules! trigamma {
+    ($($(#[$doc:meta])* $name:ident $t:ty;)*) => { $(
+        $(#[$doc])*
+        pub(crate) fn $name(mut x: $t) -> $t {
+            const PI: $t = std::f64::consts::PI as $t;
+            let (mut sign, mut sum) = (1.0, 0.0);
+            if x < 0.5 {
+                let sine = (PI * x).sin();
+                sign = -1.0;
+                sum -= (PI * PI) / (sine * sine);
+                x = 1.0 - x;
+            }
+            for _ in 0..6 {
+                sum += 1.0 / (x * x);
+                x += 1.0;
+            }
+            let y = 1.0 / (x * x);
+            sum += (1.0 + 1.0 / (2.0 * x) + y * (1.0 / 6.0 - y * (1.0 / 30.0 - y * (1.0 / 42.0)))) / x;
+            sign * sum
+        }
+    )* };
+}
+trigamma! {
+    /// In `f64`.
+    trigamma f64;
+    /// In `f32`.
+    trigamma_single f32;
+}
+
 /// The derivative of order `n` of [`digamma`]: `(-1)^(n+1) n! ζ(n+1, x)`.
 pub(crate) fn polygamma(n: u32, x: f64) -> f64 {
-    if n == 0 {
-        return digamma(x);
+    match n {
+        0 => return digamma(x),
+        1 => return trigamma(x),
+        _ => {}
     }
     let factorial: f64 = (1..=n).map(f64::from).product();
     let value = factorial * hurwitz_zeta(f64::from(n) + 1.0, x);
@@ -50,6 +83,10 @@ pub(crate) fn polygamma(n: u32, x: f64) -> f64 {
 fn hurwitz_zeta(s: f64, x: f64) -> f64 {
     if x <= 0.0 && x == x.trunc() {
         return f64::INFINITY;
+    }
+    if x == f64::INFINITY {
+        // As what PyTorch's powers of an infinity give.
+        return f64::NAN;
     }
     let (mut sum, mut x) = (0.0, x);
     while x < 10.0 {
@@ -252,14 +289,22 @@ pub(crate) fn igammac(a: f64, x: f64) -> f64 {
 }
 
 fn incomplete_gamma(a: f64, x: f64) -> (f64, f64) {
-    if a.is_nan() || x.is_nan() || a < 0.0 || x < 0.0 || (a == 0.0 && x == 0.0) {
-        return (f64::NAN, f64::NAN);
+    let undefined = (f64::NAN, f64::NAN);
+    // In PyTorch's order, which decides what an infinity beside a NaN gives.
+    if a < 0.0 || x < 0.0 {
+        return undefined;
     }
-    if a == 0.0 || (x.is_infinite() && a.is_finite()) {
-        return (1.0, 0.0);
+    if a == 0.0 {
+        return if x > 0.0 { (1.0, 0.0) } else { undefined };
     }
     if x == 0.0 || a.is_infinite() {
-        return if x.is_infinite() { (f64::NAN, f64::NAN) } else { (0.0, 1.0) };
+        return if x.is_infinite() { undefined } else { (0.0, 1.0) };
+    }
+    if x.is_infinite() {
+        return (1.0, 0.0);
+    }
+    if a.is_nan() || x.is_nan() {
+        return undefined;
     }
     let front = (a * x.ln() - x - libm::lgamma(a)).exp();
     if x < a + 1.0 {

@@ -69,8 +69,8 @@ slopes! {
         let below = g * (x.smaller(T::ZERO).exp::<FMA>() * p[0]);
         if x <= T::ZERO { below } else { g }
     };
-    /// The gradient of [`Tensor::hardtanh`]: nothing comes through at the bounds.
-    hardtanh_backward Hardtanh 1 x (min, max) |g, x, p| if x <= p[0] || x >= p[1] { T::ZERO } else { g };
+    /// The gradient of [`Tensor::hardtanh`]: nothing comes through at the bounds, nor at NaN.
+    hardtanh_backward Hardtanh 1 x (min, max) |g, x, p| if x > p[0] && x < p[1] { g } else { T::ZERO };
     /// The gradient of [`Tensor::hardsigmoid`].
     hardsigmoid_backward Hardsigmoid 1 x () |g, x, _p| {
         if x > T::of(-3.0) && x < T::of(3.0) { g / T::of(6.0) } else { T::ZERO }
@@ -78,11 +78,11 @@ slopes! {
     /// The gradient of [`Tensor::hardswish`].
     hardswish_backward Hardswish 2 x () |g, x, _p| {
         let rise = g * (x / T::of(3.0) + T::of(0.5));
-        let above = if x < T::of(3.0) { rise } else { g };
+        let above = if x >= T::of(3.0) { g } else { rise };
         if x <= T::of(-3.0) { T::ZERO } else { above }
     };
     /// The gradient of [`Tensor::hardshrink`] and [`Tensor::softshrink`].
-    shrink_backward Shrink 1 x (lambd) |g, x, p| if x >= -p[0] && x <= p[0] { T::ZERO } else { g };
+    shrink_backward Shrink 1 x (lambd) |g, x, p| if x < -p[0] || x > p[0] { g } else { T::ZERO };
     /// The gradient of [`Tensor::celu`].
     celu_backward Celu 9 x (alpha) |g, x, p| {
         let below = g * (x.smaller(T::ZERO) / p[0]).exp::<FMA>();

@@ -240,6 +240,9 @@ impl Tensor {
     #[track_caller]
     fn write<T: Combine>(&mut self, target: &Target, values: &Tensor, f: impl Fn(&mut T, T)) {
         let values = target.spread(values);
+        if values.numel() == 0 {
+            return;
+        }
         let positions = target.positions.from(self.layout().offset());
         // One value for all is not laid out.
         let (values, step) = match values.numel() > 0 && values.strides().iter().all(|&s| s == 0) {

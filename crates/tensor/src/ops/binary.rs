@@ -95,6 +95,19 @@ pub(crate) fn result_type(a: OperandRef<'_>, b: OperandRef<'_>) -> DType {
     if low.category() > high.category() { high.promote(low) } else { high }
 }
 
+/// The dtype of a result of several tensors: 0-d ones count only if their category is higher.
+#[doc(hidden)]
+pub fn common_dtype(all: &[&Tensor]) -> DType {
+    let of = |scalars: bool| {
+        all.iter().filter(|x| (x.rank() == 0) == scalars).map(|x| x.dtype()).reduce(|a, b| a.promote(b))
+    };
+    match (of(false), of(true)) {
+        (Some(high), Some(low)) if low.category() > high.category() => high.promote(low),
+        (Some(dtype), _) | (None, Some(dtype)) => dtype,
+        (None, None) => unreachable!("there is an operand"),
+    }
+}
+
 type IntZips = (Zip<i64, i64>, Zip<i32, i32>, Zip<i16, i16>, Zip<i8, i8>, Zip<u8, u8>);
 type IntTests = (Zip<i64, bool>, Zip<i32, bool>, Zip<i16, bool>, Zip<i8, bool>, Zip<u8, bool>);
 
@@ -635,6 +648,9 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn where_(&self, a: impl Operand, b: impl Operand) -> Tensor {
+        if self.dtype() == DType::U8 {
+            return self.ne(0).where_(a, b);
+        }
         if self.dtype() != DType::Bool {
             bug!(
                 "",
@@ -653,7 +669,11 @@ impl Tensor {
     #[track_caller]
     pub fn masked_fill(&self, mask: &Tensor, value: impl Into<Scalar>) -> Tensor {
         if mask.dtype() != DType::Bool {
-            bug!("", "masked_fill_ only supports boolean masks, but got mask with dtype {}", mask.dtype().name());
+            bug!(
+                "",
+                "masked_fill_ only supports boolean masks, but got mask with dtype {}",
+                super::matmul::cpp_name(mask.dtype())
+            );
         }
         select(mask, OperandRef::Scalar(value.into()), OperandRef::Tensor(self), self.dtype())
     }

@@ -287,8 +287,9 @@ fn no_bool(x: &Tensor, kernel: &str) {
     }
 }
 
-/// C++'s name of a dtype, which PyTorch prints in one error.
-pub(super) fn cpp_name(dtype: DType) -> &'static str {
+/// C++'s name of a dtype, which PyTorch prints in some errors.
+#[doc(hidden)]
+pub fn cpp_name(dtype: DType) -> &'static str {
     match dtype {
         DType::F64 => "double",
         DType::F32 => "float",

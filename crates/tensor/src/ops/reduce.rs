@@ -337,7 +337,7 @@ impl Tensor {
     /// As [`Tensor::var`].
     #[track_caller]
     pub fn std(&self, dims: impl IntoDims, correction: f64) -> Tensor {
-        self.var(dims, correction).sqrt()
+        deviation(self, |x| x.var(dims, correction))
     }
 
     /// As [`Tensor::std`]; the reduced axes stay, with size 1.
@@ -346,7 +346,7 @@ impl Tensor {
     /// As [`Tensor::var`].
     #[track_caller]
     pub fn std_keepdim(&self, dims: impl IntoDims, correction: f64) -> Tensor {
-        self.var_keepdim(dims, correction).sqrt()
+        deviation(self, |x| x.var_keepdim(dims, correction))
     }
 
     /// The largest element of all, as a 0-d tensor; NaN if one is.
@@ -557,4 +557,10 @@ fn running(
         scan(x.as_slice::<i64>().expect("contiguous"), len, inner, out, |v| v, |v| v, int);
     }));
     out.to(if half { dtype } else { out.dtype() })
+}
+
+/// The root of a variance; of halves, whose squares may be too large for them, before it is rounded.
+fn deviation(x: &Tensor, var: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
+    let wide = x.dtype().unrounded();
+    if wide == x.dtype() { var(x).sqrt() } else { var(&x.to(wide)).sqrt().to(x.dtype()) }
 }

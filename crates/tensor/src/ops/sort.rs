@@ -298,11 +298,18 @@ fn search(bounds: &Tensor, values: &Tensor, side: Side) -> Tensor {
         let values = values.as_slice::<T>().expect("just made contiguous");
         for (k, (place, v)) in out.iter_mut().zip(values).enumerate() {
             let row = &bounds[k / per_row * n..][..n];
-            // A NaN is above all, and `>=` says so for none: hence the negations.
-            *place = row.partition_point(|b| match side {
-                Side::Left => b.partial_cmp(v).is_none_or(|o| o.is_lt()),
-                Side::Right => b.partial_cmp(v).is_none_or(|o| o.is_le()),
-            }) as i64;
+            // A NaN is above all, and `>=` says so for none: hence the negations. Halving as PyTorch does, which shows where
+            // the sequence is not sorted.
+            let (mut start, mut end) = (0, n);
+            while start < end {
+                let middle = start + (end - start) / 2;
+                let before = match side {
+                    Side::Left => row[middle].partial_cmp(v).is_none_or(|o| o.is_lt()),
+                    Side::Right => row[middle].partial_cmp(v).is_none_or(|o| o.is_le()),
+                };
+                if before { start = middle + 1 } else { end = middle }
+            }
+            *place = start as i64;
         }
     }))
 }

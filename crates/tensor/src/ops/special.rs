@@ -144,6 +144,9 @@ functions_of_two! {
 impl Tensor {
     /// The derivative of order `n` of [`Tensor::digamma`].
     pub fn polygamma(&self, n: u32) -> Tensor {
+        if n == 1 && self.dtype() != DType::F64 {
+            return map(self, &|x| f64::from(special::trigamma_single(x as f32)));
+        }
         map(self, &|x| special::polygamma(n, x))
     }
 

@@ -143,13 +143,17 @@ impl Tensor {
             }
         };
         Self::einsum_check_sizes(&parts);
+        let single = parts.len() == 1;
         let mut rest = parts.into_iter();
         let mut total = rest.next().expect("there is an operand");
         while let Some(next) = rest.next() {
             let later: Vec<Label> = rest.as_slice().iter().flat_map(|(_, l)| l.clone()).chain(output.clone()).collect();
             total = Self::einsum_contract(total, next, &later);
         }
+        let dtype = total.0.dtype();
         let (x, labels) = Self::einsum_sum_out(total, &output);
+        // A sum of one operand is a sum as any: small integers become i64.
+        let x = if single { x } else { x.to(dtype) };
         // An ellipsis that stood for fewer axes than another's, or none, broadcasts.
         Self::einsum_align(&x, &labels, &output)
     }
@@ -261,7 +265,7 @@ impl Tensor {
         if gone.is_empty() {
             return (x, labels);
         }
-        (x.sum(&gone[..]).to(x.dtype()), labels.into_iter().filter(|l| keep.contains(l)).collect())
+        (x.sum(&gone[..]), labels.into_iter().filter(|l| keep.contains(l)).collect())
     }
 
     /// The axes in the order of `order`; those that are missing have size 1.
@@ -282,8 +286,10 @@ impl Tensor {
         // What only one of them has and nobody needs is summed before.
         let needed = |other: &[Label]| -> Vec<Label> { later.iter().chain(other).copied().collect() };
         let (keep_a, keep_b) = (needed(&b.1), needed(&a.1));
+        let (dtype_a, dtype_b) = (a.0.dtype(), b.0.dtype());
         let (a, of_a) = Self::einsum_sum_out(a, &keep_a);
         let (b, of_b) = Self::einsum_sum_out(b, &keep_b);
+        let (a, b) = (a.to(dtype_a), b.to(dtype_b));
         let size = |x: &Self, labels: &[Label], label: Label| -> usize {
             labels.iter().position(|&l| l == label).map_or(1, |i| x.shape()[i])
         };

@@ -1,5 +1,6 @@
 //! Products with sums and scales, and special matrices.
 
+use crate::ops::matmul::cpp_name;
 use crate::shape::{axis, broadcast, size_text};
 use crate::{Category, DType, Scalar, Tensor, bug};
 use std::borrow::Borrow;
@@ -20,18 +21,33 @@ impl Tensor {
     /// `beta * self + alpha * mat1·mat2` (`torch.addmm`).
     #[track_caller]
     pub fn addmm_scaled(&self, mat1: &Self, mat2: &Self, beta: impl Into<Scalar>, alpha: impl Into<Scalar>) -> Self {
+        if self.dtype() != mat2.dtype() {
+            let (a, b) = (self.dtype().legacy_name(), mat2.dtype().legacy_name());
+            bug!("", "self and mat2 must have the same dtype, but got {a} and {b}");
+        }
         self.accumulated(mat1.mm(mat2), beta.into(), alpha.into())
     }
 
     /// `beta * self + alpha * batch1·batch2` (`torch.baddbmm`).
     #[track_caller]
     pub fn baddbmm(&self, batch1: &Self, batch2: &Self, beta: impl Into<Scalar>, alpha: impl Into<Scalar>) -> Self {
-        self.accumulated(batch1.bmm(batch2), beta.into(), alpha.into())
+        let dtype = self.dtype();
+        if batch1.dtype() != dtype || batch2.dtype() != dtype {
+            let [x, a, b] = [self, batch1, batch2].map(|x| cpp_name(x.dtype()));
+            bug!("", "Input dtypes must be the same, got: input {x}, batch1: {a}, batch2: {b}");
+        }
+        // Halves are rounded once.
+        let [x, a, b] = [self, batch1, batch2].map(|x| x.to(dtype.unrounded()));
+        x.accumulated(a.bmm(&b), beta.into(), alpha.into()).to(dtype)
     }
 
     /// `beta * self + alpha * Σ batch1·batch2` over the batch (`torch.addbmm`).
     #[track_caller]
     pub fn addbmm(&self, batch1: &Self, batch2: &Self, beta: impl Into<Scalar>, alpha: impl Into<Scalar>) -> Self {
+        if self.dtype() != batch2.dtype() {
+            let (a, b) = (self.dtype().legacy_name(), batch2.dtype().legacy_name());
+            bug!("", "self and mat2 must have the same dtype, but got {a} and {b}");
+        }
         let (beta, alpha) = (beta.into(), alpha.into());
         let half = matches!(batch1.dtype(), DType::F16 | DType::BF16);
         if half && batch1.rank() == 3 && batch2.rank() == 3 && batch1.size(0) == batch2.size(0) {
@@ -49,6 +65,11 @@ impl Tensor {
     /// `beta * self + alpha * mat·vec` (`torch.addmv`).
     #[track_caller]
     pub fn addmv(&self, mat: &Self, vec: &Self, beta: impl Into<Scalar>, alpha: impl Into<Scalar>) -> Self {
+        let dtype = self.dtype();
+        if mat.dtype() != dtype || vec.dtype() != dtype {
+            let [x, a, b] = [self, mat, vec].map(|x| x.dtype().legacy_name());
+            bug!("", "addmv input tensors must have the same dtype, but got {x}, {a}, and {b}");
+        }
         self.accumulated(mat.mv(vec), beta.into(), alpha.into())
     }
 
@@ -315,11 +336,13 @@ impl Tensor {
             Category::Bool => Scalar::Bool(factor.to_f64() != 0.0),
         };
         let (beta, alpha) = (whole(beta), whole(alpha));
+        // Only the first operand broadcasts.
+        let x = self.expand(product.shape());
         let product = if alpha.to_f64() == 1.0 { product } else { product * alpha };
         match beta.to_f64() {
             0.0 => product,
-            1.0 => self + product,
-            _ => self * beta + product,
+            1.0 => x + product,
+            _ => x * beta + product,
         }
     }
 

@@ -94,13 +94,18 @@ impl Tensor {
             let (which, rank) = if self.rank() < 2 { ("X1", self.rank()) } else { ("X2", other.rank()) };
             bug!("", "cdist only supports at least 2D tensors, {which} got: {rank}D");
         }
+        for (which, x) in [("X1", self), ("X2", other)] {
+            if !x.dtype().is_float() {
+                bug!("", "cdist only supports floating-point dtypes, {which} got: {}", x.dtype().legacy_name());
+            }
+        }
         if self.size(-1) != other.size(-1) {
             bug!("", "X1 and X2 must have the same number of columns. X1: {} X2: {}", self.size(-1), other.size(-1));
         }
         if p < 0.0 {
             bug!("", "cdist only supports non-negative p values");
         }
-        if p == 2.0 && self.size(-2).max(other.size(-2)) > 25 && self.dtype().is_float() {
+        if p == 2.0 && self.size(-2).max(other.size(-2)) > 25 {
             return self.euclidean(other);
         }
         let differences = self.unsqueeze(-2) - other.unsqueeze(-3);
@@ -139,7 +144,12 @@ impl Tensor {
     /// The cosine of the angle between vectors along an axis; norms below `eps` count as `eps`.
     #[track_caller]
     pub fn cosine_similarity(&self, other: &Self, dim: isize, eps: f64) -> Self {
+        let dtype = self.dtype().promote(other.dtype());
+        if !dtype.is_float() {
+            bug!("", "expected common dtype to be floating point, yet common dtype is {}", dtype.legacy_name());
+        }
         let norm = |x: &Self| {
+            let x = x.to(dtype);
             let n = x.norm_keepdim(dim);
             let small = n.value().lt(eps);
             x / n.masked_fill(&small, eps)
@@ -173,14 +183,16 @@ impl Tensor {
         if p <= 0.0 {
             bug!("", "renorm: non-positive-norm not supported");
         }
-        if maxnorm < 0.0 {
+        if maxnorm.is_nan() || maxnorm < 0.0 {
             bug!("", "renorm: expected maxnorm to be >= 0 but got {maxnorm}");
         }
         let d = axis("", dim, self.rank());
         let others: Vec<isize> = (0..self.rank()).filter(|&i| i != d).map(|i| i as isize).collect();
-        let norm = self.vector_norm_keepdim(&others[..], p);
-        let above = norm.value().gt(maxnorm);
-        self * Self::where_(&above, maxnorm / (norm + 1e-7), 1.0)
+        let above = self.value().vector_norm_keepdim(&others[..], p).gt(maxnorm);
+        // The other slices take no part, so that what flows back to them is not touched by an infinity or NaN in them.
+        let long = self.masked_fill(&above.logical_not(), 0.0);
+        let scaled = &long * (maxnorm / (long.vector_norm_keepdim(&others[..], p) + 1e-7));
+        Self::where_(&above, scaled, self)
     }
 
     /// The differences of neighbours along an axis, `n` times, after `prepend` and before `append`.
@@ -214,7 +226,9 @@ impl Tensor {
     /// The integral along an axis by the trapezoidal rule, with spacing `dx` or positions `x`.
     #[track_caller]
     pub fn trapezoid(&self, spacing: Spacing<'_, Self>, dim: isize) -> Self {
-        self.trapezoids(spacing, dim).map_or_else(|| self.sum(dim) * 0.0, |parts| parts.sum(dim))
+        // Nothing to add up is 0 of the dtype, also for integers.
+        let none = || self.narrow(dim, 0, 0).sum(dim).to(self.dtype());
+        self.trapezoids(spacing, dim).map_or_else(none, |parts| parts.sum(dim))
     }
 
     /// The running integral along an axis by the trapezoidal rule.
@@ -235,6 +249,9 @@ impl Tensor {
         Some(match spacing {
             Spacing::Dx(dx) => sums * (dx / 2.0),
             Spacing::X(x) => {
+                if x.rank() == 1 && x.numel() != len {
+                    bug!("", "trapezoid: There must be one `x` value for each sample point");
+                }
                 // One axis of positions belongs to `dim`; more are those of the values.
                 let at = if x.rank() == 1 && self.rank() > 1 {
                     let d = axis("trapezoid", dim, self.rank());

@@ -108,8 +108,10 @@ impl Tensor {
             return self.copy();
         }
         // Halved until small, where 18 terms are exact in f64, then squared as often (Higham, Functions of Matrices, 10.3).
-        let size = self.value().to(DType::F64).abs().sum(-1).max().item::<f64>();
-        let halvings = if size.is_finite() { size.log2().ceil().clamp(0.0, 1023.0) as i32 } else { 0 };
+        let sizes = self.value().to(DType::F64).abs().sum(-1);
+        // An infinity or NaN spoils its own matrix only.
+        let size = sizes.masked_fill(&sizes.isfinite().logical_not(), 0.0).max().item::<f64>();
+        let halvings = size.log2().ceil().clamp(0.0, 1023.0) as i32;
         let x = self.to(DType::F64) * 0.5f64.powi(halvings);
         let unit = Self::from(Tensor::eye(self.size(-1), DType::F64));
         let series = (1..=18).rev().fold(&unit + &x * 0.0, |sum, k| &unit + x.matmul(&sum) / f64::from(k));

@@ -1,5 +1,6 @@
 //! Products and quotients added, scales by powers of two, and sums of special functions.
 
+use crate::ops::binary::common_dtype;
 use crate::{Scalar, Tensor, bug};
 use wengert_tensor_macros::{composed, profiled};
 
@@ -9,11 +10,15 @@ impl Tensor {
     /// `self + value * a * b`.
     #[track_caller]
     pub fn addcmul(&self, a: &Self, b: &Self, value: impl Into<Scalar>) -> Self {
-        let product = a * b;
-        self + match value.into() {
+        // In the dtype of all three; halves are rounded once.
+        let dtype = common_dtype(&[self.value(), a.value(), b.value()]);
+        let wide = dtype.unrounded();
+        let product = a.to(wide) * b.to(wide);
+        let scaled = match value.into() {
             Scalar::Int(1) => product,
             value => product * value,
-        }
+        };
+        (self.to(wide) + scaled).to(dtype)
     }
 
     /// `self + value * a / b`.
@@ -29,11 +34,14 @@ impl Tensor {
                  division of tensor1 and tensor2. Convert the operands to a floating dtype first"
             );
         }
-        let quotient = a / b;
-        self + match value.into() {
+        let dtype = common_dtype(&[self.value(), a.value(), b.value()]);
+        let wide = dtype.unrounded();
+        let quotient = a.to(wide) / b.to(wide);
+        let scaled = match value.into() {
             Scalar::Int(1) => quotient,
             value => quotient * value,
-        }
+        };
+        (self.to(wide) + scaled).to(dtype)
     }
 
     /// `self * 2^other`.
