@@ -13,8 +13,8 @@ use std::ops::Range;
 const KC: usize = 160;
 /// Numbers read beyond an operand's end at most.
 const STEP: usize = 16;
-/// Elements of the sums kept at a time: a quarter of the second cache.
-const SUMS: usize = 1 << 16;
+/// Elements of the sums kept at a time: an eighth of the second cache.
+const SUMS: usize = 1 << 15;
 /// Elements of images laid out at a time, if more than one is.
 const CHUNK: usize = 1 << 17;
 

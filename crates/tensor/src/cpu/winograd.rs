@@ -84,7 +84,7 @@ impl Plan {
         let tiles = out_size.map(|n| n.div_ceil(step));
         // Transformed tiles of a block stay in the second cache together with the sums, if that leaves enough of them to
         // make good use of a filter read.
-        let fitting = (BLOCK / (PLACES * inner)).clamp(96, 384);
+        let fitting = (BLOCK / (PLACES * inner)).clamp(192, 384);
         let total = batch * tiles[0];
         let rows = (fitting / tiles[1]).clamp(1, total);
         // As even as can be.

@@ -12,11 +12,13 @@ use super::winograd::{PLACES, SIDE, every, outputs, segments, values};
 use crate::storage::Storage;
 use std::ops::Range;
 
-/// Tiles summed in one chain of multiply-adds, and the fewest and most that are transformed at a time.
+/// Tiles summed in one chain of multiply-adds.
 const CHAIN: usize = 128;
-const FEWEST: usize = 64;
-/// Elements of transformed tiles, of inputs and gradients together.
-const CHUNK: usize = 1 << 18;
+/// Elements of transformed tiles, of inputs and gradients together, and the fewest tiles for them.
+const CHUNK: usize = 1 << 17;
+const FEWEST: usize = 32;
+/// Sums of so many elements are better not kept in memory between tiles.
+const SUMS: usize = 1 << 20;
 /// Output channels of a block at most.
 const HIGH: usize = 32;
 
@@ -57,7 +59,8 @@ pub(super) fn weight_grad<T: Tiled>(g: &Geometry, x: &[T], dy: &[T], dw: &mut [T
     let tiles = g.out_size.map(|n| n.div_ceil(step));
     let total = g.batch * tiles[0];
     let some = (CHUNK / (PLACES * (g.depth + g.out))).clamp(FEWEST, CHAIN);
-    let rows = (some / tiles[1]).clamp(1, total);
+    let at_once = if PLACES * g.depth * g.out < SUMS { CHAIN } else { 2 * CHAIN };
+    let rows = if total * tiles[1] <= at_once { total } else { (some / tiles[1]).clamp(1, total) };
     let plan = Plan { groups: g.groups, step, tiles, rows: total.div_ceil(total.div_ceil(rows)) };
     let width = even_width(g.depth, kernels.nr(), kernels.lanes);
     let high = even_width(g.out, HIGH, 8);
