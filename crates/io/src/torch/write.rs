@@ -18,13 +18,15 @@ pub(crate) fn write(value: &Value, out: &mut dyn Write, name: &str) -> Result<()
     pickler.bytes.extend([0x80, 2]);
     pickler.value(value, 0)?;
     pickler.bytes.push(b'.');
-    let mut archive = ArchiveWriter { out, folder: name, at: 0, entries: Vec::new() };
+    let mut archive =
+        ArchiveWriter { out, folder: name, at: 0, entries: Vec::new(), names: Vec::new(), head: Vec::new() };
     archive.record("data.pkl", &pickler.bytes)?;
     archive.record(".format_version", b"1")?;
     archive.record(".storage_alignment", ALIGNMENT.to_string().as_bytes())?;
     archive.record("byteorder", if cfg!(target_endian = "little") { b"little" } else { b"big" })?;
     for (i, storage) in pickler.storages.iter().enumerate() {
-        archive.record(&format!("data/{i}"), storage.as_bytes())?;
+        let mut digits = [0; 20];
+        archive.record_of(&[b"data/", decimal(i, &mut digits)], storage.as_bytes())?;
     }
     archive.record("version", b"3\n")?;
     archive.finish()
@@ -37,9 +39,20 @@ struct Pickler {
     storages: Vec<Arc<Storage>>,
     /// Numbers of the storages by address; the vector above keeps them alive.
     keys: HashMap<*const Storage, usize>,
-    /// Memo numbers of class names and short texts, which repeat for every tensor.
+    /// Memo numbers of class names and short texts, which repeat for every tensor, by their opcodes, and of objects by
+    /// texts that are no opcodes.
     memo: HashMap<Vec<u8>, u32>,
+    /// Memo numbers of what every tensor mentions, found without a look into the map.
+    usual: [Option<u32>; USUAL],
 }
+
+/// Places among the usual numbers; those of storage classes follow, by the number of the dtype.
+const REBUILD: usize = 0;
+const ORDERED_DICT: usize = 1;
+const STORAGE: usize = 2;
+const CPU: usize = 3;
+const CLASSES: usize = 4;
+const USUAL: usize = CLASSES + 16;
 
 impl Pickler {
     fn value(&mut self, value: &Value, depth: usize) -> Result<(), Error> {
@@ -119,8 +132,8 @@ impl Pickler {
                 let mut key = format!("parameter {:p} {requires_grad} ", Arc::as_ptr(tensor.storage()));
                 key += &format!("{:?} {:?} {}", tensor.shape(), tensor.strides(), tensor.layout().offset());
                 let key = key.into_bytes();
-                if self.memo.contains_key(&key) {
-                    self.recall(&key);
+                if let Some(&index) = self.memo.get(&key) {
+                    self.recall(index);
                     return Ok(());
                 }
                 self.global("torch._utils", "_rebuild_parameter");
@@ -137,13 +150,13 @@ impl Pickler {
 
     fn int(&mut self, x: i64) {
         if let Ok(x) = u8::try_from(x) {
-            self.bytes.extend([b'K', x]);
+            self.bytes.extend_from_slice(&[b'K', x]);
         } else if let Ok(x) = u16::try_from(x) {
-            self.bytes.push(b'M');
-            self.bytes.extend(x.to_le_bytes());
+            let [low, high] = x.to_le_bytes();
+            self.bytes.extend_from_slice(&[b'M', low, high]);
         } else if let Ok(x) = i32::try_from(x) {
             self.bytes.push(b'J');
-            self.bytes.extend(x.to_le_bytes());
+            self.bytes.extend_from_slice(&x.to_le_bytes());
         } else {
             // The shortest two's complement.
             let bytes = x.to_le_bytes();
@@ -162,38 +175,49 @@ impl Pickler {
         self.bytes.extend(x.to_be_bytes());
     }
 
-    /// Appends opcodes, or what recalls them from the memo if they were written before.
-    fn memoised(&mut self, opcodes: Vec<u8>) {
-        if self.memo.contains_key(&opcodes) {
-            self.recall(&opcodes);
-        } else {
-            self.bytes.extend(&opcodes);
-            self.remember(opcodes);
+    /// Puts the opcodes from a position on into the memo, or what recalls them in their place if they were written before.
+    fn memoise(&mut self, start: usize) -> u32 {
+        match self.memo.get(&self.bytes[start..]) {
+            Some(&index) => {
+                self.bytes.truncate(start);
+                self.recall(index);
+                index
+            }
+            None => self.remember(self.bytes[start..].to_vec()),
         }
     }
 
-    /// Fetches what was remembered under a key.
-    fn recall(&mut self, key: &[u8]) {
-        match u8::try_from(self.memo[key]) {
-            Ok(index) => self.bytes.extend([b'h', index]),
+    /// Writes what every tensor mentions.
+    fn usual(&mut self, place: usize, write: impl FnOnce(&mut Pickler) -> u32) {
+        match self.usual[place] {
+            Some(index) => self.recall(index),
+            None => self.usual[place] = Some(write(self)),
+        }
+    }
+
+    /// Fetches what was remembered under a number.
+    fn recall(&mut self, index: u32) {
+        match u8::try_from(index) {
+            Ok(index) => self.bytes.extend_from_slice(&[b'h', index]),
             Err(_) => {
                 self.bytes.push(b'j');
-                self.bytes.extend(self.memo[key].to_le_bytes());
+                self.bytes.extend_from_slice(&index.to_le_bytes());
             }
         }
     }
 
     /// Puts what is on top of the stack into the memo. A key is the opcodes themselves, or a text that is none.
-    fn remember(&mut self, key: Vec<u8>) {
+    fn remember(&mut self, key: Vec<u8>) -> u32 {
         let index = self.memo.len() as u32;
         match u8::try_from(index) {
-            Ok(index) => self.bytes.extend([b'q', index]),
+            Ok(index) => self.bytes.extend_from_slice(&[b'q', index]),
             Err(_) => {
                 self.bytes.push(b'r');
-                self.bytes.extend(index.to_le_bytes());
+                self.bytes.extend_from_slice(&index.to_le_bytes());
             }
         }
         self.memo.insert(key, index);
+        index
     }
 
     /// An instance of a class: made without arguments and given its attributes, or a call.
@@ -209,8 +233,8 @@ impl Pickler {
             return Ok(());
         };
         let key = format!("object {:p}", Arc::as_ptr(object)).into_bytes();
-        if self.memo.contains_key(&key) {
-            self.recall(&key);
+        if let Some(&index) = self.memo.get(&key) {
+            self.recall(index);
             return Ok(());
         }
         self.global(module, name);
@@ -224,21 +248,32 @@ impl Pickler {
         Ok(())
     }
 
-    fn global(&mut self, module: &str, name: &str) {
-        self.memoised(format!("c{module}\n{name}\n").into_bytes());
+    fn global(&mut self, module: &str, name: &str) -> u32 {
+        let start = self.bytes.len();
+        for part in ["c", module, "\n", name, "\n"] {
+            self.bytes.extend_from_slice(part.as_bytes());
+        }
+        self.memoise(start)
     }
 
     fn text(&mut self, text: &str) -> Result<(), Error> {
         let len = u32::try_from(text.len()).map_err(|_| Error::Unwritable("a text of 4 GiB or more".to_owned()))?;
-        let mut opcodes = vec![b'X'];
-        opcodes.extend(len.to_le_bytes());
-        opcodes.extend(text.as_bytes());
+        let start = self.bytes.len();
+        self.bytes.push(b'X');
+        self.bytes.extend_from_slice(&len.to_le_bytes());
+        self.bytes.extend_from_slice(text.as_bytes());
         if text.len() <= 64 {
-            self.memoised(opcodes);
-        } else {
-            self.bytes.extend(opcodes);
+            self.memoise(start);
         }
         Ok(())
+    }
+
+    /// A text of a few letters.
+    fn word(&mut self, word: &'static str) -> u32 {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&[b'X', word.len() as u8, 0, 0, 0]);
+        self.bytes.extend_from_slice(word.as_bytes());
+        self.memoise(start)
     }
 
     /// Bytes, which protocol 2 holds as text that is to be encoded.
@@ -283,8 +318,8 @@ impl Pickler {
     }
 
     fn empty_ordered_dict(&mut self) {
-        self.global("collections", "OrderedDict");
-        self.bytes.extend(b")R");
+        self.usual(ORDERED_DICT, |p| p.global("collections", "OrderedDict"));
+        self.bytes.extend_from_slice(b")R");
     }
 
     fn dict(&mut self, dict: &Dict, depth: usize) -> Result<(), Error> {
@@ -326,26 +361,24 @@ impl Pickler {
             return self.tensor(&tensor.copy(), requires_grad);
         }
         let storage = tensor.storage();
-        let key = match self.keys.get(&Arc::as_ptr(storage)) {
-            Some(&key) => key,
-            None => {
-                self.keys.insert(Arc::as_ptr(storage), self.storages.len());
-                self.storages.push(storage.clone());
-                self.storages.len() - 1
-            }
-        };
-        self.global("torch._utils", "_rebuild_tensor_v2");
-        self.bytes.extend(b"((");
-        self.text("storage")?;
-        self.global("torch", storage_class(storage.dtype()));
+        let next = self.storages.len();
+        let key = *self.keys.entry(Arc::as_ptr(storage)).or_insert(next);
+        if key == next {
+            self.storages.push(storage.clone());
+        }
+        self.usual(REBUILD, |p| p.global("torch._utils", "_rebuild_tensor_v2"));
+        self.bytes.extend_from_slice(b"((");
+        self.usual(STORAGE, |p| p.word("storage"));
+        let dtype = storage.dtype();
+        self.usual(CLASSES + dtype as usize, |p| p.global("torch", storage_class(dtype)));
         // Not through the memo: every key occurs once per tensor and would fill it.
-        let digits = key.to_string();
-        self.bytes.push(b'X');
-        self.bytes.extend((digits.len() as u32).to_le_bytes());
-        self.bytes.extend(digits.as_bytes());
-        self.text("cpu")?;
+        let mut digits = [0; 20];
+        let digits = decimal(key, &mut digits);
+        self.bytes.extend_from_slice(&[b'X', digits.len() as u8, 0, 0, 0]);
+        self.bytes.extend_from_slice(digits);
+        self.usual(CPU, |p| p.word("cpu"));
         self.int(storage.len() as i64);
-        self.bytes.extend(b"tQ");
+        self.bytes.extend_from_slice(b"tQ");
         self.int(tensor.layout().offset() as i64);
         self.tuple(tensor.rank(), |p, i| {
             p.int(tensor.shape()[i] as i64);
@@ -357,8 +390,21 @@ impl Pickler {
         })?;
         self.bytes.push(if requires_grad { 0x88 } else { 0x89 });
         self.empty_ordered_dict();
-        self.bytes.extend(b"tR");
+        self.bytes.extend_from_slice(b"tR");
         Ok(())
+    }
+}
+
+/// The decimal digits of a number.
+fn decimal(mut number: usize, digits: &mut [u8; 20]) -> &[u8] {
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return &digits[at..];
+        }
     }
 }
 
@@ -373,7 +419,8 @@ fn hashable(key: &Value) -> bool {
 
 /// One entry of the directory to come.
 struct Entry {
-    name: String,
+    /// Where its name ends among all of them.
+    name: usize,
     flags: u16,
     crc: u32,
     size: u64,
@@ -386,6 +433,10 @@ struct ArchiveWriter<'a> {
     folder: &'a str,
     at: u64,
     entries: Vec<Entry>,
+    /// The names of the entries, one behind the other.
+    names: Vec<u8>,
+    /// What precedes the record that is being written.
+    head: Vec<u8>,
 }
 
 const WIDE: u64 = 0xffff_ffff;
@@ -399,36 +450,48 @@ impl ArchiveWriter<'_> {
 
     /// A record: header with zeros for what is not known yet, padding, data, descriptor.
     fn record(&mut self, name: &str, data: &[u8]) -> Result<(), Error> {
-        let name = format!("{}/{name}", self.folder);
+        self.record_of(&[name.as_bytes()], data)
+    }
+
+    /// The same, with its name in parts.
+    fn record_of(&mut self, name: &[&[u8]], data: &[u8]) -> Result<(), Error> {
+        let first = self.names.len();
+        self.names.extend_from_slice(self.folder.as_bytes());
+        self.names.push(b'/');
+        name.iter().for_each(|part| self.names.extend_from_slice(part));
+        let name = &self.names[first..];
         let (header, size) = (self.at, data.len() as u64);
         // Bit 3: sizes follow the data. Bit 11: the name is UTF-8. PyTorch's writer adds no descriptor to nothing.
         let flags: u16 = if size == 0 { 0x0800 } else { 0x0808 };
         let wide = size >= WIDE || header >= WIDE;
-        let mut extra = Vec::new();
+        // What follows a tag of two bytes and a length of two: none, one or two numbers of eight bytes.
+        let numbers = match (size >= WIDE, header >= WIDE) {
+            (true, _) => 20,
+            (false, true) => 12,
+            (false, false) => 0,
+        };
+        let start = header + 30 + name.len() as u64 + numbers as u64 + 4;
+        let padding = (start.next_multiple_of(ALIGNMENT) - start) as usize;
+        let head = &mut self.head;
+        head.clear();
+        head.extend_from_slice(b"PK\x03\x04\0\0");
+        head.extend_from_slice(&flags.to_le_bytes());
+        head.extend_from_slice(&[0; 2 + 4 + 12]);
+        head.extend_from_slice(&(name.len() as u16).to_le_bytes());
+        head.extend_from_slice(&((numbers + 4 + padding) as u16).to_le_bytes());
+        head.extend_from_slice(name);
         if size >= WIDE {
-            extra.extend([1, 0, 16, 0]);
-            extra.extend(size.to_le_bytes());
-            extra.extend(0u64.to_le_bytes());
+            head.extend_from_slice(&[1, 0, 16, 0]);
+            head.extend_from_slice(&size.to_le_bytes());
+            head.extend_from_slice(&[0; 8]);
         } else if header >= WIDE {
-            extra.extend([1, 0, 8, 0]);
-            extra.extend(header.to_le_bytes());
+            head.extend_from_slice(&[1, 0, 8, 0]);
+            head.extend_from_slice(&header.to_le_bytes());
         }
-        let start = header + 30 + name.len() as u64 + extra.len() as u64 + 4;
-        let padding = start.next_multiple_of(ALIGNMENT) - start;
-        extra.extend(b"FB");
-        extra.extend((padding as u16).to_le_bytes());
-        extra.resize(extra.len() + padding as usize, b'Z');
-
-        let mut head = Vec::with_capacity(30 + name.len() + extra.len());
-        head.extend(b"PK\x03\x04");
-        head.extend(0u16.to_le_bytes());
-        head.extend(flags.to_le_bytes());
-        head.extend([0; 2 + 4 + 12]);
-        head.extend((name.len() as u16).to_le_bytes());
-        head.extend((extra.len() as u16).to_le_bytes());
-        head.extend(name.as_bytes());
-        head.extend(extra);
-        self.put(&head)?;
+        head.extend_from_slice(&[b'F', b'B', padding as u8, 0]);
+        head.extend_from_slice(&[b'Z'; ALIGNMENT as usize][..padding]);
+        self.out.write_all(&self.head)?;
+        self.at += self.head.len() as u64;
         let mut crc = 0;
         if size < 1 << 20 {
             self.put(data)?;
@@ -441,52 +504,50 @@ impl ArchiveWriter<'_> {
             })?;
         }
         if size > 0 {
-            let mut descriptor = b"PK\x07\x08".to_vec();
-            descriptor.extend(crc.to_le_bytes());
-            for _ in 0..2 {
-                if wide {
-                    descriptor.extend(size.to_le_bytes());
-                } else {
-                    descriptor.extend((size as u32).to_le_bytes());
-                }
+            let mut descriptor = *b"PK\x07\x08....................";
+            descriptor[4..8].copy_from_slice(&crc.to_le_bytes());
+            let len = if wide { 8 } else { 4 };
+            for at in [8, 8 + len] {
+                descriptor[at..at + len].copy_from_slice(&size.to_le_bytes()[..len]);
             }
-            self.put(&descriptor)?;
+            self.put(&descriptor[..8 + 2 * len])?;
         }
-        self.entries.push(Entry { name, flags, crc, size, header });
+        self.entries.push(Entry { name: self.names.len(), flags, crc, size, header });
         Ok(())
     }
 
     /// The directory and the three end records.
     fn finish(mut self) -> Result<(), Error> {
         let start = self.at;
-        let mut directory = Vec::new();
+        let mut directory = Vec::with_capacity(64 * self.entries.len() + self.names.len());
+        let mut first = 0;
         for entry in &self.entries {
-            let mut extra = Vec::new();
-            if entry.size >= WIDE {
-                extra.extend(entry.size.to_le_bytes());
-                extra.extend(entry.size.to_le_bytes());
-            }
-            if entry.header >= WIDE {
-                extra.extend(entry.header.to_le_bytes());
-            }
+            let name = &self.names[first..entry.name];
+            first = entry.name;
+            let size_wide = entry.size >= WIDE;
+            let numbers = 16 * usize::from(size_wide) + 8 * usize::from(entry.header >= WIDE);
+            let extra = if numbers > 0 { numbers + 4 } else { 0 };
             let narrow = |x: u64| (x.min(WIDE) as u32).to_le_bytes();
-            directory.extend(b"PK\x01\x02");
-            directory.extend([0; 4]);
-            directory.extend(entry.flags.to_le_bytes());
-            directory.extend([0; 2 + 4]);
-            directory.extend(entry.crc.to_le_bytes());
-            directory.extend(narrow(entry.size));
-            directory.extend(narrow(entry.size));
-            directory.extend((entry.name.len() as u16).to_le_bytes());
-            let extra_len = if extra.is_empty() { 0 } else { extra.len() + 4 };
-            directory.extend((extra_len as u16).to_le_bytes());
-            directory.extend([0; 2 + 2 + 2 + 4]);
-            directory.extend(narrow(entry.header));
-            directory.extend(entry.name.as_bytes());
-            if !extra.is_empty() {
-                directory.extend([1, 0]);
-                directory.extend((extra.len() as u16).to_le_bytes());
-                directory.extend(extra);
+            let mut fixed = *b"PK\x01\x02..........................................";
+            fixed[4..].fill(0);
+            fixed[8..10].copy_from_slice(&entry.flags.to_le_bytes());
+            fixed[16..20].copy_from_slice(&entry.crc.to_le_bytes());
+            fixed[20..24].copy_from_slice(&narrow(entry.size));
+            fixed[24..28].copy_from_slice(&narrow(entry.size));
+            fixed[28..30].copy_from_slice(&(name.len() as u16).to_le_bytes());
+            fixed[30..32].copy_from_slice(&(extra as u16).to_le_bytes());
+            fixed[42..46].copy_from_slice(&narrow(entry.header));
+            directory.extend_from_slice(&fixed);
+            directory.extend_from_slice(name);
+            if extra > 0 {
+                directory.extend_from_slice(&[1, 0, numbers as u8, 0]);
+                if size_wide {
+                    directory.extend_from_slice(&entry.size.to_le_bytes());
+                    directory.extend_from_slice(&entry.size.to_le_bytes());
+                }
+                if entry.header >= WIDE {
+                    directory.extend_from_slice(&entry.header.to_le_bytes());
+                }
             }
         }
         let (count, size) = (self.entries.len() as u64, directory.len() as u64);
