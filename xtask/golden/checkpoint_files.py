@@ -50,6 +50,8 @@ for code in ["<u2", ">u2", "<u4", ">u4", "<u8", ">u8", "<c8", ">c8", "<c16", ">c
     want = np.stack([x.real, x.imag], -1) if "c" in code else x.astype({"2": "<i4"}.get(code[2], "<i8"))
     name = code.replace("<", "le_").replace(">", "be_")
     np.savez(out / f"wide_{name}.npz", x=np.asfortranarray(x), want=want.astype(want.dtype.newbyteorder("<")))
+mixed = {"text": np.array(["ab", "c"]), "fields": np.zeros(2, [("a", "<f4"), ("b", "<i4", (2,))]), "y": np.ones(1, "<f4")}
+np.savez(out / "refuse_mixed.npz", **mixed)
 torch.save(torch.tensor([-(2**63)]).view(torch.uint64), out / "too_large.pt")
 
 # What ordinary programs rarely write, but PyTorch loads.

@@ -244,8 +244,7 @@ fn open(path: &Path, opener: Opener<'_>) -> Result<(Vec<TensorInfo>, Content), E
     }
     let array = |name: &str, header: npy::Header| {
         let (dtype, wide) = (header.dtype(), header.elements(true));
-        let dtype_name = header.dtype_name();
-        TensorInfo::new(name.to_owned(), header.shape, dtype, dtype_name, wide)
+        TensorInfo::new(name.to_owned(), header.shape.clone(), dtype, header.dtype_name(), wide)
     };
     if npz::detect(&head, file.len()) {
         let arrays = npz::Arrays::open(&*file)?;

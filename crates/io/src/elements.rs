@@ -1,6 +1,7 @@
 //! What the elements of a file become here: one of our dtypes as they are, or, for a caller who asks, a wider one.
 
 use crate::Error;
+use crate::error::short;
 use crate::source::{Source, show};
 use crate::torch::build::Order;
 use wengert_tensor::{DType, Storage, Tensor};
@@ -77,7 +78,7 @@ pub(crate) fn refuse<'a>(tensors: impl IntoIterator<Item = (&'a str, &'a str)>) 
     if more >= 8 {
         what += &format!(" and of {} more", more - 7);
     }
-    Err(Error::Unsupported { what, advice: advice(dtype) })
+    Err(Error::Unsupported { what: short(what), advice: advice(dtype) })
 }
 
 impl Wide {

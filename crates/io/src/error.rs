@@ -65,6 +65,16 @@ pub enum Error {
     Unwritable(String),
 }
 
+/// A text of a file in a message, which need not be as long as the file.
+pub(crate) fn short(mut text: String) -> String {
+    const LEN: usize = 1000;
+    if text.len() > LEN {
+        text.truncate(text.floor_char_boundary(LEN));
+        text.push('…');
+    }
+    text
+}
+
 impl Error {
     pub(crate) fn io(path: &Path, source: std::io::Error) -> Error {
         Error::Io { path: path.to_owned(), source }
@@ -80,7 +90,7 @@ impl Error {
     }
 
     pub(crate) fn corrupt(place: impl Into<String>, what: impl Into<String>) -> Error {
-        Error::Corrupt { place: place.into(), what: what.into() }
+        Error::Corrupt { place: short(place.into()), what: short(what.into()) }
     }
 
     /// Describes what a file holds instead of a state dict.

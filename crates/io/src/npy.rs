@@ -48,11 +48,16 @@ pub(crate) struct Header {
 }
 
 /// What an array's elements are.
-#[derive(Clone, Copy)]
 enum Item {
     Own(DType),
     /// By PyTorch's name.
     Wide(&'static str),
+    /// What no tensor holds: NumPy's code, what it is called, and what to do.
+    Other {
+        code: String,
+        what: String,
+        advice: &'static str,
+    },
 }
 
 impl Header {
@@ -62,10 +67,11 @@ impl Header {
     }
 
     /// The name of its dtype.
-    pub(crate) fn dtype_name(&self) -> &'static str {
-        match self.item {
+    pub(crate) fn dtype_name(&self) -> &str {
+        match &self.item {
             Item::Own(dtype) => dtype.name(),
             Item::Wide(name) => name,
+            Item::Other { code, .. } => code,
         }
     }
 
@@ -74,14 +80,18 @@ impl Header {
         match self.item {
             Item::Own(dtype) => Some(Elements::Own(dtype)),
             Item::Wide(name) => Elements::of(None, Wide::named(name), widen),
+            Item::Other { .. } => None,
         }
     }
 
     /// The same, or the error that says why they are not.
     fn readable(&self, widen: bool) -> Result<Elements, Error> {
-        self.elements(widen).ok_or_else(|| Error::Unsupported {
-            what: format!("an array of dtype {}", self.dtype_name()),
-            advice: elements::advice(self.dtype_name()),
+        self.elements(widen).ok_or_else(|| match &self.item {
+            Item::Other { what, advice, .. } => Error::Unsupported { what: what.clone(), advice },
+            _ => Error::Unsupported {
+                what: format!("an array of dtype {}", self.dtype_name()),
+                advice: elements::advice(self.dtype_name()),
+            },
         })
     }
 }
@@ -276,11 +286,35 @@ impl<'a> Literal<'a> {
         Ok(sizes)
     }
 
+    /// Passes over a list, with the lists, tuples and texts in it.
+    fn fields(&mut self) -> Result<&'a str, Error> {
+        let (mut depth, mut quote) = (0usize, None);
+        for (at, c) in self.rest.char_indices() {
+            match (quote, c) {
+                (Some(open), _) if c == open => quote = None,
+                (Some(_), _) => {}
+                (None, '\'' | '"') => quote = Some(c),
+                (None, '[' | '(') => depth += 1,
+                (None, ']' | ')') if depth == 1 => {
+                    let (list, rest) = self.rest.split_at(at + c.len_utf8());
+                    self.rest = rest;
+                    return Ok(list);
+                }
+                (None, ']' | ')') => depth -= 1,
+                _ => {}
+            }
+        }
+        fail("a list without end in its header")
+    }
+
     /// The byte order and the dtype.
     fn descr(&mut self) -> Result<(Order, Item), Error> {
-        let refuse = |what: String, advice| Err(Error::Unsupported { what, advice });
-        if self.rest.trim_start().starts_with('[') {
-            return refuse("a structured array".to_owned(), "save each field as an array of its own");
+        let other =
+            |code: &str, what: String, advice| Ok((Order::Little, Item::Other { code: code.to_owned(), what, advice }));
+        self.rest = self.rest.trim_start();
+        if self.rest.starts_with('[') {
+            let code = self.fields()?;
+            return other(code, "a structured array".to_owned(), "save each field as an array of its own");
         }
         let code = self.text()?;
         let (order, kind) = match code.split_at_checked(1) {
@@ -298,13 +332,14 @@ impl<'a> Literal<'a> {
         }
         let what = format!("an array of dtype '{code}'");
         match kind.as_bytes().first() {
-            Some(b'O') => refuse(
+            Some(b'O') => other(
+                code,
                 "an array of Python objects".to_owned(),
                 "it holds a pickle, which is not run; convert it with a.astype(float) or save its parts",
             ),
-            Some(b'U' | b'S') => refuse(what, "tensors hold no text; save numbers that stand for it"),
-            Some(b'M' | b'm') => refuse(what, "save a.astype('int64')"),
-            _ => refuse(what, "convert it to one of float64 float32 float16 int64 int32 int16 int8 uint8 bool"),
+            Some(b'U' | b'S') => other(code, what, "tensors hold no text; save numbers that stand for it"),
+            Some(b'M' | b'm') => other(code, what, "save a.astype('int64')"),
+            _ => other(code, what, "convert it to one of float64 float32 float16 int64 int32 int16 int8 uint8 bool"),
         }
     }
 }

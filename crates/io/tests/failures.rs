@@ -207,6 +207,21 @@ fn devices_and_pipes_are_refused() {
 }
 
 #[test]
+fn messages_are_short_whatever_a_file_says() {
+    let long = "x".repeat(3 << 20);
+    for header in [
+        format!(r#"{{"{long}":{{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}}}"#),
+        format!(r#"{{"{long}":{{"dtype":"F8_E4M3","shape":[4],"data_offsets":[0,4]}}}}"#),
+        format!(r#"{{"a":{{"dtype":"{long}","shape":[1],"data_offsets":[0,4]}}}}"#),
+        format!(r#"{{"a":{{"dtype":"F32","shape":[{}1],"data_offsets":[0,4]}}}}"#, "1,".repeat(1 << 20)),
+    ] {
+        let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[0; 4]].concat();
+        let error = wengert_io::from_bytes(&bytes).expect_err("bad").to_string();
+        assert!(error.len() < 4000, "{} bytes", error.len());
+    }
+}
+
+#[test]
 fn long_names_are_saved() {
     let folder = Folder::new("long");
     let path = folder.0.join(format!("{}.pt", "n".repeat(252)));

@@ -62,6 +62,14 @@ fn numbers_that_no_dtype_has_are_errors() {
     let open = Checkpoint::open(path("refuse_bits.pt")).expect("a description");
     assert_eq!(open.tensors()[0].widened, None);
     let options = LoadOptions { widen: true, ..LoadOptions::default() };
+    let mixed = Checkpoint::open(path("refuse_mixed.npz")).expect("headers");
+    let rows: Vec<_> =
+        mixed.tensors().iter().map(|t| (t.name.as_str(), t.shape.len(), t.dtype_name.as_str())).collect();
+    let fields = "[('a', '<f4'), ('b', '<i4', (2,))]";
+    assert_eq!(rows, [("text", 1, "<U2"), ("fields", 1, fields), ("y", 1, "float32")]);
+    assert_eq!(mixed.tensor("y").expect("of ours").expect("there").to_vec::<f32>(), [1.0]);
+    let error = mixed.load(&options).expect_err("text").to_string();
+    assert!(error.contains("array 'text': an array of dtype '<U2' is not supported"), "{error}");
     let error = open.load(&options).expect_err("bits").to_string();
     assert!(error.contains("dtype bits8 of tensor 'x'") && error.contains("save x.view(torch.uint8)"), "{error}");
     assert_eq!(open.tensor("y").expect("of ours").expect("there").to_vec::<f32>(), [1.0]);
