@@ -5,7 +5,6 @@ use wengert_tensor::Conv2dOptions;
 
 pub use crate::ops::activation::GumbelOptions;
 pub use crate::ops::bilinear::bilinear;
-pub use crate::ops::conv_nd::{ConvOptions, ConvTransposeOptions};
 pub use crate::ops::ctc::{CtcOptions, ctc_loss};
 pub use crate::ops::dropout::{alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout};
 pub use crate::ops::embedding::{EmbeddingOptions, embedding_renorm};
@@ -25,6 +24,7 @@ pub use crate::ops::margin::{
 pub use crate::ops::multihead::{MultiheadOptions, multi_head_attention_forward};
 pub use crate::ops::norm::BatchNorm;
 pub use wengert_tensor::ctc::ZeroInfinity;
+pub use wengert_tensor::{ConvOptions, ConvTransposeOptions};
 
 /// [`Var::linear`].
 #[track_caller]

@@ -37,7 +37,6 @@ pub use hook::HookHandle;
 pub use mode::{GradMode, enable_grad, is_grad_enabled, no_grad, set_grad_enabled};
 pub use operand::{Arg, Operand};
 pub use ops::attention::{AttentionOptions, BagMode, BagOptions};
-pub use ops::pool_nd::{AvgPoolOptions, MaxPoolOptions};
 #[doc(hidden)]
 pub use ops::untracked::NON_DIFFERENTIABLE;
 #[doc(hidden)]
@@ -48,6 +47,6 @@ pub use sizes::Sizes;
 pub use var::Var;
 pub use wengert_tensor as tensor;
 pub use wengert_tensor::{
-    Align, Factors, Interpolation, MatrixNorm, OutputSize, Outside, PadMode, Replacement, Resample, Sampling, Spacing,
-    Triangle, TriangularOptions,
+    Align, AvgPoolOptions, Factors, Interpolation, MatrixNorm, MaxPoolOptions, OutputSize, Outside, PadMode,
+    Replacement, Resample, Sampling, Spacing, Triangle, TriangularOptions,
 };

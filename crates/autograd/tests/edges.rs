@@ -70,7 +70,7 @@ fn values_at_infinities_and_nan_are_pytorchs() {
     assert_eq!(sorted.searchsorted(&tensor![NAN, 2.0]).to_vec::<i64>(), [4, 1]);
     assert_eq!(tensor![-1.0].polygamma(1).item::<f32>(), 1_291_369_695_936_512.0);
     assert!(tensor![INF].polygamma(2).item::<f32>().is_nan());
-    assert_eq!(tensor![INF].igamma(&tensor![NAN]).item::<f32>(), 0.0);
+    assert_eq!(tensor![INF].igamma(tensor![NAN]).item::<f32>(), 0.0);
     // A matrix of NaN leaves the others of its batch alone.
     let a = Tensor::from_vec(vec![9.0f32, -7.0, 5.0, 8.0], [2, 2]);
     let batch = Tensor::stack(&[&a, &Tensor::full([2, 2], f64::NAN, DType::F32)], 0);

@@ -42,9 +42,11 @@ pub use ops::binary::{BINARY, COMPARE, Operand, OperandRef};
 pub use ops::bins::{HistogramOptions, SearchOptions};
 #[doc(hidden)]
 pub use ops::composed;
+pub use ops::composed::conv_nd::{ConvOptions, ConvTransposeOptions};
 pub use ops::composed::linalg::Replacement;
 pub use ops::composed::norms::{MatrixNorm, Spacing};
 pub use ops::composed::pad::PadMode;
+pub use ops::composed::pool_nd::{AvgPoolOptions, MaxPoolOptions};
 pub use ops::composed::resample::{Align, OutputSize, Outside, Resample, Sampling};
 pub use ops::composed::solve::Triangle;
 pub use ops::composed::stats::Interpolation;

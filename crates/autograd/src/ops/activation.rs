@@ -4,7 +4,7 @@ use super::unary::with_kernel;
 use crate::catalog::{Entry, domain, seeded};
 use crate::op::Context;
 use crate::{Var, op};
-use wengert_tensor::{DType, Tensor, activation, bug, shape, with_generator};
+use wengert_tensor::{Tensor, activation};
 
 /// PyTorch's scale and alpha of [`Var::selu`].
 const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
@@ -74,22 +74,11 @@ impl Var {
         })
     }
 
-    /// `x - tanh x`.
-    #[track_caller]
-    pub fn tanhshrink(&self) -> Var {
-        self - self.tanh()
-    }
-
-    /// The element where it is above `threshold`, else `value`. Integers stay integers.
+    /// [`Tensor::threshold`].
     #[track_caller]
     pub fn threshold(&self, threshold: f64, value: f64) -> Var {
-        let whole = |number: f64| if self.dtype().is_float() { number } else { number.trunc() };
-        let low = self.value.le(whole(threshold));
-        let result = match self.dtype().is_float() {
-            true => self.value.masked_fill(&low, value),
-            false => self.value.masked_fill(&low, whole(value) as i64),
-        };
-        op::record("ThresholdBackward0", result, [self], || {
+        op::record("ThresholdBackward0", self.value.threshold(threshold, value), [self], || {
+            let low = self.value.le(threshold);
             move |_: &Context<'_>, grad: &Var| [Some(grad.masked_fill(&low, 0.0))]
         })
     }
@@ -135,68 +124,20 @@ impl Var {
         })
     }
 
-    /// `x / (1 + |x|)`.
-    #[track_caller]
-    pub fn softsign(&self) -> Var {
-        self / (self.abs() + 1)
-    }
-
-    /// [`Var::softmax`] of the negative.
-    #[track_caller]
-    pub fn softmin(&self, dim: isize) -> Var {
-        (-self).softmax(dim)
-    }
-
-    /// The first half along an axis times the sigmoid of the second (PyTorch's default axis is -1).
-    ///
-    /// # Panics
-    /// If the size of the axis is odd.
-    #[track_caller]
-    pub fn glu(&self, dim: isize) -> Var {
-        if self.rank() == 0 {
-            bug!("", "glu does not support scalars because halving size must be even");
-        }
-        let axis = shape::axis("glu", dim, self.rank());
-        let size = self.shape()[axis];
-        if !size.is_multiple_of(2) {
-            bug!("", "Halving dimension must be even, but dimension {axis} is size {size}");
-        }
-        let halves = self.chunk(2, dim);
-        let [a, b] = [&halves[0], halves.last().expect("an axis has a part")];
-        a * b.sigmoid()
-    }
-
-    /// The element above 0, `weight` times it elsewhere: one weight, or one for each channel (axis 1).
-    ///
-    /// # Panics
-    /// If the number of weights is not 1 or that of the channels.
+    /// [`Tensor::prelu`].
     #[track_caller]
     pub fn prelu(&self, weight: &Var) -> Var {
-        if weight.rank() > 1 {
-            let dims = weight.rank();
-            bug!("", "prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {dims}");
-        }
-        let count = weight.numel();
-        let weight = if count == 1 {
-            weight.reshape([0isize; 0])
-        } else {
-            if self.rank() == 0 {
-                bug!("", "Not allow zero-dim input tensor.");
+        let value = self.value.prelu(&weight.value);
+        // One weight for all, or along the axis of channels.
+        let weight = match weight.numel() {
+            1 => weight.reshape([0isize; 0]),
+            count => {
+                let mut along = vec![1; self.rank().max(2) - 1];
+                along[0] = count as isize;
+                weight.reshape(along)
             }
-            let channels = self.shape().get(1).copied().unwrap_or(1);
-            if channels != count {
-                bug!(
-                    "",
-                    "Mismatch of parameter numbers and input channel size. Found parameter numbers = {count} and channel \
-                     size = {channels}."
-                );
-            }
-            let mut along = vec![1; self.rank().max(2) - 1];
-            along[0] = count as isize;
-            weight.reshape(along)
         };
         let weight = weight.expand_as(self);
-        let value = self.value.gt(0.0).where_(&self.value, self.value.mul(&weight.value));
         op::record("PreluKernelBackward0", value, [self, &weight], || {
             let (x, weight) = (self.clone(), weight.clone());
             // Each element has its share in one of both only, so that a NaN of the other does not reach it.
@@ -210,25 +151,10 @@ impl Var {
         })
     }
 
-    /// The element above 0, elsewhere a slope times it that is drawn for each between `lower` and `upper`, as
-    /// `torch.nn.functional.rrelu` does in training (PyTorch's defaults are 1/8 and 1/3). In evaluation it is
-    /// [`Var::leaky_relu`] with their mean.
-    ///
-    /// # Panics
-    /// If `lower` is above `upper`.
+    /// [`Tensor::rrelu`]; the gradient has the same slopes.
     #[track_caller]
     pub fn rrelu(&self, lower: f64, upper: f64) -> Var {
-        if lower > upper {
-            bug!("", "Lower bound should be less than or equal to the upper bound");
-        }
-        // PyTorch draws an f64 for each value that is not positive, in their order.
-        let positive = self.value.gt(0.0).reshape([-1]).to_vec::<bool>();
-        let count = positive.iter().filter(|&&p| !p).count();
-        let drawn = with_generator(|g| g.uniform([count], lower, upper, DType::F64)).to_vec::<f64>();
-        let mut drawn = drawn.into_iter();
-        let slopes: Vec<f64> =
-            positive.iter().map(|&p| if p { 1.0 } else { drawn.next().expect("one for each") }).collect();
-        let slopes = Tensor::from_vec(slopes, self.shape()).to(self.dtype());
+        let slopes = self.value.rrelu_slopes(lower, upper);
         op::record("RreluWithNoiseBackward0", self.value.mul(&slopes), [self], || {
             move |_: &Context<'_>, grad: &Var| [Some(grad * &slopes)]
         })

@@ -23,36 +23,19 @@ impl Var {
             }
         })
     }
+
+    /// [`Tensor::conv2d_input`].
+    #[doc(hidden)]
+    #[track_caller]
+    pub fn conv2d_input(&self, shape: &[usize], weight: &Var, options: &Conv2dOptions) -> Var {
+        input_grad_of(self.value.conv2d_input(shape, &weight.value, options), weight, self, options)
+    }
 }
 
 /// The gradient of a convolution with respect to its input: the transposed convolution.
 #[track_caller]
-pub(super) fn input_grad(shape: &[usize], weight: &Var, grad: &Var, options: &Conv2dOptions) -> Var {
+fn input_grad(shape: &[usize], weight: &Var, grad: &Var, options: &Conv2dOptions) -> Var {
     let value = conv::conv2d_input_grad(shape, &weight.value, &grad.value, options);
-    input_grad_of(value, weight, grad, options)
-}
-
-/// A transposed convolution as PyTorch computes it, by a product whose rows are put in their places: no zero of a border meets an
-/// infinity or NaN of an operand, so these stay where they belong.
-fn apart(shape: &[usize], weight: &Tensor, grad: &Tensor, options: &Conv2dOptions) -> Tensor {
-    let &[channels, part, kh, kw] = weight.shape() else { unreachable!("checked by the kernel") };
-    let (own, groups) = (channels / options.groups, options.groups);
-    let (n, places) = (grad.size(0), grad.size(2) * grad.size(3));
-    let columns: Vec<Tensor> = (0..groups)
-        .map(|group| {
-            let of = |x: &Tensor, dim| x.narrow(dim, (group * own) as isize, own);
-            of(weight, 0).reshape([own, part * kh * kw]).t().matmul(&of(grad, 1).reshape([n, own, places]))
-        })
-        .collect();
-    Tensor::cat(&columns, 1).col2im([shape[2], shape[3]], [kh, kw], options)
-}
-
-/// [`input_grad`] of an image with a batch axis, exact also beside infinities and NaN.
-#[track_caller]
-pub(super) fn transposed(shape: &[usize], weight: &Var, grad: &Var, options: &Conv2dOptions) -> Var {
-    let value = conv::conv2d_input_grad(shape, &weight.value, &grad.value, options);
-    let odd = value.sum(()).isnan().item::<bool>();
-    let value = if odd { apart(shape, &weight.value, &grad.value, options) } else { value };
     input_grad_of(value, weight, grad, options)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::Var;
 use crate::catalog::Entry;
-use wengert_tensor::{DType, IntoDims, bug};
+use wengert_tensor::{DType, bug};
 
 /// A parameter of each channel (axis 1), to broadcast over `rank` axes.
 fn per_channel(p: &Var, rank: usize) -> Var {
@@ -138,12 +138,6 @@ impl Var {
         let sum = (0..size).map(|i| padded.narrow(1, i as isize, channels)).reduce(|a, b| a + b);
         let means = sum.expect("the size is not 0") / size as f64;
         self / (means * alpha + k).pow(beta)
-    }
-
-    /// Divides by the norm of order `p` over axes, which counts as `eps` where it is less.
-    #[track_caller]
-    pub fn normalize(&self, p: f64, dims: impl IntoDims, eps: f64) -> Var {
-        self / self.vector_norm_keepdim(dims, p).clamp(eps, None).expand(self.shape())
     }
 }
 

@@ -49,7 +49,7 @@ impl Var {
                     // Equal extremes share it; a NaN has no sign.
                     let extreme = x.value.abs().eq(y.value()).logical_or(x.value.isnan()).to(x.dtype());
                     let count = extreme.sum_keepdim(&reduced[..]);
-                    return [Some(Var::from(x.value.sign().mul(&extreme.div(&count))) * grad)];
+                    return [Some(Var::from(x.value.sign().mul(extreme.div(count))) * grad)];
                 }
                 let powers = x.abs().pow(p - 1.0);
                 let powers = if p < 2.0 { powers.masked_fill(&x.value().eq(0.0), 0.0) } else { powers };

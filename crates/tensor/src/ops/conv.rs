@@ -90,6 +90,32 @@ impl Tensor {
     }
 }
 
+#[doc(hidden)]
+impl Tensor {
+    /// The transposed convolution of images with a batch axis to a shape, exact also beside infinities and NaN.
+    #[track_caller]
+    pub fn conv2d_input(&self, shape: &[usize], weight: &Tensor, options: &Conv2dOptions) -> Tensor {
+        let value = conv2d_input_grad(shape, weight, self, options);
+        let odd = value.sum(()).isnan().item::<bool>();
+        if odd { apart(shape, weight, self, options) } else { value }
+    }
+}
+
+/// A transposed convolution as PyTorch computes it, by a product whose rows are put in their places: no zero of a border meets an
+/// infinity or NaN of an operand, so these stay where they belong.
+fn apart(shape: &[usize], weight: &Tensor, grad: &Tensor, options: &Conv2dOptions) -> Tensor {
+    let &[channels, part, kh, kw] = weight.shape() else { unreachable!("checked by the kernel") };
+    let (own, groups) = (channels / options.groups, options.groups);
+    let (n, places) = (grad.size(0), grad.size(2) * grad.size(3));
+    let columns: Vec<Tensor> = (0..groups)
+        .map(|group| {
+            let of = |x: &Tensor, dim| x.narrow(dim, (group * own) as isize, own);
+            of(weight, 0).reshape([own, part * kh * kw]).t().matmul(&of(grad, 1).reshape([n, own, places]))
+        })
+        .collect();
+    Tensor::cat(&columns, 1).col2im([shape[2], shape[3]], [kh, kw], options)
+}
+
 /// The gradient of [`Tensor::conv2d`] with respect to its input, from that of its output, as
 /// `torch.nn.grad.conv2d_input`.
 ///

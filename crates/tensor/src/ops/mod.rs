@@ -26,6 +26,7 @@ pub(crate) mod reduce;
 mod sets;
 pub(crate) mod shape;
 pub mod signal;
+mod slopes;
 pub mod softmax;
 pub(crate) mod sort;
 mod special;

@@ -6,12 +6,15 @@
 // A tensor in itself is nothing new; in another type it is a constant.
 #![allow(clippy::useless_conversion)]
 
+mod activation;
+pub mod conv_nd;
 pub mod einsum;
 pub mod fold;
 pub mod linalg;
 pub mod norms;
 pub mod pad;
 mod pool;
+pub mod pool_nd;
 pub mod resample;
 pub mod solve;
 pub mod stats;

@@ -1,7 +1,7 @@
 //! Norms, distances, and differences along an axis.
 
 use crate::shape::{axis, broadcast};
-use crate::{DType, Tensor, bug};
+use crate::{DType, IntoDims, Tensor, bug};
 use wengert_tensor_macros::{composed, profiled};
 
 /// Where the values of [`Tensor::trapezoid`] lie.
@@ -157,6 +157,12 @@ impl Tensor {
         let shape = broadcast("cosine_similarity", self.shape(), other.shape());
         let (a, b) = (self.expand(&shape[..]), other.expand(&shape[..]));
         (norm(&a) * norm(&b)).sum(dim)
+    }
+
+    /// Divides by the norm of order `p` over axes, which counts as `eps` where it is less.
+    #[track_caller]
+    pub fn normalize(&self, p: f64, dims: impl IntoDims, eps: f64) -> Self {
+        self / self.vector_norm_keepdim(dims, p).clamp(eps, None).expand(self.shape())
     }
 
     /// The norm of order `p` of `self - other + eps` along the last axis.

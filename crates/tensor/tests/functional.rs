@@ -1,0 +1,59 @@
+//! Operations of `torch.nn.functional` that plain tensors have too: values that PyTorch 2.15 prints.
+
+use wengert_tensor::{AvgPoolOptions, ConvOptions, ConvTransposeOptions, MaxPoolOptions, Tensor, manual_seed, tensor};
+
+#[track_caller]
+fn same(ours: &Tensor, theirs: &[f32]) {
+    let ours = ours.to_vec::<f32>();
+    let close = ours.iter().zip(theirs).all(|(a, b)| (a - b).abs() <= 1e-6 + 1e-6 * b.abs());
+    assert!(ours.len() == theirs.len() && close, "{ours:?}, PyTorch has {theirs:?}");
+}
+
+/// Two channels of six, from -5 on.
+fn lines() -> Tensor {
+    Tensor::from_vec((-5..7).map(|x| x as f32).collect(), [1, 2, 6])
+}
+
+fn volume() -> Tensor {
+    Tensor::from_vec((0..16).map(|x| x as f32).collect(), [1, 1, 2, 2, 4])
+}
+
+#[test]
+fn convolutions_of_lines_and_volumes() {
+    let weight = tensor![[[1.0, 0.0, -1.0], [2.0, 1.0, 0.0]]];
+    let options = ConvOptions { stride: [2], padding: [1], ..Default::default() };
+    same(&lines().conv1d(&weight, Some(&tensor![0.5]), &options), &[5.5, 5.5, 11.5]);
+    let start = lines().narrow(1, 0, 1).narrow(2, 0, 3);
+    let options = ConvTransposeOptions { stride: [2], ..Default::default() };
+    let spread = start.conv_transpose1d(&weight.narrow(1, 0, 1), None, &options);
+    same(&spread, &[-5.0, 0.0, 1.0, 0.0, 1.0, 0.0, 3.0]);
+    let ones = Tensor::from_vec(vec![1.0f32; 4], [1, 1, 2, 1, 2]);
+    same(&volume().conv3d(&ones, None, &ConvOptions::default()), &[18.0, 22.0, 26.0, 34.0, 38.0, 42.0]);
+}
+
+#[test]
+fn pools_of_lines_and_volumes() {
+    let (values, positions) = lines().max_pool1d(&MaxPoolOptions::new([3]));
+    same(&values, &[-3.0, 0.0, 3.0, 6.0]);
+    assert_eq!(positions.to_vec::<i64>(), [2, 5, 2, 5]);
+    same(&volume().avg_pool3d(&AvgPoolOptions::new([2, 2, 2])), &[6.5, 8.5]);
+    let powers = [7.071068, 2.236068, 3.7416575, 8.774964];
+    same(&lines().lp_pool(2.0, [3], None, false), &powers);
+    same(&lines().adaptive_max_pool([Some(2)]).0, &[-3.0, 0.0, 3.0, 6.0]);
+    let (values, positions) = lines().max_pool1d(&MaxPoolOptions::new([2]));
+    let back = values.max_unpool(&positions, [6]);
+    same(&back, &[0.0, -4.0, 0.0, -2.0, 0.0, 0.0, 0.0, 2.0, 0.0, 4.0, 0.0, 6.0]);
+}
+
+#[test]
+fn activations() {
+    let x = lines();
+    same(&x.glu(1).flatten(0, -1).narrow(0, 0, 2), &[-3.655293, -3.523188]);
+    same(&x.softmin(2).flatten(0, -1).narrow(0, 0, 2), &[0.6336913, 0.233122]);
+    same(&x.softsign().flatten(0, -1).narrow(0, 0, 2), &[-5.0 / 6.0, -0.8]);
+    same(&x.tanhshrink().flatten(0, -1).narrow(0, 0, 2), &[-4.0000906, -3.0006707]);
+    same(&x.prelu(&tensor![0.1, 0.2]).select(2, 0), &[-0.5, 1.0]);
+    same(&tensor![3.0, 4.0].normalize(2.0, 0, 1e-12), &[0.6, 0.8]);
+    manual_seed(0);
+    same(&tensor![-1.0, 2.0, -3.0].rrelu(0.1, 0.4), &[-0.39101592, 2.0, -0.9370378]);
+}
