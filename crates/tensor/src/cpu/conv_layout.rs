@@ -49,9 +49,15 @@ impl Layout<'_> {
         self
     }
 
-    /// The offsets of all taps, in order.
-    pub(super) fn taps(&self) -> Vec<usize> {
-        self.runs.iter().flat_map(|run| run.at..run.at + run.len).collect()
+    /// The offsets of all taps, in the order of a filter or, if that is turned, of one turned back.
+    pub(super) fn taps(&self, turned: bool) -> Vec<usize> {
+        let (g, [high, wide]) = (self.g, self.g.kernel);
+        let place = |i: usize| i / wide * g.dilation[0] * self.row + i % wide * g.dilation[1] * g.depth;
+        let mut places: Vec<usize> = (0..high * wide).map(place).collect();
+        if turned {
+            places.reverse();
+        }
+        (0..g.depth).flat_map(|c| places.iter().map(move |place| place + c)).collect()
     }
 
     /// Lays out an image; `out` is zero where nothing is written.

@@ -1,9 +1,8 @@
 //! Convolution with channels side by side: register tiles of positions times output channels, which read the image where
 //! it lies, so that no patch is ever copied.
 
-use super::conv::Geometry;
+use super::conv::{Filter, Geometry};
 use super::conv_layout::{Layout, even_width};
-use super::gemm::{Mat, pack_columns};
 use super::par;
 use super::tile::{Rows, Size, Start, Tiled};
 use crate::storage::Storage;
@@ -24,14 +23,15 @@ pub(super) fn suits(g: &Geometry) -> bool {
 }
 
 /// The convolution of `x` with `w`, plus a bias per channel.
-pub(super) fn convolve<T: Tiled>(x: &[T], w: &[T], bias: Option<&[T]>, g: &Geometry, out: &mut [T]) {
+pub(super) fn convolve<T: Tiled>(x: &[T], filter: Filter<'_, T>, bias: Option<&[T]>, g: &Geometry, out: &mut [T]) {
     let layout = Layout::new(g);
     let work = out.len() * g.taps() / 8;
     let threads = if par::worth(work) { par::num_threads() } else { 1 };
     let unit = g.out * g.positions();
     let panels = Panels::new::<T>(g.out);
+    let taps = layout.taps(filter.turned);
     for group in 0..g.groups {
-        let weight = Weight::new(w, group, g, &panels);
+        let weight = Weight::new(filter, group, g, &panels);
         let bias = bias.map(|bias| &bias[group * g.out..][..g.out]);
         let lay = |first: usize, count: usize| {
             let mut memory = Storage::zeroed(T::DTYPE, count * layout.image + STEP);
@@ -49,7 +49,7 @@ pub(super) fn convolve<T: Tiled>(x: &[T], w: &[T], bias: Option<&[T]>, g: &Geome
                 let laid = lay(index, 1);
                 par::share(image.chunks_mut(some * panels.width * g.positions()), work, &|i, out| {
                     let own = i * some..((i + 1) * some).min(panels.count);
-                    positions(&layout, &weight, &panels, own, laid.as_slice(), bias, &mut [out]);
+                    positions(&layout, &taps, &weight, &panels, own, laid.as_slice(), bias, &mut [out]);
                 });
             }
             continue;
@@ -57,7 +57,7 @@ pub(super) fn convolve<T: Tiled>(x: &[T], w: &[T], bias: Option<&[T]>, g: &Geome
         let joined = (CHUNK / layout.image.max(1)).clamp(1, (g.batch / (2 * threads)).max(1));
         par::share(images.chunks_mut(joined), work, &|index, out: &mut [&mut [T]]| {
             let laid = lay(index * joined, out.len());
-            positions(&layout, &weight, &panels, 0..panels.count, laid.as_slice(), bias, out);
+            positions(&layout, &taps, &weight, &panels, 0..panels.count, laid.as_slice(), bias, out);
         });
     }
 }
@@ -75,31 +75,38 @@ impl Panels {
     }
 }
 
-/// The weight of a group: for each panel of output channels `[tap][channel]`, taps in the order of the layout: rows and
-/// columns of the kernel, then input channels.
+/// The weight of a group: for each panel of output channels `[tap][channel]`, taps in the order of the filter: input
+/// channels, then rows and columns of the kernel.
 struct Weight {
     data: Storage,
 }
 
 impl Weight {
-    fn new<T: Tiled>(w: &[T], group: usize, g: &Geometry, panels: &Panels) -> Weight {
+    fn new<T: Tiled>(filter: Filter<'_, T>, group: usize, g: &Geometry, panels: &Panels) -> Weight {
         let (places, taps) = (g.kernel[0] * g.kernel[1], g.taps());
-        let w = &w[group * g.out * taps..][..g.out * taps];
-        let mut memory = Storage::stale(T::DTYPE, g.out * taps);
-        let ordered = memory.as_mut_slice::<T>();
-        par::chunks(ordered, taps, 2, |start, ordered| {
-            for (i, row) in ordered.chunks_exact_mut(taps).enumerate() {
-                let channel = start / taps + i;
-                T::transpose(&w[channel * taps..][..taps], places, (g.depth, places), g.depth, row);
-            }
-        });
-        let mut data = Storage::stale(T::DTYPE, panels.count * panels.width * taps);
-        let ordered = Mat::dense(ordered, g.out, taps);
-        par::chunks(data.as_mut_slice::<T>(), panels.width * taps, 2, |start, data| {
-            for (i, panel) in data.chunks_exact_mut(panels.width * taps).enumerate() {
-                let first = (start / (panels.width * taps) + i) * panels.width;
-                let wide = T::kernels().read(panels.width.min(g.out - first));
-                pack_columns(ordered.t(), 0..taps, first, wide, &mut panel[..wide * taps]);
+        let w = &filter.data[group * g.out * taps..][..g.out * taps];
+        let panel = panels.width * taps;
+        let mut data = Storage::stale(T::DTYPE, panels.count * panel);
+        // Pieces of some input channels, since large panels are few.
+        let piece = |wide: usize| (1 << 14) / (wide * places) + 1;
+        let mut pieces = Vec::new();
+        for (index, panel) in data.as_mut_slice::<T>().chunks_exact_mut(panel).enumerate() {
+            let first = index * panels.width;
+            let count = panels.width.min(g.out - first);
+            let row = T::kernels().read(count);
+            let some = piece(row);
+            let parts = panel[..row * taps].chunks_mut(some * places * row).enumerate();
+            pieces.extend(parts.map(|(i, out)| (first, count, row, i * some, out)));
+        }
+        par::share(pieces.into_iter(), 2 * g.out * taps, &|_, (first, count, row, channel, out)| {
+            if filter.turned {
+                for (i, out) in out.chunks_exact_mut(places * row).enumerate() {
+                    let from = &w[((channel + i) * g.out + first) * places..];
+                    T::transpose(from, places, (count, places), row, out);
+                }
+            } else {
+                let len = out.len() / row;
+                T::transpose(&w[first * taps + channel * places..], taps, (count, len), row, out);
             }
         });
         Weight { data }
@@ -109,6 +116,7 @@ impl Weight {
 /// The output channels of the panels `own`, for some images: `out` holds them image by image.
 fn positions<T: Tiled>(
     layout: &Layout<'_>,
+    taps_at: &[usize],
     weight: &Weight,
     panels: &Panels,
     own: Range<usize>,
@@ -126,7 +134,6 @@ fn positions<T: Tiled>(
     let mut memory = Storage::stale(T::DTYPE, high * channels);
     let sums = memory.as_mut_slice::<T>();
     let mut at = vec![0; high];
-    let taps_at = layout.taps();
     let most = taps.div_ceil(taps.div_ceil(KC));
     let blocks: Vec<Rows<'_>> = taps_at.chunks(most).map(Rows::new).collect();
     for start in (0..total).step_by(high) {

@@ -11,7 +11,7 @@
 //!
 //! [`precision`] turns the method off. No element's value depends on how tiles are divided into blocks, or blocks over threads.
 
-use super::conv::Geometry;
+use super::conv::{Filter, Geometry};
 use super::gemm::KC;
 use super::par;
 use super::simd::{Real, fma, multiversion};
@@ -31,14 +31,6 @@ const A: f64 = 0.75;
 const B: f64 = 1.5;
 /// Input channels whose filters are transformed at a time.
 const CHUNK: usize = 64;
-
-/// A filter bank `[outer][inner][height][width]`, for each group.
-#[derive(Clone, Copy)]
-pub(super) struct Filter<'a, T> {
-    pub(super) data: &'a [T],
-    /// Whether it is `[inner][outer][height][width]` instead, and each filter turned by half a turn: the adjoint's.
-    pub(super) turned: bool,
-}
 
 /// Sizes of a convolution and how it is cut.
 struct Plan {
