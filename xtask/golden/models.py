@@ -69,3 +69,8 @@ for seed, make in enumerate([images, tied, shared, unknown]):
         expected = {'input': x, 'output': net(x), 'text': str(net)}
     torch.save(expected, OUT / f'{make.__name__}.expected.pt')
 torch.save(nn.LSTM(2, 3), OUT / 'lstm.pt')
+# A net that has seen no input yet: its parameters have no shapes.
+net = nn.Sequential(nn.LazyConv2d(3, (3, 1), bias=False), nn.LazyBatchNorm2d(momentum=None), nn.ReLU(), nn.Flatten(), nn.LazyLinear(4))
+net[4].bias = nn.parameter.UninitializedParameter(requires_grad=False)
+torch.save(net, OUT / 'lazy.pt')
+(OUT / 'lazy.txt').write_text(str(net))

@@ -41,7 +41,7 @@ pub struct Conv<const AXES: usize> {
     /// (out).
     pub bias: Option<Param>,
     #[tree(skip)]
-    options: ConvOptions<AXES>,
+    pub(crate) options: ConvOptions<AXES>,
     mode: Mode,
 }
 

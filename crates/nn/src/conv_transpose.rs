@@ -33,7 +33,7 @@ pub struct ConvTranspose<const AXES: usize> {
     /// (out).
     pub bias: Option<Param>,
     #[tree(skip)]
-    options: ConvTransposeOptions<AXES>,
+    pub(crate) options: ConvTransposeOptions<AXES>,
     mode: Mode,
 }
 

@@ -73,5 +73,9 @@ fn check_for_torch(path: &str, spec: &Spec) -> Result<(), SpecError> {
         let what = format!("PyTorch has no class {}: save the model as .wgt, or its state dict", spec.class());
         return Err(SpecError::Invalid { place: crate::spec::place(path), what });
     }
+    if spec.is_uninitialized() {
+        let what = "PyTorch's lazy layers need functions that are not written: run the model once, or save it as .wgt";
+        return Err(SpecError::Invalid { place: crate::spec::place(path), what: what.to_owned() });
+    }
     spec.children().iter().try_for_each(|(name, child)| check_for_torch(&crate::walk::join(path, name), child))
 }

@@ -42,7 +42,7 @@ pub struct InstanceNorm<const AXES: usize> {
     #[tree(since = 2)]
     pub num_batches_tracked: Option<Buffer>,
     #[tree(skip)]
-    options: InstanceNormOptions,
+    pub(crate) options: InstanceNormOptions,
     mode: Mode,
 }
 

@@ -5,11 +5,12 @@ use crate::hooks::Level;
 use crate::walk::Members;
 use crate::{
     BatchNorm, BatchNormOptions, Buffer, Conv, ConvOptions, ConvTranspose, ConvTransposeOptions, InstanceNorm,
-    InstanceNormOptions, Linear, LinearOptions, Module, Param, Rebuild, Size, Tree, Var, Visitor, init,
+    InstanceNormOptions, Linear, LinearOptions, Module, Param, Parts, Rebuild, Size, SpecError, Tree, Var, Visitor,
+    init,
 };
 use std::sync::OnceLock;
 use wengert_tensor::shape::size_text;
-use wengert_tensor::{bug, with_generator};
+use wengert_tensor::{Dict, bug, with_generator};
 
 /// A layer that becomes an `L` in its first forward pass, which says what its input is like (`torch.nn.LazyLinear` and the other
 /// lazy modules).
@@ -69,8 +70,12 @@ pub type LazyInstanceNorm3d = Lazy<InstanceNorm<3>>;
 
 /// A layer that can be [`Lazy`].
 pub trait LazyLayer: Rebuild {
+    /// The name of the lazy type in files.
+    const LAZY: &'static str;
     /// What it is made with.
     type Options: Copy + Send + Sync + 'static;
+    /// What this one was made with.
+    fn options(&self) -> Self::Options;
     /// The options for inputs of `size` features or channels.
     fn sized(options: Self::Options, size: usize) -> Self::Options;
     /// How many features or channels an input has.
@@ -97,7 +102,13 @@ impl<L: LazyLayer> Lazy<L> {
         let (params, buffers) = template.slots();
         params.into_iter().for_each(|param| *param = Param::uninitialized());
         buffers.into_iter().filter(|b| b.value().rank() > 0).for_each(|buffer| *buffer = Buffer::uninitialized());
-        Lazy { name: format!("Lazy{}", class_name(L::CLASS)), options, template, ready: OnceLock::new() }
+        Lazy::of(template)
+    }
+
+    /// With a layer without a size.
+    fn of(template: L) -> Lazy<L> {
+        let (name, options) = (format!("Lazy{}", class_name(L::CLASS)), template.options());
+        Lazy { name, options, template, ready: OnceLock::new() }
     }
 
     /// The layer, after the first forward pass.
@@ -183,6 +194,19 @@ impl<L: LazyLayer> Module for Lazy<L> {
     }
 }
 
+/// Before the first forward pass; afterwards it is an `L` in files too.
+impl<L: LazyLayer> Rebuild for Lazy<L> {
+    const CLASS: &'static str = L::LAZY;
+    const PARAMS: &'static [&'static str] = L::PARAMS;
+    const BUFFERS: &'static [&'static str] = L::BUFFERS;
+    fn config(&self) -> Dict {
+        self.template.config()
+    }
+    fn rebuild(parts: &mut Parts<'_>) -> Result<Lazy<L>, SpecError> {
+        Ok(Lazy::of(L::rebuild(parts)?))
+    }
+}
+
 impl<L: LazyLayer> std::fmt::Display for Lazy<L> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         crate::format_tree(self, f)
@@ -229,7 +253,11 @@ impl<const AXES: usize> Lazy<InstanceNorm<AXES>> {
 }
 
 impl LazyLayer for Linear {
+    const LAZY: &'static str = "torch.nn.modules.linear.LazyLinear";
     type Options = LinearOptions;
+    fn options(&self) -> LinearOptions {
+        LinearOptions { bias: self.bias.is_some(), ..LinearOptions::new(self.in_features, self.out_features) }
+    }
     fn sized(options: LinearOptions, in_features: usize) -> LinearOptions {
         LinearOptions { in_features, ..options }
     }
@@ -265,7 +293,16 @@ fn channels(name: &str, axes: usize, input: &Var) -> usize {
 }
 
 impl<const AXES: usize> LazyLayer for Conv<AXES> {
+    const LAZY: &'static str = match AXES {
+        1 => "torch.nn.modules.conv.LazyConv1d",
+        2 => "torch.nn.modules.conv.LazyConv2d",
+        3 => "torch.nn.modules.conv.LazyConv3d",
+        _ => "wengert.LazyConv",
+    };
     type Options = ConvOptions<AXES>;
+    fn options(&self) -> ConvOptions<AXES> {
+        self.options
+    }
     fn sized(options: ConvOptions<AXES>, in_channels: usize) -> ConvOptions<AXES> {
         ConvOptions { in_channels, ..options }
     }
@@ -286,7 +323,16 @@ impl<const AXES: usize> LazyLayer for Conv<AXES> {
 }
 
 impl<const AXES: usize> LazyLayer for ConvTranspose<AXES> {
+    const LAZY: &'static str = match AXES {
+        1 => "torch.nn.modules.conv.LazyConvTranspose1d",
+        2 => "torch.nn.modules.conv.LazyConvTranspose2d",
+        3 => "torch.nn.modules.conv.LazyConvTranspose3d",
+        _ => "wengert.LazyConvTranspose",
+    };
     type Options = ConvTransposeOptions<AXES>;
+    fn options(&self) -> ConvTransposeOptions<AXES> {
+        self.options
+    }
     fn sized(options: ConvTransposeOptions<AXES>, in_channels: usize) -> ConvTransposeOptions<AXES> {
         ConvTransposeOptions { in_channels, ..options }
     }
@@ -307,7 +353,16 @@ impl<const AXES: usize> LazyLayer for ConvTranspose<AXES> {
 }
 
 impl<const AXES: usize> LazyLayer for BatchNorm<AXES> {
+    const LAZY: &'static str = match AXES {
+        1 => "torch.nn.modules.batchnorm.LazyBatchNorm1d",
+        2 => "torch.nn.modules.batchnorm.LazyBatchNorm2d",
+        3 => "torch.nn.modules.batchnorm.LazyBatchNorm3d",
+        _ => "wengert.LazyBatchNorm",
+    };
     type Options = BatchNormOptions;
+    fn options(&self) -> BatchNormOptions {
+        self.options
+    }
     fn sized(options: BatchNormOptions, num_features: usize) -> BatchNormOptions {
         BatchNormOptions { num_features, ..options }
     }
@@ -330,7 +385,16 @@ impl<const AXES: usize> LazyLayer for BatchNorm<AXES> {
 }
 
 impl<const AXES: usize> LazyLayer for InstanceNorm<AXES> {
+    const LAZY: &'static str = match AXES {
+        1 => "torch.nn.modules.instancenorm.LazyInstanceNorm1d",
+        2 => "torch.nn.modules.instancenorm.LazyInstanceNorm2d",
+        3 => "torch.nn.modules.instancenorm.LazyInstanceNorm3d",
+        _ => "wengert.LazyInstanceNorm",
+    };
     type Options = InstanceNormOptions;
+    fn options(&self) -> InstanceNormOptions {
+        self.options
+    }
     fn sized(options: InstanceNormOptions, num_features: usize) -> InstanceNormOptions {
         InstanceNormOptions { num_features, ..options }
     }

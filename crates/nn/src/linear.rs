@@ -21,8 +21,8 @@ pub struct Linear {
     pub weight: Param,
     /// (out).
     pub bias: Option<Param>,
-    in_features: usize,
-    out_features: usize,
+    pub(crate) in_features: usize,
+    pub(crate) out_features: usize,
     mode: Mode,
 }
 

@@ -47,7 +47,7 @@ pub struct BatchNorm<const AXES: usize> {
     #[tree(since = 2)]
     pub num_batches_tracked: Option<Buffer>,
     #[tree(skip)]
-    options: BatchNormOptions,
+    pub(crate) options: BatchNormOptions,
     /// Whether all batches have the same share for now, whatever the options say.
     #[tree(skip)]
     cumulative: AtomicBool,

@@ -1,5 +1,6 @@
 //! [`Parts`]: what a module is made again from, with everything that it shares with others.
 
+use crate::conv::class_name;
 use crate::setting::Setting;
 use crate::spec::{Registry, SpecError, entries, place};
 use crate::{Buffer, Mode, Module, Rebuild, walk};
@@ -18,6 +19,17 @@ pub(crate) struct Shared {
     params: HashMap<Memory, Param>,
     buffers: HashMap<Memory, Buffer>,
     modules: HashMap<usize, Arc<dyn Module>>,
+    /// Parameters without a shape, by the object that stands for each.
+    shapeless: HashMap<usize, Param>,
+}
+
+/// What stands for a parameter without a shape, and for a buffer.
+pub(crate) const UNINITIALIZED: [&str; 2] =
+    ["torch.nn.parameter.UninitializedParameter", "torch.nn.parameter.UninitializedBuffer"];
+
+/// The object that stands for a parameter or a buffer without a shape.
+fn shapeless<'a>(value: &'a Value, class: &str) -> Option<&'a Arc<Object>> {
+    value.as_object().filter(|object| object.class == class)
 }
 
 fn memory(tensor: &Tensor) -> Memory {
@@ -53,11 +65,16 @@ impl Parts<'_> {
 
     fn check_hooks(&self) -> Result<(), SpecError> {
         for hooks in ["_forward_hooks", "_forward_pre_hooks"] {
-            if entries_count(self.object, hooks) > 0 {
+            let hooks_of = self.object.attributes.get(hooks).and_then(Value::as_dict);
+            if !hooks_of.into_iter().flat_map(Dict::iter).all(|(_, hook)| self.is_lazy() && infers(hook)) {
                 return self.invalid(format!("it has {hooks}, which are programs; remove them before saving"));
             }
         }
         Ok(())
+    }
+
+    fn is_lazy(&self) -> bool {
+        class_name(&self.object.class).starts_with("Lazy")
     }
 
     /// An error about this module.
@@ -132,7 +149,7 @@ impl Parts<'_> {
             return Ok(None);
         };
         let Some(param) = self.any_param(name, &value.clone())? else { return Ok(None) };
-        if param.shape()[..] != *shape {
+        if !param.is_uninitialized() && param.shape()[..] != *shape {
             let what = format!("parameter '{name}' has shape {}, not {}", list(&param.shape()), list(shape));
             return self.invalid(what);
         }
@@ -140,6 +157,18 @@ impl Parts<'_> {
     }
 
     fn any_param(&mut self, name: &str, value: &Value) -> Result<Option<Param>, SpecError> {
+        if let Some(object) = shapeless(value, UNINITIALIZED[0]) {
+            if !self.is_lazy() {
+                return self.invalid(format!("parameter '{name}' has no shape"));
+            }
+            let requires = object.arguments.iter().flatten().next().and_then(Value::as_bool).unwrap_or(true);
+            let param = self.shared.shapeless.entry(Arc::as_ptr(object).addr()).or_insert_with(|| {
+                let param = Param::uninitialized();
+                param.requires_grad_(requires);
+                param
+            });
+            return Ok(Some(param.clone()));
+        }
         let requires = match value {
             Value::None => return Ok(None),
             Value::Grad { requires_grad, .. } => *requires_grad,
@@ -180,6 +209,9 @@ impl Parts<'_> {
         let tensor = match value.as_tensor() {
             Some(tensor) => tensor,
             None if matches!(value, Value::None) => return Ok(None),
+            None if self.is_lazy() && shapeless(value, UNINITIALIZED[1]).is_some() => {
+                return Ok(Some(Buffer::uninitialized()));
+            }
             None => return self.invalid(format!("buffer '{name}' is no tensor")),
         };
         let hidden = match self.object.attributes.get("_non_persistent_buffers_set") {
@@ -197,7 +229,7 @@ impl Parts<'_> {
     pub fn optional_buffer(&mut self, name: &str, shape: &[usize]) -> Result<Option<Buffer>, SpecError> {
         let Some(buffer) = self.any_buffer(name)? else { return Ok(None) };
         let found = buffer.value();
-        if found.shape() != shape {
+        if !buffer.is_uninitialized() && found.shape() != shape {
             return self.invalid(format!("buffer '{name}' has shape {}, not {}", list(found.shape()), list(shape)));
         }
         Ok(Some(buffer))
@@ -279,8 +311,11 @@ impl Parts<'_> {
     }
 }
 
-fn entries_count(object: &Object, attribute: &str) -> usize {
-    object.attributes.get(attribute).and_then(Value::as_dict).map_or(0, Dict::len)
+/// Whether a hook is the method by which PyTorch's lazy modules learn the size of their input.
+fn infers(hook: &Value) -> bool {
+    let method = hook.as_object().filter(|object| class_name(&object.class) == "getattr");
+    let arguments = method.and_then(|object| object.arguments.as_deref());
+    arguments.and_then(|arguments| arguments.get(1)).and_then(Value::as_str) == Some("_infer_parameters")
 }
 
 /// A value in a message: short, whatever it is.

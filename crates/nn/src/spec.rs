@@ -3,13 +3,13 @@
 //! A spec has the form of what `torch.save(net)` writes (class, attributes, `_parameters`, `_buffers`, `_modules`), so
 //! that one description of a layer serves our files and PyTorch's, in both directions.
 
-use crate::parts::{Parts, Shared};
+use crate::parts::{Parts, Shared, UNINITIALIZED};
 use crate::walk::{self, Members};
 use crate::{Mode, Module};
 use std::any::TypeId;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use wengert_tensor::{Dict, DictKind, Object, StateDict, Tensor, Value};
+use wengert_tensor::{DType, Dict, DictKind, Object, StateDict, Tensor, Value};
 
 /// A module that can be described and made again from the description.
 ///
@@ -148,6 +148,11 @@ pub(crate) fn entries<'a>(object: &'a Object, attribute: &str) -> impl Iterator<
     dict.into_iter().flat_map(Dict::iter).filter_map(|(key, value)| Some((key.as_str()?, value)))
 }
 
+/// Whether a value stands for a parameter or a buffer without a shape.
+fn is_uninitialized(value: &Value) -> bool {
+    value.as_object().is_some_and(|object| UNINITIALIZED.contains(&object.class.as_str()))
+}
+
 impl Spec {
     /// The name of the type, such as `torch.nn.modules.linear.Linear`.
     pub fn class(&self) -> &str {
@@ -158,6 +163,12 @@ impl Spec {
     pub fn config(&self) -> impl Iterator<Item = (&str, &Value)> {
         let own = |name: &str| OWN.contains(&name) || HOOKS.contains(&name);
         self.0.attributes.iter().filter_map(|(k, v)| Some((k.as_str()?, v))).filter(move |(name, _)| !own(name))
+    }
+
+    /// Whether a parameter has no shape yet.
+    #[cfg(feature = "io")]
+    pub(crate) fn is_uninitialized(&self) -> bool {
+        entries(&self.0, "_parameters").chain(entries(&self.0, "_buffers")).any(|(_, value)| is_uninitialized(value))
     }
 
     /// Names and specs one level down.
@@ -177,6 +188,9 @@ impl Spec {
             for (name, value) in entries(&spec.0, "_parameters").chain(buffers) {
                 if let Some(tensor) = value.as_tensor() {
                     out.insert(walk::join(path, name), tensor.clone());
+                } else if is_uninitialized(value) {
+                    // As in the state dict of a lazy layer.
+                    out.insert(walk::join(path, name), Tensor::zeros([0], DType::F32));
                 }
             }
             for (name, child) in spec.children() {
@@ -304,7 +318,8 @@ impl Registry {
     /// # Ok::<(), wengert_nn::SpecError>(())
     /// ```
     pub fn describe(&self, module: &dyn Module) -> Result<Spec, SpecError> {
-        let mut describer = Describer { registry: self, done: HashMap::new(), tensors: Tensors::default() };
+        let mut describer =
+            Describer { registry: self, done: HashMap::new(), tensors: Tensors::default(), shapeless: HashMap::new() };
         describer.module("", walk::resolve(module)).map(Spec)
     }
 
@@ -347,6 +362,13 @@ struct Describer<'a> {
     registry: &'a Registry,
     done: HashMap<(usize, TypeId), Arc<Object>>,
     tensors: Tensors,
+    /// What stands for parameters without a shape, by their numbers.
+    shapeless: HashMap<u64, Arc<Object>>,
+}
+
+/// What stands for a parameter or a buffer without a shape.
+fn uninitialized(class: &str, requires_grad: bool) -> Object {
+    Object { class: class.to_owned(), arguments: Some(vec![Value::from(requires_grad)]), ..Object::default() }
 }
 
 impl Describer<'_> {
@@ -367,17 +389,24 @@ impl Describer<'_> {
         }
         let mut params: Vec<(Value, Value)> = Vec::new();
         for name in names(row.params, &members.params) {
-            let value =
-                members.params.iter().find(|(own, _)| own == name).map_or(Value::None, |(_, param)| Value::Grad {
-                    tensor: self.tensors.tensor((true, param.id()), param.value()),
-                    parameter: true,
-                    requires_grad: param.requires_grad(),
-                });
+            let value = members.params.iter().find(|(own, _)| own == name).map_or(Value::None, |(_, param)| {
+                let requires_grad = param.requires_grad();
+                if param.is_uninitialized() {
+                    let known = self.shapeless.entry(param.id());
+                    let object = known.or_insert_with(|| Arc::new(uninitialized(UNINITIALIZED[0], requires_grad)));
+                    return Value::Object(object.clone());
+                }
+                let tensor = self.tensors.tensor((true, param.id()), param.value());
+                Value::Grad { tensor, parameter: true, requires_grad }
+            });
             params.push((name.into(), value));
         }
         let mut buffers: Vec<(Value, Value)> = Vec::new();
         for name in names(row.buffers, &members.buffers) {
             let value = members.buffers.iter().find(|(own, _)| own == name).map_or(Value::None, |(_, buffer)| {
+                if buffer.is_uninitialized() {
+                    return Value::Object(Arc::new(uninitialized(UNINITIALIZED[1], false)));
+                }
                 Value::Tensor(self.tensors.tensor((false, buffer.id() as u64), buffer.value()))
             });
             buffers.push((name.into(), value));

@@ -209,3 +209,42 @@ fn transformers_keep_the_function_that_pytorch_keeps() {
         }
     }
 }
+
+#[test]
+fn models_that_have_seen_no_input_yet_are_rebuilt_and_learn_their_sizes() {
+    let folder = Folder::new("lazy");
+    let net = load_model(fixture("lazy.pt")).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(net.to_string(), std::fs::read_to_string(fixture("lazy.txt")).unwrap());
+    let path = folder.0.join("lazy.wgt");
+    save_model(&path, &*net).unwrap();
+    let again = load_model(&path).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(again.to_string(), net.to_string());
+    let error = save_model(folder.0.join("lazy.pt"), &*net).err().unwrap().to_string();
+    assert!(error.contains("module '0'") && error.contains("run the model once"), "{error}");
+    for net in [net, again] {
+        let trained: Vec<bool> = net.parameters().iter().map(Param::requires_grad).collect();
+        assert_eq!(trained, [true, true, true, true, false]);
+        assert_eq!(net.forward(&Var::from(Tensor::ones([2, 1, 4, 4], DType::F32))).shape(), [2, 4]);
+        let text = net.to_string();
+        assert!(text.contains("Conv2d(1, 3, kernel_size=(3, 1)") && text.contains("Linear(in_features=24"), "{text}");
+        save_model(folder.0.join("ready.pt"), &*net).unwrap();
+        assert_eq!(load_model(folder.0.join("ready.pt")).unwrap().to_string(), text);
+    }
+    // Layers that are not lazy have shapes.
+    let linear = wengert_io::load_module_tree(fixture("shared.pt")).unwrap();
+    let Value::Object(sequential) = &linear else { panic!("a module") };
+    let mut broken = (**sequential).clone();
+    let Some((_, Value::Dict(children))) =
+        broken.attributes.entries.iter_mut().find(|(k, _)| k.as_str() == Some("_modules"))
+    else {
+        panic!("children");
+    };
+    let mut child = (**children.entries[0].1.as_object().unwrap()).clone();
+    let class = "torch.nn.parameter.UninitializedParameter".to_owned();
+    let object = tensor::Object { class, arguments: Some(vec![Value::from(true)]), ..Default::default() };
+    child.attributes.insert("_parameters", Value::dict([("weight", Value::Object(object.into()))]));
+    children.entries[0].1 = Value::Object(child.into());
+    let error =
+        Registry::new().build(&Spec::try_from(Value::Object(broken.into())).unwrap()).err().unwrap().to_string();
+    assert!(error.contains("parameter 'weight' has no shape"), "{error}");
+}

@@ -23,6 +23,26 @@ fn samples() -> Vec<(Box<dyn Module>, Option<Tensor>)> {
     params.insert("x", Param::new(normal(&[2]))).insert("y", Param::new(normal(&[3, 1])));
     vec![
         (Box::new(Identity::new()), flat()),
+        (Box::new(LazyLinear::new(3)), None),
+        (Box::new(LazyConv1d::new(4, 3)), None),
+        (
+            Box::new(LazyConv2d::with(Conv2dOptions {
+                padding: Padding::Same,
+                bias: false,
+                ..Conv2dOptions::new(0, 4, 3)
+            })),
+            None,
+        ),
+        (Box::new(LazyConv3d::new(4, 3)), None),
+        (Box::new(LazyConvTranspose1d::new(4, 3)), None),
+        (Box::new(LazyConvTranspose2d::new(4, (3, 1))), None),
+        (Box::new(LazyConvTranspose3d::new(4, 3)), None),
+        (Box::new(LazyBatchNorm1d::new()), None),
+        (Box::new(LazyBatchNorm2d::with(BatchNormOptions { affine: false, ..BatchNormOptions::new(0) })), None),
+        (Box::new(LazyBatchNorm3d::new()), None),
+        (Box::new(LazyInstanceNorm1d::new()), None),
+        (Box::new(LazyInstanceNorm2d::new()), None),
+        (Box::new(LazyInstanceNorm3d::new()), None),
         (Box::new(PixelShuffle::new(2)), image()),
         (Box::new(PixelUnshuffle::new(2)), image()),
         (Box::new(ChannelShuffle::new(2)), image()),
