@@ -171,6 +171,13 @@ impl<const AXES: usize> Conv<AXES> {
         Conv { weight, bias, options, mode: Mode::default() }
     }
 
+    /// One that moves alike, in the same mode, with a bias and parameters of its own.
+    pub(crate) fn with_parameters(&self, weight: Param, bias: Param) -> Self {
+        let mode = Mode::default();
+        mode.inherit(&self.mode);
+        Conv { weight, bias: Some(bias), options: ConvOptions { bias: true, ..self.options }, mode }
+    }
+
     /// How it was made.
     pub fn options(&self) -> &ConvOptions<AXES> {
         &self.options

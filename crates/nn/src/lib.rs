@@ -52,6 +52,7 @@ mod parts;
 mod pooling;
 mod pooling_nd;
 mod prelu;
+pub mod prune;
 mod rearrange;
 mod rebuild_field;
 mod recurrent;

@@ -57,6 +57,13 @@ impl Linear {
         Linear { weight, bias, in_features, out_features, mode: Mode::default() }
     }
 
+    /// One of the same sizes, in the same mode, with a bias and parameters of its own.
+    pub(crate) fn with_parameters(&self, weight: Param, bias: Param) -> Linear {
+        let mode = Mode::default();
+        mode.inherit(&self.mode);
+        Linear { weight, bias: Some(bias), in_features: self.in_features, out_features: self.out_features, mode }
+    }
+
     fn text(&self) -> String {
         let bias = Value::from(self.bias.is_some());
         format!("in_features={}, out_features={}, bias={bias}", self.in_features, self.out_features)

@@ -1,7 +1,7 @@
 //! Parameters that are computed from others whenever a layer uses them (`torch.nn.utils.parametrize`).
 
 use crate::walk::{self, Members};
-use crate::{Module, Param, Tensor, Tree, Var, Visitor};
+use crate::{Buffer, Mode, Module, Param, Tensor, Tree, Var, Visitor};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use wengert_autograd::{Compute, no_grad};
@@ -104,19 +104,58 @@ pub fn register_parametrization(module: &dyn Module, name: &str, parametrization
             originals.into_iter().map(new).collect()
         }
     };
+    attach(mode, name, param, originals, Box::new(parametrization), None, |list| {
+        check(name, &before, no_grad(|| list.compute()).value());
+    });
+}
+
+/// Lets a parameter be computed from now on, after a look at what that gives.
+fn attach(
+    mode: &Mode,
+    name: &str,
+    param: &Param,
+    originals: Vec<Param>,
+    step: Box<dyn Parametrization>,
+    mask: Option<Buffer>,
+    check: impl FnOnce(&List),
+) {
     let steps: Chain<Box<dyn Parametrization>> = Chain::default();
-    steps.push(Box::new(parametrization));
+    steps.push(step);
     let list = Arc::new(List { originals, steps });
-    check(name, &before, no_grad(|| list.compute()).value());
+    check(&list);
     let by: Arc<dyn Compute> = list.clone();
     param.parametrize(Some(Arc::downgrade(&by) as Weak<dyn Compute>));
-    let entry = Entry {
-        name: name.to_owned(),
-        param: param.clone(),
-        list: ParametrizationList(list),
-        active: AtomicBool::new(true),
-    };
-    mode.parametrizations().0.push(entry);
+    let (name, param, active) = (name.to_owned(), param.clone(), AtomicBool::new(true));
+    mode.parametrizations().0.push(Entry { name, param, list: ParametrizationList(list), mask, active });
+}
+
+/// Lets a parameter be itself times a mask: `weight_orig` and the buffer `weight_mask` stand in its place.
+pub(crate) fn attach_mask(mode: &Mode, name: &str, param: &Param, mask: Buffer) {
+    let step = Box::new(Masked { mask: mask.clone() });
+    attach(mode, name, param, vec![param.clone()], step, Some(mask), |_| {});
+}
+
+/// Lets a parameter that a mask was attached to be a parameter again, with 0 where the mask is.
+pub(crate) fn detach_mask(mode: &Mode, name: &str) {
+    let entry = mode.parametrizations().entry(name).expect("a mask is attached");
+    let value = no_grad(|| entry.list.0.compute()).into_value();
+    entry.param.parametrize(None);
+    entry.param.set(value);
+    entry.active.store(false, Ordering::Release);
+}
+
+/// What is left of a parameter by a mask.
+#[derive(Tree)]
+struct Masked {
+    mask: Buffer,
+}
+
+impl Module for Masked {}
+
+impl Parametrization for Masked {
+    fn compute(&self, originals: &[Var]) -> Var {
+        &originals[0] * self.mask.value()
+    }
 }
 
 #[track_caller]
@@ -267,6 +306,8 @@ struct Entry {
     name: String,
     param: Param,
     list: ParametrizationList,
+    /// What prunes the parameter, if that is how it is computed.
+    mask: Option<Buffer>,
     active: AtomicBool,
 }
 
@@ -287,14 +328,24 @@ impl Parametrizations {
     pub(crate) fn has(&self, name: &str) -> bool {
         self.entry(name).is_some()
     }
+    /// Whether there is none but for pruned parameters.
     pub(crate) fn is_empty(&self) -> bool {
+        self.active().all(|entry| entry.mask.is_some())
+    }
+    /// Whether every parameter is itself.
+    pub(crate) fn is_idle(&self) -> bool {
         self.active().next().is_none()
+    }
+    /// The pruned parameters: name, original, mask.
+    pub(crate) fn pruned(&self) -> impl Iterator<Item = (&str, &Param, &Buffer)> {
+        self.active().filter_map(|entry| entry.mask.as_ref().map(|mask| (&*entry.name, &entry.param, mask)))
     }
 }
 
 impl Tree for Parametrizations {
     fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
-        self.active().for_each(|entry| visitor.child(&entry.name, &entry.list));
+        let shown = self.active().filter(|entry| entry.mask.is_none());
+        shown.for_each(|entry| visitor.child(&entry.name, &entry.list));
     }
     fn type_name(&self) -> &str {
         "ModuleDict"

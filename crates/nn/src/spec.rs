@@ -383,7 +383,7 @@ impl Describer<'_> {
             return Err(SpecError::UnknownType { place: place(path), type_name: module.type_name().to_owned() });
         };
         let members = Members::of(module);
-        if members.mode.is_some_and(|mode| !mode.parametrizations().is_empty()) {
+        if members.mode.is_some_and(|mode| !mode.parametrizations().is_idle()) {
             let what = "parametrised modules are saved by their state_dict only, as in PyTorch".to_owned();
             return Err(SpecError::Invalid { place: place(path), what });
         }

@@ -19,10 +19,15 @@ impl<'a> Members<'a> {
     pub(crate) fn of(tree: &'a dyn Tree) -> Members<'a> {
         let mut members = Members::default();
         tree.visit(&mut members);
-        let parametrizations = members.mode.map(Mode::parametrizations).filter(|all| !all.is_empty());
-        if let Some(parametrizations) = parametrizations {
-            members.params.retain(|(name, _)| !parametrizations.has(name));
-            members.children.push(("parametrizations".to_owned(), parametrizations));
+        if let Some(all) = members.mode.map(Mode::parametrizations).filter(|all| !all.is_idle()) {
+            members.params.retain(|(name, _)| !all.has(name));
+            for (name, original, mask) in all.pruned() {
+                members.params.push((format!("{name}_orig"), original));
+                members.buffers.push((format!("{name}_mask"), mask));
+            }
+            if !all.is_empty() {
+                members.children.push(("parametrizations".to_owned(), all));
+            }
         }
         members
     }
