@@ -127,7 +127,7 @@ pub fn grad_or_none(outputs: &[&Var], inputs: &[&Var], options: &GradOptions) ->
     (0..targets.len())
         .map(|i| {
             let at = targets[i]?;
-            if targets[i + 1..].contains(&Some(at)) { slots[at].clone() } else { slots[at].take() }
+            if targets[i + 1..].contains(&Some(at)) { slots.get(at).cloned() } else { slots.take(at) }
         })
         .collect()
 }
@@ -141,9 +141,9 @@ pub(crate) fn backward(output: &Var, options: BackwardOptions) {
     let mut capture = vec![false; list.nodes.len()];
     capture[list.leaves..].fill(true);
     let pass = Pass { record: false, retain: options.retain_graph };
-    let slots = pass.run(&list, &capture, roots);
-    for (node, slot) in list.nodes.iter().zip(slots).skip(list.leaves) {
-        let (Some(leaf), Some(grad)) = (node.rule.leaf(), slot) else { continue };
+    let mut slots = pass.run(&list, &capture, roots);
+    for (at, node) in list.nodes.iter().enumerate().skip(list.leaves) {
+        let (Some(leaf), Some(grad)) = (node.rule.leaf(), slots.take(at)) else { continue };
         let mut cell = leaf.grad();
         match &mut *cell {
             Some(sum) => add(sum, &grad.value),
@@ -299,7 +299,7 @@ struct Pass {
 impl Pass {
     /// Runs the list. What is returned has the cotangents of the nodes in `capture`, where they have one.
     #[track_caller]
-    fn run(&self, list: &List<'_>, capture: &[bool], roots: Vec<(&Arc<Node>, Var)>) -> Vec<Option<Var>> {
+    fn run(&self, list: &List<'_>, capture: &[bool], roots: Vec<(&Arc<Node>, Var)>) -> Slots {
         let count = list.nodes.len();
         // A node is live if it leads to a captured one; nodes come after their consumers, so from the back.
         let mut live = capture.to_vec();
@@ -313,24 +313,24 @@ impl Pass {
                 }
             }
         }
-        let mut slots: Vec<Option<Var>> = (0..count).map(|_| None).collect();
+        let mut slots = Slots { places: vec![Context::NONE; count], cotangents: Vec::new(), free: Vec::new() };
         for (node, cotangent) in roots {
             let at = list.position_of(node).expect("roots are listed");
-            accumulate(&mut slots[at], cotangent, self.record);
+            slots.add(at, cotangent, self.record);
         }
         let (hooks, anomaly) = (hook::any(), anomaly::is_on());
         for at in 0..count {
-            if hooks {
-                hook::apply(list.seqs[at], &mut slots[at]);
+            if hooks && let Some(cotangent) = slots.take(at) {
+                slots.add(at, hook::changed(list.seqs[at], cotangent), false);
             }
             let inputs = &edges[list.starts[at] as usize..list.starts[at + 1] as usize];
             if !live[at] || inputs.iter().all(|&edge| edge == Context::NONE) {
                 if !capture[at] {
-                    slots[at] = None;
+                    slots.take(at);
                 }
                 continue;
             }
-            let cotangent = if capture[at] { slots[at].clone() } else { slots[at].take() };
+            let cotangent = if capture[at] { slots.get(at).cloned() } else { slots.take(at) };
             let Some(cotangent) = cotangent else { continue };
             let node = list.nodes[at];
             let context = Context { node, edges: inputs };
@@ -355,9 +355,66 @@ impl Pass {
     }
 }
 
+/// The cotangents that wait for their nodes' turn. There are few at a time, so they lie side by side and nodes say where.
+struct Slots {
+    /// The place of each node's cotangent, or `Context::NONE`.
+    places: Vec<u32>,
+    cotangents: Vec<Option<Var>>,
+    /// Places that are free again.
+    free: Vec<u32>,
+}
+
+impl Slots {
+    fn get(&self, at: usize) -> Option<&Var> {
+        match self.places[at] {
+            Context::NONE => None,
+            place => self.cotangents[place as usize].as_ref(),
+        }
+    }
+
+    fn get_mut(&mut self, at: usize) -> Option<&mut Var> {
+        match self.places[at] {
+            Context::NONE => None,
+            place => self.cotangents[place as usize].as_mut(),
+        }
+    }
+
+    #[inline]
+    fn take(&mut self, at: usize) -> Option<Var> {
+        match std::mem::replace(&mut self.places[at], Context::NONE) {
+            Context::NONE => None,
+            place => {
+                self.free.push(place);
+                self.cotangents[place as usize].take()
+            }
+        }
+    }
+
+    /// Adds to the cotangent of a node.
+    #[inline]
+    fn add(&mut self, at: usize, grad: Var, record: bool) {
+        if let Some(sum) = self.get_mut(at) {
+            return match record {
+                true => *sum = &*sum + &grad,
+                false => add(&mut sum.value, &grad.value),
+            };
+        }
+        self.places[at] = match self.free.pop() {
+            Some(place) => {
+                self.cotangents[place as usize] = Some(grad);
+                place
+            }
+            None => {
+                self.cotangents.push(Some(grad));
+                self.cotangents.len() as u32 - 1
+            }
+        };
+    }
+}
+
 /// Takes the cotangents of a node's inputs to where they are summed.
 pub(crate) struct Sink<'p> {
-    slots: &'p mut [Option<Var>],
+    slots: &'p mut Slots,
     nodes: &'p [&'p Arc<Node>],
     /// Where the inputs are.
     edges: &'p [u32],
@@ -394,17 +451,7 @@ impl Sink<'_> {
             self.odd = Some((index, grad));
             return;
         };
-        accumulate(&mut self.slots[edge as usize], grad, self.record);
-    }
-}
-
-/// Adds to the cotangent of a node.
-#[inline]
-fn accumulate(slot: &mut Option<Var>, grad: Var, record: bool) {
-    match slot {
-        None => *slot = Some(grad),
-        Some(sum) if record => *sum = &*sum + &grad,
-        Some(sum) => add(&mut sum.value, &grad.value),
+        self.slots.add(edge as usize, grad, self.record);
     }
 }
 

@@ -193,14 +193,3 @@ impl Var {
         }
     }
 }
-
-/// Runs the hooks of a node on its gradient, if there are any.
-#[inline]
-#[track_caller]
-pub(crate) fn apply(seq: u64, slot: &mut Option<Var>) {
-    if any()
-        && let Some(grad) = slot.take()
-    {
-        *slot = Some(changed(seq, grad));
-    }
-}

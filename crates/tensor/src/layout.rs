@@ -20,21 +20,23 @@ pub const MAX_RANK: usize = 64;
 /// Shape, strides (in elements, possibly zero or negative) and offset of a view.
 #[derive(Clone)]
 pub struct Layout {
-    axes: Axes,
+    /// Sizes and strides of up to four axes, which are copied as they lie: clones of two `SmallVec`s are a tenth of the cost of
+    /// a small operation, and an enum's copies are of odd lengths, which stalls the reads that follow.
+    shape: [usize; FEW],
+    strides: [isize; FEW],
+    /// Those of more axes.
+    many: Option<Box<(Shape, Strides)>>,
     offset: usize,
     numel: usize,
+    /// How many axes lie in place.
+    few: u32,
     contiguous: bool,
+    /// Whether the strides are those of a fresh tensor, also where an axis has size 1.
+    plain: bool,
 }
 
 /// Up to so many axes live in place.
 const FEW: usize = 4;
-
-/// Sizes and strides. The few are copied as they lie: clones of two `SmallVec`s are a tenth of the cost of a small operation.
-#[derive(Clone)]
-enum Axes {
-    Few { rank: u8, shape: [usize; FEW], strides: [isize; FEW] },
-    Many(Box<(Shape, Strides)>),
-}
 
 impl Layout {
     /// A view, checked against a storage of `len` elements (the invariants in the module's page).
@@ -93,49 +95,53 @@ impl Layout {
         if !fits || next > isize::MAX as usize / 8 || shape.len() > MAX_RANK {
             bug!("", "a tensor of shape {shape:?} is too large for this machine's address space");
         }
-        let axes = match few {
-            true => Axes::Few { rank: shape.len() as u8, shape: sizes, strides },
-            false => Axes::Many(Box::new((Shape::from_slice(shape), contiguous_strides(shape)))),
-        };
-        Layout { axes, offset: 0, numel: if empty { 0 } else { next }, contiguous: true }
+        let numel = if empty { 0 } else { next };
+        let many = (!few).then(|| Box::new((Shape::from_slice(shape), contiguous_strides(shape))));
+        let few = if few { shape.len() as u32 } else { 0 };
+        Layout { shape: sizes, strides, many, offset: 0, numel, few, contiguous: true, plain: true }
+    }
+
+    /// The layout of a fresh tensor of this shape.
+    #[inline]
+    pub(crate) fn fresh(&self) -> Layout {
+        if self.plain { Layout { offset: 0, ..self.clone() } } else { Layout::contiguous(self.shape()) }
     }
 
     /// What the caller has checked.
     fn of(shape: &[usize], strides: &[isize], offset: usize) -> Layout {
         debug_assert_eq!(shape.len(), strides.len());
-        let axes = if shape.len() <= FEW {
-            let (mut few, mut steps) = ([1; FEW], [1; FEW]);
-            few[..shape.len()].copy_from_slice(shape);
-            steps[..shape.len()].copy_from_slice(strides);
-            Axes::Few { rank: shape.len() as u8, shape: few, strides: steps }
-        } else {
-            Axes::Many(Box::new((Shape::from_slice(shape), Strides::from_slice(strides))))
-        };
+        let few = if shape.len() <= FEW { shape.len() } else { 0 };
+        let (mut sizes, mut steps) = ([1; FEW], [1; FEW]);
+        sizes[..few].copy_from_slice(&shape[..few]);
+        steps[..few].copy_from_slice(&strides[..few]);
+        let many = (shape.len() > FEW).then(|| Box::new((Shape::from_slice(shape), Strides::from_slice(strides))));
         let numel = if shape.contains(&0) { 0 } else { shape.iter().fold(1usize, |a, &s| a.wrapping_mul(s)) };
         let mut next = 1isize;
-        let mut contiguous = true;
-        for (&size, &stride) in shape.iter().zip(strides).rev().filter(|&(&size, _)| size != 1) {
-            contiguous &= stride == next;
+        let (mut contiguous, mut plain) = (true, numel > 0);
+        for (&size, &stride) in shape.iter().zip(strides).rev() {
+            contiguous &= stride == next || size == 1;
+            plain &= stride == next;
             next = next.wrapping_mul(size as isize);
         }
-        Layout { axes, offset, numel, contiguous: contiguous || numel == 0 }
+        let contiguous = contiguous || numel == 0;
+        Layout { shape: sizes, strides: steps, many, offset, numel, few: few as u32, contiguous, plain }
     }
 
     /// Sizes per axis.
     #[inline]
     pub fn shape(&self) -> &[usize] {
-        match &self.axes {
-            Axes::Few { rank, shape, .. } => &shape[..*rank as usize],
-            Axes::Many(both) => &both.0,
+        match &self.many {
+            None => &self.shape[..self.few as usize],
+            Some(both) => &both.0,
         }
     }
 
     /// Strides per axis, in elements.
     #[inline]
     pub fn strides(&self) -> &[isize] {
-        match &self.axes {
-            Axes::Few { rank, strides, .. } => &strides[..*rank as usize],
-            Axes::Many(both) => &both.1,
+        match &self.many {
+            None => &self.strides[..self.few as usize],
+            Some(both) => &both.1,
         }
     }
 
@@ -148,9 +154,9 @@ impl Layout {
     /// The number of axes.
     #[inline]
     pub fn rank(&self) -> usize {
-        match &self.axes {
-            Axes::Few { rank, .. } => *rank as usize,
-            Axes::Many(both) => both.0.len(),
+        match &self.many {
+            None => self.few as usize,
+            Some(both) => both.0.len(),
         }
     }
 

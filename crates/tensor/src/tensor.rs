@@ -78,7 +78,7 @@ impl Tensor {
     /// A new contiguous tensor of this shape that `fill` writes, as [`Tensor::build`].
     #[inline]
     pub(crate) fn build_like<T: Element>(&self, fill: impl FnOnce(&mut [T])) -> Tensor {
-        let layout = Layout::contiguous(self.shape());
+        let layout = self.layout.fresh();
         let storage = Shared::build(layout.numel(), fill);
         Tensor { storage, layout }
     }
