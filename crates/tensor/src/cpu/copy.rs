@@ -55,11 +55,14 @@ fn transpose<T: Element>(data: &[T], offset: usize, walk: &Walk<1>, along: usize
     let middle = Walk::<1> { shape: walk.shape[along + 1..].into(), strides: [walk.strides[0][along + 1..].into()] };
     let slab: usize = middle.shape.iter().product();
     let outer: Walk<1> = Walk { shape: walk.shape[..=along].into(), strides: [walk.strides[0][..=along].into()] };
-    par::chunks(out, slab * SIDE, 2, |start, out| {
+    // Where lines are a power of two apart they share few places in the caches, so that a line that was fetched ahead is gone
+    // when its turn comes: squares beside each other in memory go together. Eight pieces are left for other threads.
+    let wide = (out.len() / (8 * SIDE * slab)).clamp(1, 8) * SIDE;
+    par::chunks(out, slab * wide, 2, |start, out| {
         let (mut first, mut out) = (start / slab, out);
         while !out.is_empty() {
-            // Up to SIDE steps on `along` that share the outer axes.
-            let side = SIDE.min(size - first % size).min(out.len() / slab);
+            // Up to so many steps on `along` that share the outer axes.
+            let side = wide.min(size - first % size).min(out.len() / slab);
             let (group, rest) = out.split_at_mut(side * slab);
             let mut base = 0;
             let begin = first - first % size;
@@ -67,25 +70,9 @@ fn transpose<T: Element>(data: &[T], offset: usize, walk: &Walk<1>, along: usize
             let mut row = 0;
             middle.each_row(0..middle.rows(), [base], |[at]| {
                 for j in (0..len).step_by(SIDE) {
-                    let width = SIDE.min(len - j);
                     let from = |j: usize| (at as isize + j as isize * step) as usize;
-                    if side == SIDE && width == SIDE {
-                        // Full squares have constant bounds, which the compiler turns into shuffles.
-                        let mut square = [[T::ZERO; SIDE]; SIDE];
-                        for (k, line) in square.iter_mut().enumerate() {
-                            line.copy_from_slice(&data[from(j + k)..][..SIDE]);
-                        }
-                        for i in 0..SIDE {
-                            let to = &mut group[i * slab + row + j..][..SIDE];
-                            for k in 0..SIDE {
-                                to[k] = square[k][i];
-                            }
-                        }
-                    } else {
-                        for i in 0..side {
-                            let to = &mut group[i * slab + row + j..][..width];
-                            to.iter_mut().enumerate().for_each(|(k, o)| *o = data[from(j + k) + i]);
-                        }
+                    for i in (0..side).step_by(SIDE) {
+                        turn(data, |k| from(j + k) + i, &mut group[i * slab..], slab, row + j, [side - i, len - j]);
                     }
                 }
                 row += len;
@@ -94,6 +81,37 @@ fn transpose<T: Element>(data: &[T], offset: usize, walk: &Walk<1>, along: usize
             out = rest;
         }
     });
+}
+
+/// Turns a square, or what `left` of the two axes there is of one: `out[i * slab + column + k] = data[from(k) + i]`.
+#[inline(always)]
+fn turn<T: Element>(
+    data: &[T],
+    from: impl Fn(usize) -> usize,
+    out: &mut [T],
+    slab: usize,
+    column: usize,
+    left: [usize; 2],
+) {
+    let [side, width] = left.map(|left| left.min(SIDE));
+    if side == SIDE && width == SIDE {
+        // Full squares have constant bounds, which the compiler turns into shuffles.
+        let mut square = [[T::ZERO; SIDE]; SIDE];
+        for (k, line) in square.iter_mut().enumerate() {
+            line.copy_from_slice(&data[from(k)..][..SIDE]);
+        }
+        for i in 0..SIDE {
+            let to = &mut out[i * slab + column..][..SIDE];
+            for k in 0..SIDE {
+                to[k] = square[k][i];
+            }
+        }
+    } else {
+        for i in 0..side {
+            let to = &mut out[i * slab + column..][..width];
+            to.iter_mut().enumerate().for_each(|(k, o)| *o = data[from(k) + i]);
+        }
+    }
 }
 
 /// Conversion between two element types, as PyTorch's casts.
