@@ -29,6 +29,11 @@ macro_rules! for_each_dtype {
 /// `match_dtype!(dtype, T => fill::<T>(x))` covers all dtypes. A category in front restricts the list; the last arm
 /// then handles the rest: `match_dtype!(float dtype, T => kernel::<T>(x), other => panic!("{other}"))`. Categories:
 /// `float` (f64 f32 f16 bf16), `compute` (f64 f32), `number` (all but bool), `int` (i64 i32 i16 i8 u8).
+///
+/// `match_dtype!(wide dtype, T => …)` is for those of 4 and 8 bytes, to which the caller has converted.
+///
+/// `match_dtype!(bits dtype, T => …)` is for what only moves elements: `T` is the integer type as wide as the dtype's, or `bool`,
+/// so that half as much is compiled. Elements are seen as such by `Tensor::bits` and its relatives.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! match_dtype {
@@ -48,6 +53,19 @@ macro_rules! match_dtype {
     (int $dtype:expr, $T:ident => $body:expr, $other:ident => $rest:expr) => {
         $crate::match_dtype!(@arms $dtype, $T => $body,
             [(I64, i64), (I32, i32), (I16, i16), (I8, i8), (U8, u8)], $other => $rest)
+    };
+    (bits $dtype:expr, $T:ident => $body:expr) => {
+        match $dtype.bits() {
+            $crate::DType::I64 => { type $T = i64; $body }
+            $crate::DType::I32 => { type $T = i32; $body }
+            $crate::DType::I16 => { type $T = i16; $body }
+            $crate::DType::Bool => { type $T = bool; $body }
+            _ => { type $T = u8; $body }
+        }
+    };
+    (wide $dtype:expr, $T:ident => $body:expr) => {
+        $crate::match_dtype!(@arms $dtype, $T => $body,
+            [(F64, f64), (F32, f32), (I64, i64), (I32, i32)], other => unreachable!("{other} was made wider"))
     };
     (number $dtype:expr, $T:ident => $body:expr, $other:ident => $rest:expr) => {
         $crate::match_dtype!(@arms $dtype, $T => $body,
@@ -81,6 +99,19 @@ macro_rules! define {
         }
 
         impl DType {
+    /// The dtype as which elements are moved where their values do not matter: that of the integers of the same size, of which any
+    /// bits are one; `bool` is its own.
+    #[inline]
+    pub(crate) const fn bits(self) -> DType {
+        match self {
+            DType::F64 | DType::I64 => DType::I64,
+            DType::F32 | DType::I32 => DType::I32,
+            DType::F16 | DType::BF16 | DType::I16 => DType::I16,
+            DType::I8 | DType::U8 => DType::U8,
+            DType::Bool => DType::Bool,
+        }
+    }
+
             /// All dtypes, widest first.
             pub const ALL: &[DType] = &[$(DType::$variant),*];
 

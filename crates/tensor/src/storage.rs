@@ -165,6 +165,28 @@ impl Storage {
         unsafe { std::slice::from_raw_parts_mut(self.ptr().cast(), self.len) }
     }
 
+    /// All elements as what is moved in their place ([`DType::bits`]), or as what they are.
+    #[inline]
+    pub(crate) fn bits<T: Element>(&self) -> &[T] {
+        self.check_bits::<T>();
+        // SAFETY: as in `as_slice`; `T` is of the dtype's size, and any bits are a `T`, unless both are the same type.
+        unsafe { std::slice::from_raw_parts(self.ptr().cast(), self.len) }
+    }
+
+    /// [`Storage::bits`], for writing.
+    #[inline]
+    pub(crate) fn bits_mut<T: Element>(&mut self) -> &mut [T] {
+        self.check_bits::<T>();
+        self.own();
+        // SAFETY: as in `bits` and `as_mut_slice`; any bits of a `T` are an element of the dtype too, since both are `bool` if
+        // either is.
+        unsafe { std::slice::from_raw_parts_mut(self.ptr().cast(), self.len) }
+    }
+
+    fn check_bits<T: Element>(&self) {
+        assert!(T::DTYPE == self.dtype || T::DTYPE == self.dtype.bits(), "elements of another size");
+    }
+
     /// The contents as bytes, in the machine's order.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
@@ -233,6 +255,16 @@ impl Shared {
         }
         fill(own.as_mut_slice());
         Shared(Some(storage))
+    }
+
+    /// [`Shared::build`] of elements that are moved as `T`s ([`DType::bits`]).
+    #[inline]
+    pub(crate) fn build_bits<T: Element>(dtype: DType, len: usize, fill: impl FnOnce(&mut [T])) -> Shared {
+        let mut storage = Shared::build(len, fill);
+        let own = Arc::get_mut(&mut storage).expect("nobody else has it");
+        assert!(T::DTYPE == dtype || T::DTYPE == dtype.bits(), "elements of another size");
+        own.dtype = dtype;
+        storage
     }
 
     /// A storage that was kept: unique, but with the length and the dtype of another.

@@ -27,6 +27,19 @@ pub struct Tensor {
     layout: Layout,
 }
 
+/// What writes a new tensor, once. The table of a `dyn FnMut` would hold another function for each of hundreds of closures.
+trait Fill<T> {
+    fn fill(&mut self, out: &mut [T]);
+}
+
+impl<T, F: FnOnce(&mut [T])> Fill<T> for Option<F> {
+    fn fill(&mut self, out: &mut [T]) {
+        if let Some(fill) = self.take() {
+            fill(out);
+        }
+    }
+}
+
 impl Tensor {
     /// A tensor over a whole storage in C order. The caller gives a storage of exactly the shape's elements.
     pub(crate) fn from_storage(storage: Storage, shape: Shape) -> Tensor {
@@ -58,20 +71,30 @@ impl Tensor {
     #[inline]
     #[track_caller]
     pub(crate) fn build<T: Element>(shape: impl IntoShape, fill: impl FnOnce(&mut [T])) -> Tensor {
-        let mut fill = Some(fill);
-        Tensor::build_of(shape.into_shape(), &mut |out: &mut [T]| {
-            if let Some(fill) = fill.take() {
-                fill(out);
-            }
-        })
+        Tensor::build_of(shape.into_shape(), &mut Some(fill))
     }
 
     /// [`Tensor::build`], compiled once per element type.
     #[inline(never)]
     #[track_caller]
-    fn build_of<T: Element>(shape: Shape, fill: &mut dyn FnMut(&mut [T])) -> Tensor {
+    fn build_of<T: Element>(shape: Shape, fill: &mut dyn Fill<T>) -> Tensor {
         let layout = Layout::contiguous(&shape);
-        let storage = Shared::build(layout.numel(), fill);
+        let storage = Shared::build(layout.numel(), |out: &mut [T]| fill.fill(out));
+        Tensor { storage, layout }
+    }
+
+    /// [`Tensor::build`] of elements that are moved as `T`s ([`DType::bits`]).
+    #[inline]
+    #[track_caller]
+    pub(crate) fn build_bits<T: Element>(dtype: DType, shape: impl IntoShape, fill: impl FnOnce(&mut [T])) -> Tensor {
+        Tensor::build_bits_of(dtype, shape.into_shape(), &mut Some(fill))
+    }
+
+    #[inline(never)]
+    #[track_caller]
+    fn build_bits_of<T: Element>(dtype: DType, shape: Shape, fill: &mut dyn Fill<T>) -> Tensor {
+        let layout = Layout::contiguous(&shape);
+        let storage = Shared::build_bits(dtype, layout.numel(), |out: &mut [T]| fill.fill(out));
         Tensor { storage, layout }
     }
 
@@ -220,6 +243,34 @@ impl Tensor {
         self.storage.as_slice()
     }
 
+    /// The whole storage's elements as what is moved in their place ([`DType::bits`]).
+    #[inline]
+    pub(crate) fn bits<T: Element>(&self) -> &[T] {
+        self.storage.bits()
+    }
+
+    /// [`Tensor::as_slice`] of a contiguous tensor, as what is moved in the elements' place.
+    #[inline]
+    pub(crate) fn bits_slice<T: Element>(&self) -> &[T] {
+        debug_assert!(self.is_contiguous());
+        &self.storage.bits()[self.layout.offset()..][..self.numel()]
+    }
+
+    /// [`Tensor::as_mut_slice`], as what is moved in the elements' place.
+    pub(crate) fn bits_mut<T: Element>(&mut self) -> &mut [T] {
+        let range = self.make_own();
+        let storage = Arc::get_mut(&mut self.storage).expect("just made unique");
+        &mut storage.bits_mut()[range]
+    }
+
+    /// Makes the memory this tensor's own and contiguous; gives the range of its elements.
+    pub(crate) fn make_own(&mut self) -> std::ops::Range<usize> {
+        if Arc::strong_count(&self.storage) != 1 || Arc::weak_count(&self.storage) != 0 || !self.is_contiguous() {
+            *self = self.copy();
+        }
+        self.layout.offset()..self.layout.offset() + self.numel()
+    }
+
     /// The elements in C order for writing, after making the memory this tensor's own and contiguous.
     ///
     /// No other tensor sees what is written: if the storage is shared, it is copied first.
@@ -228,10 +279,7 @@ impl Tensor {
     /// If `T` is not the dtype.
     #[track_caller]
     pub fn as_mut_slice<T: Element>(&mut self) -> &mut [T] {
-        if Arc::strong_count(&self.storage) != 1 || Arc::weak_count(&self.storage) != 0 || !self.is_contiguous() {
-            *self = self.copy();
-        }
-        let range = self.layout.offset()..self.layout.offset() + self.numel();
+        let range = self.make_own();
         let storage = Arc::get_mut(&mut self.storage).expect("just made unique");
         &mut storage.as_mut_slice()[range]
     }

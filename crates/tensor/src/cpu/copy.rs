@@ -13,7 +13,9 @@ const SIDE: usize = 16;
 
 /// A contiguous copy with memory of its own.
 pub(crate) fn contiguous(x: &Tensor) -> Tensor {
-    match_dtype!(x.dtype(), T => Tensor::build(x.shape(), |out: &mut [T]| gather(x.data(), x.layout(), out)))
+    match_dtype!(bits x.dtype(), T => {
+        Tensor::build_bits(x.dtype(), x.shape(), |out: &mut [T]| gather(x.bits(), x.layout(), out))
+    })
 }
 
 /// `out[i] = x[i]` for the elements of a layout in C order.

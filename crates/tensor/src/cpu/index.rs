@@ -340,7 +340,7 @@ pub(crate) fn join(parts: &[Tensor], outer: usize, shape: crate::shape::Shape) -
         if out.is_empty() {
             return;
         }
-        let parts: Vec<&[T]> = parts.iter().map(|p| p.as_slice().expect("the caller made it contiguous")).collect();
+        let parts: Vec<&[T]> = parts.iter().map(Tensor::bits_slice).collect();
         if outer == 1 {
             let mut rest = out;
             for part in parts {
@@ -363,7 +363,7 @@ pub(crate) fn join(parts: &[Tensor], outer: usize, shape: crate::shape::Shape) -
         });
     }
     let dtype = parts.first().map_or(DType::F32, Tensor::dtype);
-    match_dtype!(dtype, T => Tensor::build(shape, |out: &mut [T]| run(parts, outer, out)))
+    match_dtype!(bits dtype, T => Tensor::build_bits(dtype, shape, |out: &mut [T]| run(parts, outer, out)))
 }
 
 /// What scatters combine with, in the element's own arithmetic: integers wrap, halves round after each step, booleans

@@ -96,7 +96,7 @@ fn long_rows<S: Element, O: Element, const N: usize>(
             let start = block * BLOCK;
             for k in 0..N {
                 if steps[k] != 0 && steps[k] != 1 {
-                    gather(
+                    gather_piece(
                         data[k],
                         at[k] as isize + start as isize * steps[k],
                         steps[k],
@@ -139,7 +139,7 @@ fn short_rows<S: Element, O: Element, const N: usize>(
         scratch[k]
             .chunks_exact_mut(len)
             .take(rows.len())
-            .for_each(|row| gather(data[k], offsets[k] as isize, steps[k], row));
+            .for_each(|row| gather_piece(data[k], offsets[k] as isize, steps[k], row));
     }
     let first = rows.start;
     let emit = |scratch: &[[S; BLOCK]; N], row: usize, piece: &mut [O]| {
@@ -161,7 +161,7 @@ fn short_rows<S: Element, O: Element, const N: usize>(
     let mut left = rows.len();
     walk.each_row(rows, offsets, |at| {
         for k in (0..N).filter(|&k| !dense[k] && !same[k]) {
-            gather(data[k], at[k] as isize, steps[k], &mut scratch[k][filled..filled + len]);
+            gather_piece(data[k], at[k] as isize, steps[k], &mut scratch[k][filled..filled + len]);
         }
         filled += len;
         left -= 1;
@@ -171,6 +171,12 @@ fn short_rows<S: Element, O: Element, const N: usize>(
             filled = 0;
         }
     });
+}
+
+/// [`gather`], compiled once per element type: a call is little beside the rest of a row's work.
+#[inline(never)]
+fn gather_piece<S: Copy>(data: &[S], first: isize, step: isize, to: &mut [S]) {
+    gather(data, first, step, to);
 }
 
 /// `to[i] = data[first + i * step]`.

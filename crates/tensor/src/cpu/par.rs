@@ -45,18 +45,43 @@ pub(crate) fn chunks<T: Send>(out: &mut [T], unit: usize, cost: usize, f: impl F
     spread_chunks(out, unit, cost, &f);
 }
 
+/// What is done with a piece, as a trait of its own: the table of a `dyn Fn` also holds the closure as `FnMut` and as `FnOnce`,
+/// two more functions that nobody calls, for each of hundreds of kernels.
+trait Job<P>: Sync {
+    fn run(&self, index: usize, piece: P);
+}
+
+impl<P, F: Fn(usize, P) + Sync> Job<P> for F {
+    #[inline(always)]
+    fn run(&self, index: usize, piece: P) {
+        self(index, piece);
+    }
+}
+
+/// [`Job`] on pieces of a slice.
+trait SliceJob<T>: Sync {
+    fn run(&self, start: usize, piece: &mut [T]);
+}
+
+impl<T, F: Fn(usize, &mut [T]) + Sync> SliceJob<T> for F {
+    #[inline(always)]
+    fn run(&self, start: usize, piece: &mut [T]) {
+        self(start, piece);
+    }
+}
+
 /// [`chunks`], compiled once per element type and not for each caller's closure.
 #[inline(never)]
-fn spread_chunks<T: Send>(out: &mut [T], unit: usize, cost: usize, f: &(dyn Fn(usize, &mut [T]) + Sync)) {
+fn spread_chunks<T: Send>(out: &mut [T], unit: usize, cost: usize, f: &dyn SliceJob<T>) {
     let work = out.len().saturating_mul(cost);
     if !worth(work) {
-        return f(0, out);
+        return f.run(0, out);
     }
     let unit = unit.max(1);
     let size = (GRAIN / cost.max(1)).div_ceil(unit).max(1) * unit;
     // One piece for all where nobody can help: fewer calls.
     let size = if help(work) == 0 { out.len() } else { size };
-    share(out.chunks_mut(size), work, &|i, piece| f(i * size, piece));
+    share(out.chunks_mut(size), work, &|i, piece| f.run(i * size, piece));
 }
 
 /// Runs `f(i, item)` for every item, in parallel if the whole is worth it; `cost` is the work of one.
@@ -69,18 +94,18 @@ pub(crate) fn items<I: Send>(items: Vec<I>, cost: usize, f: impl Fn(usize, I) + 
 /// Runs `f(i)` for every `i` in `0..count`, in parallel if the whole is worth it; `cost` is the work of one `i`.
 #[inline(always)]
 pub(crate) fn each(count: usize, cost: usize, f: impl Fn(usize) + Sync + Send) {
-    spread(count, cost, &f);
+    spread(count, cost, &|i: usize, (): ()| f(i));
 }
 
 /// [`each`], compiled once.
 #[inline(never)]
-fn spread(count: usize, cost: usize, f: &(dyn Fn(usize) + Sync)) {
+fn spread(count: usize, cost: usize, f: &dyn Job<()>) {
     let work = count.saturating_mul(cost);
     if !worth(work) {
-        return (0..count).for_each(f);
+        return (0..count).for_each(|i| f.run(i, ()));
     }
     let group = GRAIN.div_ceil(cost.max(1)).max(1);
-    share(0..count.div_ceil(group), work, &|_, g| (g * group..((g + 1) * group).min(count)).for_each(f));
+    share(0..count.div_ceil(group), work, &|_, g| (g * group..((g + 1) * group).min(count)).for_each(|i| f.run(i, ())));
 }
 
 /// Runs `f(i, item)` for every item; the threads take one after the other. `work` is that of all, in cheap operations.

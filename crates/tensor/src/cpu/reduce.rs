@@ -26,6 +26,14 @@ pub(crate) trait Number: Element + RowSums {
     fn smaller_of(self, other: Self) -> Self;
     /// Converts the elements of a contiguous tensor of any dtype, from `start` on.
     fn load(x: &Tensor, start: usize, out: &mut [Self]);
+    /// [`rows_body`], for the instruction set that there is.
+    fn rows<F: Fold<Self>>(x: &[Self], len: usize, params: &[Self], out: &mut [Self]) {
+        rows_as(PhantomData::<F>, x, len, params, out);
+    }
+    /// [`columns_body`], for the instruction set that there is.
+    fn columns<F: Fold<Self>>(x: &[Self], stride: usize, rows: usize, params: &[Self], out: &mut [Self]) {
+        columns_as(PhantomData::<F>, x, stride, rows, params, out);
+    }
 }
 macro_rules! number {
     (float $($ty:ty),*) => { $(
@@ -66,6 +74,13 @@ impl Number for i64 {
     }
     fn load(x: &Tensor, start: usize, out: &mut [Self]) {
         load(x, start, out);
+    }
+    // Folds of integers are seldom what a program waits for: one version of each does.
+    fn rows<F: Fold<Self>>(x: &[Self], len: usize, params: &[Self], out: &mut [Self]) {
+        rows_body::<Self, F, false>(x, len, params, out);
+    }
+    fn columns<F: Fold<Self>>(x: &[Self], stride: usize, rows: usize, params: &[Self], out: &mut [Self]) {
+        columns_body::<Self, F, false>(x, stride, rows, params, out);
     }
 }
 
@@ -193,66 +208,111 @@ const NARROW: usize = 64;
 /// Rows that are folded into one set of totals.
 const ROWS: usize = 128;
 
+/// A fold as a value: its kernels and what the loops around them must know, so that these are compiled once per element type.
+#[derive(Clone, Copy)]
+pub(crate) struct Folder<T> {
+    init: T,
+    param: bool,
+    cost: usize,
+    join: fn(T, T) -> T,
+    /// [`fold_rows`].
+    rows: fn(&[T], usize, &[T], &mut [T]),
+    /// [`columns_body`].
+    columns: fn(&[T], usize, usize, &[T], &mut [T]),
+    /// The fold of partial results.
+    partial: fn() -> Folder<T>,
+}
+
+impl<T> Folder<T> {
+    pub(crate) fn partial(&self) -> Folder<T> {
+        (self.partial)()
+    }
+
+    /// The parameters of some results, if there are any.
+    fn params<'a>(&self, params: &'a [T], start: usize, len: usize) -> &'a [T] {
+        if self.param { &params[start..][..len] } else { params }
+    }
+}
+
+/// The fold `F` as a value.
+pub(crate) fn folder<T: Number, F: Fold<T>>() -> Folder<T> {
+    Folder {
+        init: F::INIT,
+        param: F::PARAM,
+        cost: F::COST,
+        join: F::join,
+        rows: fold_rows::<T, F>,
+        columns: T::columns::<F>,
+        partial: folder::<T, F::Join>,
+    }
+}
+
 /// `out[i]` = fold of row `i`, by [`RowSums`] where it can.
-fn fold_rows<T: Number, F: Fold<T>>(op: PhantomData<F>, x: &[T], len: usize, params: &[T], out: &mut [T]) {
+fn fold_rows<T: Number, F: Fold<T>>(x: &[T], len: usize, params: &[T], out: &mut [T]) {
     if TypeId::of::<F>() != TypeId::of::<Sum>() || !T::sum_rows(x, len, out) {
-        fold_rows_plain(op, x, len, params, out);
+        T::rows::<F>(x, len, params, out);
     }
 }
 
 multiversion! {
-    /// `out[i]` = fold of row `i`; rows of `len` elements lie one after the other, `len` at most [`BLOCK`].
-    ///
-    /// The order is that of PyTorch's cascade sum, so that sums have its last bits: four vectors of
-    /// [`Number::VECTOR`] lanes side by side, folded into a second set of totals every sixteen steps; then the vectors
-    /// that are left, into the first; then the four into one, the elements that are left, and lane by lane.
-    fn fold_rows_plain[T: Number, F: Fold<T>](_op: PhantomData<F>, x: &[T], len: usize, params: &[T], out: &mut [T]) {
-        let vector = T::VECTOR;
-        let step = 4 * vector;
-        for (i, (o, row)) in out.iter_mut().zip(x.chunks_exact(len)).enumerate() {
-            let param = if F::PARAM { params[i] } else { T::ZERO };
-            if len < vector {
-                *o = fold_short::<T, F>(row, |total, x| F::step::<FMA>(total, x, param));
-                continue;
-            }
-            let mut low = [F::INIT; LANES];
-            let mut high = [F::INIT; LANES];
-            let (low, high) = (&mut low[..step], &mut high[..step]);
-            let mut chunks = row.chunks_exact(step);
-            for (i, chunk) in (&mut chunks).enumerate() {
-                for (total, &x) in low.iter_mut().zip(chunk) {
-                    *total = F::step::<FMA>(*total, x, param);
-                }
-                if i % 16 == 15 {
-                    for (high, low) in high.iter_mut().zip(low.iter_mut()) {
-                        *high = F::join(*high, *low);
-                        *low = F::INIT;
-                    }
-                }
-            }
-            for (low, high) in low.iter_mut().zip(high.iter()) {
-                *low = F::join(*low, *high);
-            }
-            let mut vectors = chunks.remainder().chunks_exact(vector);
-            for chunk in &mut vectors {
-                for (total, &x) in low.iter_mut().zip(chunk) {
-                    *total = F::step::<FMA>(*total, x, param);
-                }
-            }
-            for k in 1..4 {
-                for j in 0..vector {
-                    low[j] = F::join(low[j], low[k * vector + j]);
-                }
-            }
-            let mut total = F::INIT;
-            for &x in vectors.remainder() {
-                total = F::step::<FMA>(total, x, param);
-            }
-            for &lane in &low[..vector] {
-                total = F::join(total, lane);
-            }
-            *o = total;
+    /// [`rows_body`] for each instruction set.
+    fn rows_as[T: Number, F: Fold<T>](_op: PhantomData<F>, x: &[T], len: usize, params: &[T], out: &mut [T]) {
+        rows_body::<T, F, FMA>(x, len, params, out);
+    }
+}
+
+/// `out[i]` = fold of row `i`; rows of `len` elements lie one after the other, `len` at most [`BLOCK`].
+///
+/// The order is that of PyTorch's cascade sum, so that sums have its last bits: four vectors of
+/// [`Number::VECTOR`] lanes side by side, folded into a second set of totals every sixteen steps; then the vectors
+/// that are left, into the first; then the four into one, the elements that are left, and lane by lane.
+#[inline(always)]
+fn rows_body<T: Number, F: Fold<T>, const FMA: bool>(x: &[T], len: usize, params: &[T], out: &mut [T]) {
+    let vector = T::VECTOR;
+    let step = 4 * vector;
+    for (i, (o, row)) in out.iter_mut().zip(x.chunks_exact(len)).enumerate() {
+        let param = if F::PARAM { params[i] } else { T::ZERO };
+        if len < vector {
+            *o = fold_short::<T, F>(row, |total, x| F::step::<FMA>(total, x, param));
+            continue;
         }
+        let mut low = [F::INIT; LANES];
+        let mut high = [F::INIT; LANES];
+        let (low, high) = (&mut low[..step], &mut high[..step]);
+        let mut chunks = row.chunks_exact(step);
+        for (i, chunk) in (&mut chunks).enumerate() {
+            for (total, &x) in low.iter_mut().zip(chunk) {
+                *total = F::step::<FMA>(*total, x, param);
+            }
+            if i % 16 == 15 {
+                for (high, low) in high.iter_mut().zip(low.iter_mut()) {
+                    *high = F::join(*high, *low);
+                    *low = F::INIT;
+                }
+            }
+        }
+        for (low, high) in low.iter_mut().zip(high.iter()) {
+            *low = F::join(*low, *high);
+        }
+        let mut vectors = chunks.remainder().chunks_exact(vector);
+        for chunk in &mut vectors {
+            for (total, &x) in low.iter_mut().zip(chunk) {
+                *total = F::step::<FMA>(*total, x, param);
+            }
+        }
+        for k in 1..4 {
+            for j in 0..vector {
+                low[j] = F::join(low[j], low[k * vector + j]);
+            }
+        }
+        let mut total = F::INIT;
+        for &x in vectors.remainder() {
+            total = F::step::<FMA>(total, x, param);
+        }
+        for &lane in &low[..vector] {
+            total = F::join(total, lane);
+        }
+        *o = total;
     }
 }
 
@@ -273,126 +333,133 @@ fn fold_short<T: Number, F: Fold<T>>(row: &[T], step: impl Fn(T, T) -> T) -> T {
 }
 
 multiversion! {
-    /// `out[j] = fold(out[j], x[0·stride + j], x[1·stride + j], …)` for `rows` rows.
-    fn fold_columns[T: Number, F: Fold<T>](_op: PhantomData<F>, x: &[T], stride: usize, rows: usize, params: &[T], out: &mut [T]) {
-        let width = out.len();
-        let mut row = 0;
-        // Four rows in one pass over the totals, each total in the order of the rows.
-        while !F::PARAM && row + 4 <= rows {
-            let [a, b, c, d] = std::array::from_fn(|i| &x[(row + i) * stride..][..width]);
-            for j in 0..width {
-                let total = F::step::<FMA>(F::step::<FMA>(out[j], a[j], T::ZERO), b[j], T::ZERO);
-                out[j] = F::step::<FMA>(F::step::<FMA>(total, c[j], T::ZERO), d[j], T::ZERO);
-            }
-            row += 4;
+    /// [`columns_body`] for each instruction set.
+    fn columns_as[T: Number, F: Fold<T>](_op: PhantomData<F>, x: &[T], stride: usize, rows: usize, params: &[T], out: &mut [T]) {
+        columns_body::<T, F, FMA>(x, stride, rows, params, out);
+    }
+}
+
+/// `out[j] = fold(out[j], x[0·stride + j], x[1·stride + j], …)` for `rows` rows.
+#[inline(always)]
+fn columns_body<T: Number, F: Fold<T>, const FMA: bool>(
+    x: &[T],
+    stride: usize,
+    rows: usize,
+    params: &[T],
+    out: &mut [T],
+) {
+    let width = out.len();
+    let mut row = 0;
+    // Four rows in one pass over the totals, each total in the order of the rows.
+    while !F::PARAM && row + 4 <= rows {
+        let [a, b, c, d] = std::array::from_fn(|i| &x[(row + i) * stride..][..width]);
+        for j in 0..width {
+            let total = F::step::<FMA>(F::step::<FMA>(out[j], a[j], T::ZERO), b[j], T::ZERO);
+            out[j] = F::step::<FMA>(F::step::<FMA>(total, c[j], T::ZERO), d[j], T::ZERO);
         }
-        for row in row..rows {
-            let x = &x[row * stride..][..width];
-            if F::PARAM {
-                for ((o, &x), &param) in out.iter_mut().zip(x).zip(params) {
-                    *o = F::step::<FMA>(*o, x, param);
-                }
-            } else {
-                for (o, &x) in out.iter_mut().zip(x) {
-                    *o = F::step::<FMA>(*o, x, T::ZERO);
-                }
+        row += 4;
+    }
+    for row in row..rows {
+        let x = &x[row * stride..][..width];
+        if F::PARAM {
+            for ((o, &x), &param) in out.iter_mut().zip(x).zip(params) {
+                *o = F::step::<FMA>(*o, x, param);
+            }
+        } else {
+            for (o, &x) in out.iter_mut().zip(x) {
+                *o = F::step::<FMA>(*o, x, T::ZERO);
             }
         }
     }
 }
 
-/// Folds blocks `from..to` of a row, given each block's result, pairwise.
-fn join_blocks<T: Number, F: Fold<T>>(blocks: &[T]) -> T {
+/// Joins the results of a row's blocks pairwise.
+fn join_blocks<T: Number>(f: &Folder<T>, blocks: &[T]) -> T {
     match blocks {
-        [] => F::INIT,
+        [] => f.init,
         [one] => *one,
         _ => {
             let (left, right) = blocks.split_at(blocks.len() / 2);
-            F::join(join_blocks::<T, F>(left), join_blocks::<T, F>(right))
+            (f.join)(join_blocks(f, left), join_blocks(f, right))
         }
     }
 }
 
 /// `out[o] = fold of x[o, ..]` for rows of `len`.
-fn rows<T: Number, F: Fold<T>>(x: &[T], len: usize, params: &[T], out: &mut [T]) {
+fn rows<T: Number>(f: &Folder<T>, x: &[T], len: usize, params: &[T], out: &mut [T]) {
     if len <= BLOCK {
-        return par::chunks(out, 1, len * F::COST, |start, out| {
-            let params = if F::PARAM { &params[start..][..out.len()] } else { params };
-            fold_rows(PhantomData::<F>, &x[start * len..][..out.len() * len], len, params, out);
+        return par::chunks(out, 1, len * f.cost, |start, out| {
+            (f.rows)(&x[start * len..][..out.len() * len], len, f.params(params, start, out.len()), out);
         });
     }
     let blocks = len.div_ceil(BLOCK);
-    let mut partial = vec![F::INIT; blocks * out.len()];
-    par::chunks(&mut partial, 1, BLOCK * F::COST, |start, partial| {
+    let mut partial = vec![f.init; blocks * out.len()];
+    par::chunks(&mut partial, 1, BLOCK * f.cost, |start, partial| {
         for (i, o) in partial.iter_mut().enumerate() {
             let (row, block) = ((start + i) / blocks, (start + i) % blocks);
             let size = BLOCK.min(len - block * BLOCK);
             let x = &x[row * len + block * BLOCK..][..size];
-            let params = if F::PARAM { &params[row..row + 1] } else { params };
-            fold_rows(PhantomData::<F>, x, size, params, std::slice::from_mut(o));
+            (f.rows)(x, size, f.params(params, row, 1), std::slice::from_mut(o));
         }
     });
     for (o, partial) in out.iter_mut().zip(partial.chunks_exact(blocks)) {
-        *o = join_blocks::<T, F::Join>(partial);
+        *o = join_blocks(f, partial);
     }
 }
 
 /// `out[o] = fold of x[o, ..]` for rows of `len` elements that `load` converts block by block, in the order of [`fold`].
-pub(crate) fn fold_loaded<T: Number, F: Fold<T>>(x: &Tensor, len: usize, out: &mut [T]) {
+pub(crate) fn fold_loaded<T: Number>(f: &Folder<T>, x: &Tensor, len: usize, out: &mut [T]) {
     if len == 0 {
-        return out.fill(F::INIT);
+        return out.fill(f.init);
     }
     if len <= BLOCK {
         let group = BLOCK / len;
-        return par::chunks(out, group, len * F::COST, |start, out| {
+        return par::chunks(out, group, len * f.cost, |start, out| {
             let mut scratch = [T::ZERO; BLOCK];
             for (g, out) in out.chunks_mut(group).enumerate() {
                 let scratch = &mut scratch[..out.len() * len];
                 T::load(x, (start + g * group) * len, scratch);
-                fold_rows(PhantomData::<F>, scratch, len, &[], out);
+                (f.rows)(scratch, len, &[], out);
             }
         });
     }
     let blocks = len.div_ceil(BLOCK);
-    let mut partial = vec![F::INIT; blocks * out.len()];
-    par::chunks(&mut partial, 1, BLOCK * F::COST, |start, partial| {
+    let mut partial = vec![f.init; blocks * out.len()];
+    par::chunks(&mut partial, 1, BLOCK * f.cost, |start, partial| {
         let mut scratch = [T::ZERO; BLOCK];
         for (i, o) in partial.iter_mut().enumerate() {
             let (row, block) = ((start + i) / blocks, (start + i) % blocks);
             let scratch = &mut scratch[..BLOCK.min(len - block * BLOCK)];
             T::load(x, row * len + block * BLOCK, scratch);
-            fold_rows(PhantomData::<F>, scratch, scratch.len(), &[], std::slice::from_mut(o));
+            (f.rows)(scratch, scratch.len(), &[], std::slice::from_mut(o));
         }
     });
     for (o, partial) in out.iter_mut().zip(partial.chunks_exact(blocks)) {
-        *o = join_blocks::<T, F::Join>(partial);
+        *o = join_blocks(f, partial);
     }
 }
 
 /// Folds `rows` rows of `x` down the columns of one tile, pairwise over blocks of [`ROWS`] rows.
-fn tile<T: Number, F: Fold<T>>(x: &[T], stride: usize, rows: usize, params: &[T], out: &mut [T]) {
+fn tile<T: Number>(f: &Folder<T>, x: &[T], stride: usize, rows: usize, params: &[T], out: &mut [T]) {
     if rows <= ROWS {
-        out.fill(F::INIT);
-        return fold_columns(PhantomData::<F>, x, stride, rows, params, out);
+        out.fill(f.init);
+        return (f.columns)(x, stride, rows, params, out);
     }
     let half = rows.div_ceil(ROWS) / 2 * ROWS;
-    tile::<T, F>(x, stride, half, params, out);
-    let mut other = [F::INIT; TILE];
+    tile(f, x, stride, half, params, out);
+    let mut other = [f.init; TILE];
     let other = &mut other[..out.len()];
-    tile::<T, F>(&x[half * stride..], stride, rows - half, params, other);
-    for (o, &x) in out.iter_mut().zip(&*other) {
-        *o = F::join(*o, x);
-    }
+    tile(f, &x[half * stride..], stride, rows - half, params, other);
+    (f.partial().columns)(other, other.len(), 1, &[], out);
 }
 
 /// `out[o, j] = fold over r of x[o, r, j]`.
-fn columns<T: Number, F: Fold<T>>(x: &[T], len: usize, inner: usize, params: &[T], out: &mut [T]) {
+fn columns<T: Number>(f: &Folder<T>, x: &[T], len: usize, inner: usize, params: &[T], out: &mut [T]) {
     if inner <= NARROW && len >= 4 * (TILE / inner) {
-        return par::chunks(out, inner, len * F::COST, |start, out| {
+        return par::chunks(out, inner, len * f.cost, |start, out| {
             for (i, out) in out.chunks_exact_mut(inner).enumerate() {
                 let o = start / inner + i;
-                let params = if F::PARAM { &params[o * inner..][..inner] } else { params };
-                narrow::<T, F>(&x[o * len * inner..][..len * inner], len, params, out);
+                narrow(f, &x[o * len * inner..][..len * inner], len, f.params(params, o * inner, inner), out);
             }
         });
     }
@@ -404,69 +471,63 @@ fn columns<T: Number, F: Fold<T>>(x: &[T], len: usize, inner: usize, params: &[T
         let groups = len.div_ceil(size);
         for o in 0..outer {
             let x = &x[o * len * inner..][..len * inner];
-            let params = if F::PARAM { &params[o * inner..][..inner] } else { params };
-            let mut partial = vec![F::INIT; groups * inner];
-            par::chunks(&mut partial, inner, size * F::COST, |start, partial| {
+            let params = f.params(params, o * inner, inner);
+            let mut partial = vec![f.init; groups * inner];
+            par::chunks(&mut partial, inner, size * f.cost, |start, partial| {
                 for (g, partial) in partial.chunks_exact_mut(inner).enumerate() {
                     let first = (start / inner + g) * size;
                     let size = size.min(len - first);
-                    tiles::<T, F>(&x[first * inner..], size, inner, params, partial);
+                    tiles(f, &x[first * inner..], size, inner, params, partial);
                 }
             });
-            columns::<T, F::Join>(&partial, groups, inner, &[], &mut out[o * inner..][..inner]);
+            columns(&f.partial(), &partial, groups, inner, &[], &mut out[o * inner..][..inner]);
         }
         return;
     }
     if outer == 1 {
-        return par::chunks(out, TILE, len * F::COST, |start, out| {
-            let params = if F::PARAM { &params[start..][..out.len()] } else { params };
-            for (t, out) in out.chunks_mut(TILE).enumerate() {
-                let params = if F::PARAM { &params[t * TILE..][..out.len()] } else { params };
-                tile::<T, F>(&x[start + t * TILE..], inner, len, params, out);
-            }
+        return par::chunks(out, TILE, len * f.cost, |start, out| {
+            tiles(f, &x[start..], len, inner, f.params(params, start, out.len()), out);
         });
     }
-    par::chunks(out, inner, len * F::COST, |start, out| {
+    par::chunks(out, inner, len * f.cost, |start, out| {
         for (i, out) in out.chunks_exact_mut(inner).enumerate() {
             let o = start / inner + i;
-            let params = if F::PARAM { &params[o * inner..][..inner] } else { params };
-            tiles::<T, F>(&x[o * len * inner..][..len * inner], len, inner, params, out);
+            tiles(f, &x[o * len * inner..][..len * inner], len, inner, f.params(params, o * inner, inner), out);
         }
     });
 }
 
 /// Columns of a matrix with few: several rows side by side count as one, so that whole vectors are filled.
-fn narrow<T: Number, F: Fold<T>>(x: &[T], len: usize, params: &[T], out: &mut [T]) {
+fn narrow<T: Number>(f: &Folder<T>, x: &[T], len: usize, params: &[T], out: &mut [T]) {
     let inner = out.len();
     let group = TILE / inner;
     let (wide, rows) = (group * inner, len / group);
-    let repeated = if F::PARAM { params.repeat(group) } else { Vec::new() };
-    let mut totals = vec![F::INIT; wide];
-    columns::<T, F>(&x[..rows * wide], rows, wide, &repeated, &mut totals);
-    out.fill(F::INIT);
-    fold_columns(PhantomData::<F::Join>, &totals, inner, group, &[], out);
-    fold_columns(PhantomData::<F>, &x[rows * wide..], inner, len - rows * group, params, out);
+    let repeated = if f.param { params.repeat(group) } else { Vec::new() };
+    let mut totals = vec![f.init; wide];
+    columns(f, &x[..rows * wide], rows, wide, &repeated, &mut totals);
+    out.fill(f.init);
+    (f.partial().columns)(&totals, inner, group, &[], out);
+    (f.columns)(&x[rows * wide..], inner, len - rows * group, params, out);
 }
 
-/// All columns of one matrix, tile by tile.
-fn tiles<T: Number, F: Fold<T>>(x: &[T], rows: usize, inner: usize, params: &[T], out: &mut [T]) {
+/// Columns of a matrix of `inner` columns, the first of `x` on, tile by tile.
+fn tiles<T: Number>(f: &Folder<T>, x: &[T], rows: usize, inner: usize, params: &[T], out: &mut [T]) {
     for (t, out) in out.chunks_mut(TILE).enumerate() {
-        let params = if F::PARAM { &params[t * TILE..][..out.len()] } else { params };
-        tile::<T, F>(&x[t * TILE..], inner, rows, params, out);
+        tile(f, &x[t * TILE..], inner, rows, f.params(params, t * TILE, out.len()), out);
     }
 }
 
 /// `out[o, j] = fold over r of x[o, r, j]`, with `params[o, j]` where the fold has a parameter.
 ///
 /// `x` is dense, of `outer * len * inner` elements, and `out` has `outer * inner`.
-pub(crate) fn fold<T: Number, F: Fold<T>>(x: &[T], len: usize, inner: usize, params: &[T], out: &mut [T]) {
+pub(crate) fn fold<T: Number>(f: &Folder<T>, x: &[T], len: usize, inner: usize, params: &[T], out: &mut [T]) {
     if out.is_empty() {
         return;
     }
     if len == 0 {
-        return out.fill(F::INIT);
+        return out.fill(f.init);
     }
-    if inner == 1 { rows::<T, F>(x, len, params, out) } else { columns::<T, F>(x, len, inner, params, out) }
+    if inner == 1 { rows(f, x, len, params, out) } else { columns(f, x, len, inner, params, out) }
 }
 
 /// Whether `x` beats `best`: it is larger (or smaller), or the first NaN.

@@ -38,8 +38,10 @@ impl Tensor {
     #[track_caller]
     pub fn index(&self, indices: &[Option<&Tensor>]) -> Tensor {
         let Some(target) = Target::new("index", self, indices) else { return self.clone() };
-        match_dtype!(self.dtype(), T => {
-            Tensor::build(target.shape, |out: &mut [T]| kernel::read(self.data(), &target.positions, out))
+        match_dtype!(bits self.dtype(), T => {
+            Tensor::build_bits(self.dtype(), target.shape, |out: &mut [T]| {
+                kernel::read(self.bits(), &target.positions, out);
+            })
         })
     }
 
@@ -86,8 +88,8 @@ impl Tensor {
         let (mask, x) = (mask.expand(&shape).contiguous(), self.expand(&shape).contiguous());
         let mask = mask.as_slice::<bool>().expect("just made contiguous");
         let count = mask.iter().filter(|m| **m).count();
-        match_dtype!(self.dtype(), T => Tensor::build([count], |out: &mut [T]| {
-            let chosen = x.as_slice::<T>().expect("just made contiguous").iter().zip(mask).filter(|(_, m)| **m);
+        match_dtype!(bits self.dtype(), T => Tensor::build_bits(self.dtype(), [count], |out: &mut [T]| {
+            let chosen = x.bits_slice::<T>().iter().zip(mask).filter(|(_, m)| **m);
             out.iter_mut().zip(chosen).for_each(|(slot, (&v, _))| *slot = v);
         }))
     }
@@ -122,9 +124,9 @@ impl Tensor {
             bug!("masked_scatter", "Number of elements of source < number of ones in mask");
         }
         let source = source.contiguous();
-        match_dtype!(self.dtype(), T => {
-            let slots = out.as_mut_slice::<T>().iter_mut().zip(mask).filter(|(_, m)| **m);
-            let values = source.as_slice::<T>().expect("just made contiguous");
+        match_dtype!(bits self.dtype(), T => {
+            let slots = out.bits_mut::<T>().iter_mut().zip(mask).filter(|(_, m)| **m);
+            let values = source.bits_slice::<T>();
             slots.zip(values).for_each(|((slot, _), &v)| *slot = v);
         });
         out
@@ -222,9 +224,7 @@ impl Tensor {
 
     /// Makes the memory this tensor's own and contiguous, before positions in it are computed.
     pub(super) fn own(&mut self) {
-        match_dtype!(self.dtype(), T => {
-            self.as_mut_slice::<T>();
-        });
+        self.make_own();
     }
 
     /// Writes `values`, broadcast, to the positions that `find` gives for this tensor; to all, if it gives none.
@@ -233,7 +233,7 @@ impl Tensor {
         self.own();
         let target = find(self).unwrap_or_else(|| Target::view(self));
         let values = values.to(self.dtype());
-        match_dtype!(self.dtype(), T => self.write::<T>(&target, &values, |slot, v| *slot = v));
+        match_dtype!(bits self.dtype(), T => self.write::<T>(&target, &values, |slot, v| *slot = v));
     }
 
     /// Updates positions of this tensor, whose memory is its own and contiguous, in order.
@@ -249,8 +249,8 @@ impl Tensor {
             true => (values, 0),
             false => (values.contiguous(), 1),
         };
-        let data = &values.data::<T>()[values.layout().offset()..];
-        kernel::write(self.as_mut_slice::<T>(), &positions, |slot, k| f(slot, data[k * step]));
+        let data = &values.bits::<T>()[values.layout().offset()..];
+        kernel::write(self.bits_mut::<T>(), &positions, |slot, k| f(slot, data[k * step]));
     }
 }
 

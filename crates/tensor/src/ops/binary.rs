@@ -1,12 +1,13 @@
 //! Functions of two tensors with broadcasting and PyTorch's promotion: one table row each.
 
-use super::unary::memory_order;
+use super::unary::memory_order_of;
 use crate::cpu::half;
 use crate::cpu::map::{self, BinaryOp, CompareOp, Zip, compare, compare_plain, zip, zip_bool, zip_int};
 use crate::cpu::math::{Int, Math, Plain};
 use crate::cpu::par;
 use crate::dtype::Category;
-use crate::shape::{Shape, broadcast, same};
+use crate::layout::Layout;
+use crate::shape::{Axes, Shape, broadcast, same};
 use crate::{DType, Element, Scalar, Tensor, bf16, bug, f16, match_dtype};
 use wengert_tensor_macros::profiled;
 
@@ -325,25 +326,38 @@ fn tensors<T: Element, O: Element>(
     cost: usize,
     kernel: &map::Kernel<'_, T, O, 2>,
 ) -> Tensor {
+    let Lined { layouts: [at_x, at_y], shape, back } = lined(x.layout(), y.layout(), shape);
+    let out = Tensor::build(&shape, |out: &mut [O]| {
+        map::run(&shape, [(x.data(), &at_x), (y.data(), &at_y)], out, cost, kernel);
+    });
+    match back {
+        Some(back) => out.with_layout(out.layout().permute(&back)),
+        None => out,
+    }
+}
+
+/// Two operands as the kernels go through them.
+struct Lined {
+    layouts: [Layout; 2],
+    shape: Shape,
+    /// The way back to the order of the axes, if that was changed.
+    back: Option<Axes>,
+}
+
+/// Lines two operands up: the axes in memory order if both fill their memory in the same one, else broadcast.
+fn lined(x: &Layout, y: &Layout, shape: &Shape) -> Lined {
     if x.shape() == y.shape() {
         if x.strides() == y.strides()
-            && let Some((dense, back)) = memory_order(x)
+            && let Some((order, back)) = memory_order_of(x)
         {
-            let mut order = crate::shape::Axes::from_elem(0, back.len());
-            back.iter().enumerate().for_each(|(from, &to)| order[to] = from);
-            let other = y.with_layout(y.layout().permute(&order));
-            let out = tensors(&dense, &other, &Shape::from_slice(dense.shape()), cost, kernel);
-            return out.with_layout(out.layout().permute(&back));
+            let layouts = [x.permute(&order), y.permute(&order)];
+            let shape = Shape::from_slice(layouts[0].shape());
+            return Lined { layouts, shape, back: Some(back) };
         }
-        return Tensor::build(shape.clone(), |out: &mut [O]| {
-            map::run(shape, [(x.data(), x.layout()), (y.data(), y.layout())], out, cost, kernel);
-        });
+        return Lined { layouts: [x.clone(), y.clone()], shape: shape.clone(), back: None };
     }
-    let expand = |x: &Tensor| x.layout().expand(shape).expect("shapes were broadcast");
-    let (at_x, at_y) = (expand(x), expand(y));
-    Tensor::build(shape.clone(), |out: &mut [O]| {
-        map::run(shape, [(x.data(), &at_x), (y.data(), &at_y)], out, cost, kernel);
-    })
+    let expand = |x: &Layout| x.expand(shape).expect("shapes were broadcast");
+    Lined { layouts: [expand(x), expand(y)], shape: shape.clone(), back: None }
 }
 
 /// The dtype that a row computes in for a promoted dtype.

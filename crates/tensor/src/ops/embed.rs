@@ -41,7 +41,7 @@ impl Tensor {
         }
         let layout = target.layout().clone();
         drop(target);
-        match_dtype!(self.dtype(), T => put::<T>(self, &layout, base.as_mut_slice()));
+        match_dtype!(bits self.dtype(), T => put::<T>(self, &layout, base.bits_mut()));
         base
     }
 }
@@ -51,7 +51,7 @@ fn put<T: Element>(source: &Tensor, layout: &crate::Layout, out: &mut [T]) {
     if source.numel() == 0 {
         return;
     }
-    let data = source.data::<T>();
+    let data = source.bits::<T>();
     let walk = Walk::new(source.shape(), [source.strides(), layout.strides()]);
     let ([from, to], len) = (walk.row_strides(), walk.row_len());
     walk.each_row(0..walk.rows(), [source.layout().offset(), layout.offset()], |[a, b]| {

@@ -100,8 +100,8 @@ impl Tensor {
         shape[d] = index.numel();
         let mut positions = Positions::along(self.layout(), d);
         positions.middle = entries(&index).iter().map(|&i| i as isize * self.strides()[d]).collect();
-        match_dtype!(self.dtype(), T => {
-            Tensor::build(shape, |out: &mut [T]| kernel::read(self.data(), &positions, out))
+        match_dtype!(bits self.dtype(), T => {
+            Tensor::build_bits(self.dtype(), shape, |out: &mut [T]| kernel::read(self.bits(), &positions, out))
         })
     }
 
@@ -144,8 +144,8 @@ impl Tensor {
         }
         let along = Along::new(x.layout(), d, at.shape());
         let at = checked(OP, "", &at, d, x.shape()[d]);
-        match_dtype!(x.dtype(), T => Tensor::build(index.shape(), |out: &mut [T]| {
-            kernel::gather(x.data(), x.layout().offset(), &along, entries(&at), out);
+        match_dtype!(bits x.dtype(), T => Tensor::build_bits(x.dtype(), index.shape(), |out: &mut [T]| {
+            kernel::gather(x.bits(), x.layout().offset(), &along, entries(&at), out);
         }))
     }
 
@@ -157,7 +157,7 @@ impl Tensor {
     #[track_caller]
     pub fn scatter(&self, dim: isize, index: &Tensor, source: &Tensor) -> Tensor {
         let plan = ScatterPlan::new("scatter", self, dim, index, source);
-        match_dtype!(self.dtype(), T => plan.run::<T>(scatter_with::<T, Replace>))
+        match_dtype!(bits self.dtype(), T => plan.run::<T>(scatter_with::<T, Replace>))
     }
 
     /// A copy in which `out[index[i][j]][j] = value` (for `dim` 0).
@@ -168,7 +168,7 @@ impl Tensor {
     pub fn scatter_value(&self, dim: isize, index: &Tensor, value: impl Into<Scalar>) -> Tensor {
         let source = Tensor::full((), value, self.dtype()).expand(index.shape());
         let plan = ScatterPlan::new("scatter", self, dim, index, &source);
-        match_dtype!(self.dtype(), T => plan.run::<T>(scatter_with::<T, Replace>))
+        match_dtype!(bits self.dtype(), T => plan.run::<T>(scatter_with::<T, Replace>))
     }
 
     /// A copy in which `out[index[i][j]][j] += source[i][j]` (for `dim` 0).
@@ -343,7 +343,8 @@ impl Tensor {
             );
         }
         let index = checked(OP, "", index, d, x.shape()[d]);
-        match_dtype!(self.dtype(), T => x.update_rows::<T>(d, &index, &from, |slot, v| *slot = v)).reshape(self.shape())
+        match_dtype!(bits self.dtype(), T => x.update_rows::<T>(d, &index, &from, |slot, v| *slot = v))
+            .reshape(self.shape())
     }
 
     /// A copy in which the slices of an axis at the given indices hold `value`; negative indices count from the end.
@@ -365,7 +366,8 @@ impl Tensor {
         let mut shape = Shape::from_slice(x.shape());
         shape[d] = index.numel();
         let from = Tensor::full((), value, self.dtype()).expand(shape);
-        match_dtype!(self.dtype(), T => x.update_rows::<T>(d, &index, &from, |slot, v| *slot = v)).reshape(self.shape())
+        match_dtype!(bits self.dtype(), T => x.update_rows::<T>(d, &index, &from, |slot, v| *slot = v))
+            .reshape(self.shape())
     }
 
     /// A copy whose slices `index[k]` of axis `d` are updated, element by element, with slice `k` of `source`.
@@ -377,12 +379,12 @@ impl Tensor {
         f: impl Fn(&mut T, T) + Sync,
     ) -> Tensor {
         let source = source.contiguous();
-        let from = source.as_slice::<T>().expect("just made contiguous");
+        let from = source.bits_slice::<T>();
         let index = entries(index);
         let inner = numel(&self.shape()[d + 1..]);
         let size = self.shape()[d];
         let mut out = self.clone();
-        kernel::update_rows(out.as_mut_slice::<T>(), size, inner, index, |row, o, k| {
+        kernel::update_rows(out.bits_mut::<T>(), size, inner, index, |row, o, k| {
             let source = &from[(o * index.len() + k) * inner..][..inner];
             row.iter_mut().zip(source).for_each(|(slot, &v)| f(slot, v));
         });
@@ -481,8 +483,8 @@ impl ScatterPlan {
         let along = Along::new(flat.layout(), self.dim, self.index.shape());
         let block = numel(&flat.shape()[self.dim..]);
         drop(flat);
-        let (index, source) = (entries(&self.index), self.source.as_slice::<T>().expect("made contiguous"));
-        let slots = out.as_mut_slice::<T>();
+        let (index, source) = (entries(&self.index), self.source.bits_slice::<T>());
+        let slots = out.bits_mut::<T>();
         kernel::scatter(slots, block, &along, index, source, update);
         out
     }

@@ -1,7 +1,8 @@
 //! Reductions over any set of axes, and running sums and products.
 
 use crate::cpu::reduce::{
-    Deviations, Exponentials, Fold, Largest, Number, Product, Smallest, Squares, Sum, extreme, fold, fold_loaded, scan,
+    Deviations, Exponentials, Folder, Largest, Number, Product, Smallest, Squares, Sum, extreme, fold, fold_loaded,
+    folder, scan,
 };
 use crate::ops::unary::memory_axes;
 use crate::shape::{Axes, IntoDims, IntoShape, Shape, axes, axis};
@@ -11,18 +12,18 @@ use std::ops::Range;
 use wengert_tensor_macros::profiled;
 
 /// Reduces over `axes`, each of which keeps size 1; `param` broadcasts to the result. Elements become `T` on the way.
-fn reduce<T: Number, F: Fold<T>>(x: &Tensor, axes: &[usize], param: Option<&Tensor>) -> Tensor {
+fn reduce<T: Number>(f: &Folder<T>, x: &Tensor, axes: &[usize], param: Option<&Tensor>) -> Tensor {
     if x.is_contiguous() {
-        return reduce_dense::<T, F>(x, axes, param);
+        return reduce_dense(f, x, axes, param);
     }
-    in_memory_order(x, axes, param, &reduce_dense::<T, F>)
+    in_memory_order(x, axes, param, &|x, axes, param| reduce_dense(f, x, axes, param))
 }
 
 /// A reduction of a tensor, its axes and its parameter.
-type Reduction = dyn Fn(&Tensor, &[usize], Option<&Tensor>) -> Tensor;
+type Reduction<'f> = dyn Fn(&Tensor, &[usize], Option<&Tensor>) -> Tensor + 'f;
 
 /// Axes in memory order make every dense tensor contiguous; the result goes back to the order asked for.
-fn in_memory_order(x: &Tensor, axes: &[usize], param: Option<&Tensor>, reduction: &Reduction) -> Tensor {
+fn in_memory_order(x: &Tensor, axes: &[usize], param: Option<&Tensor>, reduction: &Reduction<'_>) -> Tensor {
     let (order, back) = memory_axes(x.strides());
     let moved: Axes = axes.iter().map(|&i| back[i]).collect();
     let dense = x.with_layout(x.layout().permute(&order)).contiguous();
@@ -32,23 +33,23 @@ fn in_memory_order(x: &Tensor, axes: &[usize], param: Option<&Tensor>, reduction
 }
 
 /// [`reduce`] of a contiguous tensor: the innermost run of axes first, then those outside it join partial results.
-fn reduce_dense<T: Number, F: Fold<T>>(x: &Tensor, axes: &[usize], param: Option<&Tensor>) -> Tensor {
+fn reduce_dense<T: Number>(f: &Folder<T>, x: &Tensor, axes: &[usize], param: Option<&Tensor>) -> Tensor {
     let mut shape = Shape::from_slice(x.shape());
     let mut runs = runs(&shape, axes);
     // Without a run there is one element per result.
     let run = runs.pop().unwrap_or(shape.len()..shape.len());
     let inner: usize = shape[run.end..].iter().product();
     let mut out = if x.dtype() == T::DTYPE {
-        step::<T, F>(x.as_slice().expect("contiguous"), &mut shape, run, param)
+        step(f, x.as_slice().expect("contiguous"), &mut shape, run, param)
     } else if inner == 1 && param.is_none() {
         let len = shape[run.clone()].iter().product();
         shape[run].fill(1);
-        Tensor::build(&shape, |out: &mut [T]| fold_loaded::<T, F>(x, len, out))
+        Tensor::build(&shape, |out: &mut [T]| fold_loaded(f, x, len, out))
     } else {
-        step::<T, F>(x.to(T::DTYPE).as_slice().expect("contiguous"), &mut shape, run, param)
+        step(f, x.to(T::DTYPE).as_slice().expect("contiguous"), &mut shape, run, param)
     };
     while let Some(run) = runs.pop() {
-        out = step::<T, F::Join>(out.as_slice().expect("just built"), &mut shape, run, None);
+        out = step(&f.partial(), out.as_slice().expect("just built"), &mut shape, run, None);
     }
     axes.iter().for_each(|&i| shape[i] = 1);
     if *out.shape() == *shape { out } else { out.view(shape) }
@@ -71,13 +72,13 @@ fn runs(shape: &[usize], axes: &[usize]) -> SmallVec<[Range<usize>; 4]> {
 }
 
 /// Folds one run of axes of a contiguous tensor; in `shape` they become 1.
-fn step<T: Number, F: Fold<T>>(x: &[T], shape: &mut Shape, run: Range<usize>, param: Option<&Tensor>) -> Tensor {
+fn step<T: Number>(f: &Folder<T>, x: &[T], shape: &mut Shape, run: Range<usize>, param: Option<&Tensor>) -> Tensor {
     let len: usize = shape[run.clone()].iter().product();
     let inner: usize = shape[run.end..].iter().product();
     shape[run].fill(1);
     let param = param.map(|p| p.broadcast_to(&*shape).contiguous());
     let params = param.as_ref().map_or(&[][..], |p| p.as_slice().expect("contiguous"));
-    Tensor::build(&*shape, |out: &mut [T]| fold::<T, F>(x, len, inner, params, out))
+    Tensor::build(&*shape, |out: &mut [T]| fold(f, x, len, inner, params, out))
 }
 
 /// Removes the axes of a result that kept them.
@@ -90,9 +91,9 @@ fn drop_axes(x: Tensor, axes: &[usize]) -> Tensor {
 macro_rules! fold_number {
     ($Fold:ident, $x:expr, $axes:expr) => {
         match $x.dtype() {
-            DType::F64 => reduce::<f64, $Fold>($x, $axes, None),
-            dtype if dtype.is_float() => reduce::<f32, $Fold>($x, $axes, None),
-            _ => reduce::<i64, $Fold>($x, $axes, None),
+            DType::F64 => reduce(&folder::<f64, $Fold>(), $x, $axes, None),
+            dtype if dtype.is_float() => reduce(&folder::<f32, $Fold>(), $x, $axes, None),
+            _ => reduce(&folder::<i64, $Fold>(), $x, $axes, None),
         }
     };
 }
@@ -101,9 +102,9 @@ macro_rules! fold_number {
 macro_rules! fold_float {
     ($Fold:ident, $x:expr, $axes:expr, $param:expr) => {
         if $x.dtype() == DType::F64 {
-            reduce::<f64, $Fold>($x, $axes, $param)
+            reduce(&folder::<f64, $Fold>(), $x, $axes, $param)
         } else {
-            reduce::<f32, $Fold>($x, $axes, $param)
+            reduce(&folder::<f32, $Fold>(), $x, $axes, $param)
         }
     };
 }
@@ -315,7 +316,14 @@ fn extreme_dim(op: &str, x: &Tensor, dim: isize, largest: bool) -> (Tensor, Tens
     if let Some(size) = shape.get_mut(axis) {
         *size = 1;
     }
-    match_dtype!(x.dtype(), T => {
+    // Narrow types are compared in wider ones, which hold all their values in the same order: a kernel less for each.
+    let dtype = x.dtype();
+    let x = match dtype {
+        DType::F16 | DType::BF16 => x.to(DType::F32),
+        DType::I16 | DType::I8 | DType::U8 | DType::Bool => x.to(DType::I32),
+        _ => x,
+    };
+    let (values, indices) = match_dtype!(wide x.dtype(), T => {
         let mut values = Tensor::zeros(&shape, T::DTYPE);
         let indices = Tensor::build(&shape, |indices: &mut [i64]| {
             let (x, values) = (x.as_slice().expect("contiguous"), values.as_mut_slice::<T>());
@@ -326,7 +334,8 @@ fn extreme_dim(op: &str, x: &Tensor, dim: isize, largest: bool) -> (Tensor, Tens
             }
         });
         (values, indices)
-    })
+    });
+    (values.to(dtype), indices)
 }
 
 #[profiled]

@@ -4,6 +4,7 @@ use crate::cpu::elementary::TURN_LIMIT;
 use crate::cpu::half;
 use crate::cpu::map::{self, Map, UnaryOp, map, map_int};
 use crate::cpu::math::{Int, Math, Plain};
+use crate::layout::Layout;
 use crate::shape::Axes;
 use crate::{DType, Element, Tensor, bug, match_dtype};
 use wengert_tensor_macros::profiled;
@@ -207,12 +208,17 @@ pub(crate) fn cube(x: &Tensor) -> Tensor {
 
 /// The tensor with its axes in memory order and the way back, if it fills its memory without gaps but not in C order.
 pub(crate) fn memory_order(x: &Tensor) -> Option<(Tensor, Axes)> {
+    let (order, back) = memory_order_of(x.layout())?;
+    Some((x.with_layout(x.layout().permute(&order)), back))
+}
+
+/// The order of a layout's axes in memory and the way back, if it has no gaps but another order than C's.
+pub(crate) fn memory_order_of(x: &Layout) -> Option<(Axes, Axes)> {
     if x.rank() < 2 || x.is_contiguous() {
         return None;
     }
     let (order, back) = memory_axes(x.strides());
-    let layout = x.layout().permute(&order);
-    layout.is_contiguous().then(|| (x.with_layout(layout), back))
+    x.permute(&order).is_contiguous().then_some((order, back))
 }
 
 /// The axes by falling stride, equal ones in their own order, and the permutation back.
