@@ -385,9 +385,9 @@ impl Reader {
             Node::Str(x) => Value::Str(x),
             Node::Bytes(x) => Value::Bytes(x),
             Node::ByteArray(x) => Value::ByteArray(x),
-            Node::Tensor(view) => Value::Tensor(self.tensor(&view)?),
+            Node::Tensor(view) => Value::from(self.tensor(&view)?),
             Node::Grad { view, parameter, requires_grad } => {
-                Value::Grad { tensor: self.tensor(&view)?, parameter, requires_grad }
+                Value::Grad { tensor: Box::new(self.tensor(&view)?), parameter, requires_grad }
             }
             Node::List(ids) => Value::List(self.items(ids, sum)?),
             Node::Tuple(ids) => Value::Tuple(self.items(ids, sum)?),

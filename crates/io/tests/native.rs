@@ -42,7 +42,7 @@ fn sample() -> Value {
         ("row", Value::from(base.select(0, 2))),
         ("scalar", Value::from(Tensor::zeros((), DType::F32))),
         ("empty", Value::from(Tensor::zeros([0, 3], DType::F64))),
-        ("param", Value::Grad { tensor: base, parameter: true, requires_grad: false }),
+        ("param", Value::Grad { tensor: Box::new(base), parameter: true, requires_grad: false }),
         ("list", Value::List(vec![Value::from(1), Value::Tuple(vec![]), Value::Set(vec![Value::from("x")])])),
         ("ordered", Value::Dict(ordered)),
         ("size", Value::Size(vec![2, 3])),

@@ -396,7 +396,7 @@ impl Describer<'_> {
                     let object = known.or_insert_with(|| Arc::new(uninitialized(UNINITIALIZED[0], requires_grad)));
                     return Value::Object(object.clone());
                 }
-                let tensor = self.tensors.tensor((true, param.id()), param.value());
+                let tensor = Box::new(self.tensors.tensor((true, param.id()), param.value()));
                 Value::Grad { tensor, parameter: true, requires_grad }
             });
             params.push((name.into(), value));
@@ -407,7 +407,7 @@ impl Describer<'_> {
                 if buffer.is_uninitialized() {
                     return Value::Object(Arc::new(uninitialized(UNINITIALIZED[1], false)));
                 }
-                Value::Tensor(self.tensors.tensor((false, buffer.id() as u64), buffer.value()))
+                Value::from(self.tensors.tensor((false, buffer.id() as u64), buffer.value()))
             });
             buffers.push((name.into(), value));
         }

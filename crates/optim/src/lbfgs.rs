@@ -179,9 +179,9 @@ impl History {
     }
 
     fn save(self, state: &mut Dict, dtype: DType) {
-        let number = |x: f64| Value::Tensor(Tensor::from_vec(vec![x], ()).to(dtype));
-        let tensors = |list: Vec<Tensor>| Value::List(list.into_iter().map(Value::Tensor).collect());
-        let optional = |tensor: Option<Tensor>| tensor.map_or(Value::None, Value::Tensor);
+        let number = |x: f64| Value::from(Tensor::from_vec(vec![x], ()).to(dtype));
+        let tensors = |list: Vec<Tensor>| Value::List(list.into_iter().map(Value::from).collect());
+        let optional = |tensor: Option<Tensor>| tensor.map_or(Value::None, Value::from);
         state.insert("d", optional(self.direction));
         state.insert("t", self.length);
         state.insert("old_dirs", tensors(self.dirs));
@@ -219,7 +219,7 @@ impl History {
         for i in (0..count).rev() {
             factors[i] = round(dot(&self.steps[i], &q) * self.ro[i]);
             q.add_scaled_(-factors[i], &self.dirs[i]);
-            al[i] = Value::Tensor(Tensor::from_vec(vec![factors[i]], ()).to(grad.dtype()));
+            al[i] = Value::from(Tensor::from_vec(vec![factors[i]], ()).to(grad.dtype()));
         }
         state.insert("al", al);
         let mut r = q.mul(self.diagonal.unwrap_or(1.0));
@@ -282,7 +282,7 @@ impl Joint for Lbfgs {
         let dtype = params[0].dtype();
         // What PyTorch keeps as a tensor of one number is rounded.
         let round = |x: f64| if dtype == DType::F64 { x } else { f64::from(x as f32) };
-        let number = |x: f64| Value::Tensor(Tensor::from_vec(vec![x], ()).to(dtype));
+        let number = |x: f64| Value::from(Tensor::from_vec(vec![x], ()).to(dtype));
         count(state, "func_evals", 0);
         count(state, "n_iter", 0);
         let first = closure();

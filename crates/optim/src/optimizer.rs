@@ -326,7 +326,7 @@ impl Optimizer {
 /// Casts the tensors of a value, as PyTorch does with what it loads.
 fn cast(value: &mut Value, dtype: DType) {
     match value {
-        Value::Tensor(tensor) => *tensor = tensor.to(dtype),
+        Value::Tensor(tensor) => **tensor = tensor.to(dtype),
         Value::List(list) | Value::Tuple(list) => list.iter_mut().for_each(|value| cast(value, dtype)),
         _ => {}
     }

@@ -26,12 +26,13 @@ pub enum Value {
     Bytes(Vec<u8>),
     /// `bytearray`.
     ByteArray(Vec<u8>),
-    /// A tensor without gradient.
-    Tensor(Tensor),
+    /// A tensor without gradient. Boxed, as it is twice as large as anything else: a list may have a value per byte of its
+    /// file.
+    Tensor(Box<Tensor>),
     /// A tensor saved with `requires_grad=True`, or an `nn.Parameter` (then `parameter` is set).
     Grad {
         /// The values.
-        tensor: Tensor,
+        tensor: Box<Tensor>,
         /// Whether it is an `nn.Parameter`.
         parameter: bool,
         /// Whether gradients are wanted (parameters may be frozen).
@@ -269,8 +270,8 @@ value_from! {
     };
     &str, |x| Value::Str(x.to_owned());
     String, |x| Value::Str(x);
-    Tensor, |x| Value::Tensor(x);
-    &Tensor, |x| Value::Tensor(x.clone());
+    Tensor, |x| Value::Tensor(Box::new(x));
+    &Tensor, |x| Value::Tensor(Box::new(x.clone()));
     Vec<Value>, |x| Value::List(x);
     Dict, |x| Value::Dict(x);
     DType, |x| Value::DType(x.name().to_owned());
@@ -294,7 +295,7 @@ impl From<StateDict> for Value {
             .collect();
         let attributes =
             if metadata.is_empty() { Vec::new() } else { vec![("_metadata".to_owned(), Value::Dict(metadata))] };
-        let entries = state.into_iter().map(|(k, v)| (Value::Str(k), Value::Tensor(v))).collect();
+        let entries = state.into_iter().map(|(k, v)| (Value::Str(k), Value::from(v))).collect();
         Value::Dict(Dict { kind: DictKind::Ordered, entries, attributes })
     }
 }
@@ -303,3 +304,7 @@ impl From<&StateDict> for Value {
         state.clone().into()
     }
 }
+
+/// A list may have a value per byte of its file.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Value>() <= 56);

@@ -87,8 +87,8 @@ fn value(node: &Json) -> Value {
         "tensor" => {
             let tensor = tensor(&data[0], &data[1], &data[2]).unwrap();
             match (data[3].as_bool().unwrap(), data[4].as_bool().unwrap()) {
-                (false, false) => Value::Tensor(tensor),
-                (requires_grad, parameter) => Value::Grad { tensor, parameter, requires_grad },
+                (false, false) => Value::from(tensor),
+                (requires_grad, parameter) => Value::Grad { tensor: Box::new(tensor), parameter, requires_grad },
             }
         }
         "size" => Value::Size(sizes(data)),

@@ -193,7 +193,7 @@ impl<'a> Builder<'a> {
                 });
             }
             Node::Tensor(node) => {
-                let tensor = self.tensor(node)?;
+                let tensor = Box::new(self.tensor(node)?);
                 match node.parameter || node.requires_grad {
                     false => Value::Tensor(tensor),
                     true => Value::Grad { tensor, parameter: node.parameter, requires_grad: node.requires_grad },

@@ -65,7 +65,7 @@ impl Golden {
     fn tagged(&self, tagged: &Map<String, Json>) -> Value {
         let (tag, json) = tagged.iter().next().expect("a tag");
         match tag.as_str() {
-            "tensor" => Value::Tensor(self.input(json).value),
+            "tensor" => Value::from(self.input(json).value),
             "tuple" => Value::Tuple(list(json).iter().map(|x| self.value(x)).collect()),
             "dict" => Value::Dict(map(json).iter().map(|(k, v)| (k.as_str(), self.value(v))).collect()),
             "float" => json.as_str().expect("a text").parse::<f64>().expect("a float").into(),
