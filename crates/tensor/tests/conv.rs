@@ -130,7 +130,8 @@ proptest! {
 #[test]
 fn shapes_of_well_known_layers() {
     let options = |stride, padding| Conv2dOptions { stride: [stride; 2], padding: [padding; 2], ..Default::default() };
-    let rows: [(&[usize], &[usize], Conv2dOptions); 10] = [
+    let depthwise = |groups, stride, padding| Conv2dOptions { groups, ..options(stride, padding) };
+    let rows: [(&[usize], &[usize], Conv2dOptions); 16] = [
         (&[9, 1, 28, 28], &[6, 1, 5, 5], options(1, 2)),
         (&[9, 1, 28, 28], &[6, 1, 5, 5], options(1, 0)),
         (&[9, 6, 12, 12], &[16, 6, 5, 5], options(1, 0)),
@@ -141,6 +142,12 @@ fn shapes_of_well_known_layers() {
         (&[2, 32, 9, 9], &[48, 32, 1, 1], options(2, 0)),
         (&[1, 300, 5, 5], &[270, 300, 1, 1], options(1, 0)),
         (&[2, 0, 3, 3], &[4, 0, 2, 2], options(1, 0)),
+        (&[3, 16, 14, 14], &[16, 1, 3, 3], depthwise(16, 1, 1)),
+        (&[3, 24, 15, 13], &[24, 1, 3, 3], depthwise(24, 2, 1)),
+        (&[2, 9, 20, 31], &[18, 1, 7, 7], depthwise(9, 2, 3)),
+        (&[1, 5, 33, 30], &[15, 1, 5, 5], depthwise(5, 4, 2)),
+        (&[2, 6, 19, 19], &[6, 1, 7, 7], Conv2dOptions { dilation: [2, 3], ..depthwise(6, 3, 6) }),
+        (&[40, 3, 5, 6], &[3, 1, 1, 2], depthwise(3, 1, 0)),
     ];
     for (x, w, options) in rows {
         check(x, w, &options, DType::F32, (0, 0, 0));

@@ -3,7 +3,7 @@
 use super::gemm::{Gemm, Init, KC, Mat, batched, pack_columns};
 use super::par;
 use super::tile::{Rows, Size, Start, Tiled};
-use super::{conv_lines, winograd};
+use super::{conv_depthwise, conv_lines, winograd};
 use crate::storage::Storage;
 use crate::{Element, Tensor};
 
@@ -92,7 +92,25 @@ const CHAIN: usize = 32;
 /// Columns of a block: with [`KC`] rows half of the second cache.
 const BLOCK: usize = 480;
 /// Numbers copied at a time, some of them too many: copies of a fixed size are single instructions.
-const STEP: usize = 16;
+pub(super) const STEP: usize = 16;
+
+/// `out[i] = from[S·i]`.
+fn take_apart<T: Element, const S: usize>(from: &[T], out: &mut [T]) {
+    let (groups, rest) = from.as_chunks::<S>();
+    let count = groups.len().min(out.len());
+    let (most, last) = out.split_at_mut(count);
+    most.iter_mut().zip(groups).for_each(|(o, group)| *o = group[0]);
+    last.iter_mut().zip(rest).for_each(|(o, &x)| *o = x);
+}
+
+/// `out[S·i] = from[i]`.
+fn put_apart<T: Element, const S: usize>(from: &[T], out: &mut [T]) {
+    let (groups, rest) = out.as_chunks_mut::<S>();
+    let count = groups.len().min(from.len());
+    let (most, last) = from.split_at(count);
+    groups.iter_mut().zip(most).for_each(|(group, &x)| group[0] = x);
+    rest.iter_mut().zip(last).for_each(|(o, &x)| *o = x);
+}
 
 /// An image laid out for the taps of a kernel: padded, and split into one plane per phase of the stride, so that what
 /// one tap reads for neighbouring outputs are neighbours.
@@ -140,7 +158,7 @@ impl Planes<'_> {
     }
 
     /// Elements per channel.
-    fn channel(&self) -> usize {
+    pub(super) fn channel(&self) -> usize {
         self.phases[0].len() * self.phases[1].len() * self.plane[0] * self.plane[1]
     }
 
@@ -186,24 +204,26 @@ impl Planes<'_> {
         let stride = self.g.stride[1];
         self.each_run(self.g.depth, |at, index, count| {
             let out = &mut out[at..][..count];
-            if stride == 1 {
-                out.copy_from_slice(&image[index..][..count]);
-            } else {
-                out.iter_mut().zip(image[index..].iter().step_by(stride)).for_each(|(o, &x)| *o = x);
+            match stride {
+                1 => out.copy_from_slice(&image[index..][..count]),
+                2 => take_apart::<T, 2>(&image[index..], out),
+                4 => take_apart::<T, 4>(&image[index..], out),
+                _ => out.iter_mut().zip(image[index..].iter().step_by(stride)).for_each(|(o, &x)| *o = x),
             }
         });
     }
 
     /// The inverse of [`Planes::lay`], for some channels; elements that no tap reads become zero.
-    fn gather<T: Element>(&self, channels: usize, planes: &[T], image: &mut [T]) {
+    pub(super) fn gather<T: Element>(&self, channels: usize, planes: &[T], image: &mut [T]) {
         let stride = self.g.stride[1];
         image.fill(T::ZERO);
         self.each_run(channels, |at, index, count| {
             let from = &planes[at..][..count];
-            if stride == 1 {
-                image[index..][..count].copy_from_slice(from);
-            } else {
-                image[index..].iter_mut().step_by(stride).zip(from).for_each(|(o, &x)| *o = x);
+            match stride {
+                1 => image[index..][..count].copy_from_slice(from),
+                2 => put_apart::<T, 2>(from, &mut image[index..]),
+                4 => put_apart::<T, 4>(from, &mut image[index..]),
+                _ => image[index..].iter_mut().step_by(stride).zip(from).for_each(|(o, &x)| *o = x),
             }
         });
     }
@@ -230,6 +250,11 @@ fn direct<T: Tiled + Gemm>(x: &[T], filter: Filter<'_, T>, bias: Option<&[T]>, g
     }
     if conv_lines::suits(g) {
         return conv_lines::convolve(x, filter, bias, g, out);
+    }
+    if conv_depthwise::suits(g) {
+        let turned = filter.turned.then(|| turn_over(filter.data, g));
+        let w = turned.as_ref().map_or(filter.data, |turned| turned.as_slice());
+        return conv_depthwise::convolve(x, w, bias, g, out);
     }
     let planes = Planes::new(g);
     let weight = match filter.turned {
@@ -414,6 +439,9 @@ pub(crate) fn input_grad<T: Tiled + Gemm>(w: &Tensor, dy: &Tensor, g: &Geometry,
     if let Some(adjoint) = g.adjoint() {
         let filter = Filter { data: w_data, turned: true };
         return Tensor::build(shape, |dx| direct(dy_data, filter, None, &adjoint, dx));
+    }
+    if conv_depthwise::suits(g) {
+        return Tensor::build(shape, |dx| conv_depthwise::input_grad(w_data, dy_data, g, dx));
     }
     let planes = Planes::new(g);
     let weight = PackedTaps::new(w_data, g);

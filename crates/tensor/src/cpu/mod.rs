@@ -2,6 +2,7 @@
 //! would implement the same entry points.
 
 pub(crate) mod conv;
+pub(crate) mod conv_depthwise;
 pub(crate) mod conv_layout;
 pub(crate) mod conv_lines;
 pub(crate) mod conv_weight;
