@@ -587,19 +587,29 @@ multiversion! {
         // As wide as most elements, so that it is a vector of the same length.
         let mut unordered = [0u32; EXTREMES];
         let (chunks, rest) = x.as_chunks::<EXTREMES>();
-        for chunk in chunks {
+        // What is left, with some that are not; a row that has no others is filled up.
+        let mut last = [x[0]; EXTREMES];
+        match x.last_chunk() {
+            Some(chunk) => last = *chunk,
+            None => last[..x.len()].copy_from_slice(x),
+        }
+        for chunk in chunks.iter().chain((!rest.is_empty()).then_some(&last)) {
             for lane in 0..EXTREMES {
                 let (x, old) = (chunk[lane], best[lane]);
                 best[lane] = if if LARGEST { x > old } else { x < old } { x } else { old };
                 unordered[lane] |= u32::from(x != x);
             }
         }
-        let mut value = x[0];
-        for &x in best.iter().chain(rest) {
-            value = if if LARGEST { x > value } else { x < value } { x } else { value };
+        let mut width = EXTREMES / 2;
+        while width > 0 {
+            for lane in 0..width {
+                let (x, old) = (best[lane + width], best[lane]);
+                best[lane] = if if LARGEST { x > old } else { x < old } { x } else { old };
+                unordered[lane] |= unordered[lane + width];
+            }
+            width /= 2;
         }
-        let nan = unordered.iter().any(|&n| n != 0) || rest.iter().any(|x| x != x);
-        let index = if nan { first(x, |x| x != x) } else { first(x, |x| x == value) };
+        let index = if unordered[0] != 0 { first(x, |x| x != x) } else { first(x, |x| x == best[0]) };
         (x[index], index as i64)
     }
 }

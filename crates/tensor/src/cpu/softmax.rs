@@ -27,11 +27,13 @@ pub(crate) fn forward<T: Math>(kind: Kind, x: &[T], len: usize, inner: usize, ou
     }
     let block = len * inner;
     par::chunks(out, block, COST, |start, out| {
+        if let (Kind::LogSoftmax, 1) = (kind, inner) {
+            return log_softmax_rows(&x[start..][..out.len()], len, out);
+        }
         for (i, out) in out.chunks_exact_mut(block).enumerate() {
             let x = &x[start + i * block..][..block];
             match (kind, inner) {
                 (Kind::Softmax, 1) => softmax_row(x, out),
-                (Kind::LogSoftmax, 1) => log_softmax_row(x, out),
                 _ => (0..inner).step_by(TILE).for_each(|at| columns(kind, x, inner, at, out)),
             }
         }
@@ -110,10 +112,47 @@ fn largest<T: Math>(x: &[T]) -> T {
             *m = if x > *m { x } else { *m };
         }
     }
-    for (m, &x) in lanes.iter_mut().zip(rest) {
-        *m = if x > *m { x } else { *m };
+    if !rest.is_empty() {
+        let (last, _) = window(x, T::NEG_INFINITY);
+        for (m, x) in lanes.iter_mut().zip(last) {
+            *m = if x > *m { x } else { *m };
+        }
     }
     fold(lanes, |a, b| if b > a { b } else { a })
+}
+
+/// The last elements of a row that whole chunks leave over, behind some that they do not or, in a row that has no more,
+/// behind copies of `with`; and how many of these come first. What a short loop would compute one by one, vectors do.
+#[inline(always)]
+fn window<T: Math>(x: &[T], with: T) -> ([T; LANES], usize) {
+    match x.last_chunk() {
+        Some(last) => (*last, LANES - x.len() % LANES),
+        None => {
+            let mut last = [with; LANES];
+            last[LANES - x.len()..].copy_from_slice(x);
+            (last, LANES - x.len())
+        }
+    }
+}
+
+/// `Σ e^(x - top)`.
+#[inline(always)]
+fn sum_exp<T: Math, const FMA: bool>(x: &[T], top: T) -> T {
+    let mut lanes = [T::ZERO; LANES];
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    for chunk in chunks {
+        for j in 0..LANES {
+            lanes[j] += (chunk[j] - top).exp::<FMA>();
+        }
+    }
+    if !rest.is_empty() {
+        let (last, others) = window(x, top);
+        for j in 0..LANES {
+            let exp = (last[j] - top).exp::<FMA>();
+            lanes[j] += if j as u32 >= others as u32 { exp } else { T::ZERO };
+        }
+    }
+    fold(lanes, |a, b| a + b)
 }
 
 /// Joins lanes pairwise.
@@ -149,16 +188,26 @@ multiversion! {
     fn softmax_row[T: Math](x: &[T], out: &mut [T]) {
         let top = largest(x);
         let mut lanes = [T::ZERO; LANES];
-        let ((xc, xr), (oc, or)) = (x.as_chunks::<LANES>(), out.as_chunks_mut::<LANES>());
-        for (x, o) in xc.iter().zip(oc) {
+        let (chunks, rest) = x.as_chunks::<LANES>();
+        for (x, o) in chunks.iter().zip(out.as_chunks_mut::<LANES>().0) {
             for j in 0..LANES {
                 o[j] = (x[j] - top).exp::<FMA>();
                 lanes[j] += o[j];
             }
         }
-        for (t, (&x, o)) in lanes.iter_mut().zip(xr.iter().zip(or)) {
-            *o = (x - top).exp::<FMA>();
-            *t += *o;
+        if x.len() < LANES / 2 {
+            for (t, (&x, o)) in lanes.iter_mut().zip(x.iter().zip(&mut *out)) {
+                *o = (x - top).exp::<FMA>();
+                *t += *o;
+            }
+        } else if !rest.is_empty() {
+            let (mut last, others) = window(x, top);
+            for j in 0..LANES {
+                last[j] = (last[j] - top).exp::<FMA>();
+                lanes[j] += if j as u32 >= others as u32 { last[j] } else { T::ZERO };
+            }
+            let count = x.len().min(LANES);
+            out[x.len() - count..].copy_from_slice(&last[LANES - count..]);
         }
         let inverse = T::ONE / fold(lanes, |a, b| a + b);
         for o in out {
@@ -171,16 +220,31 @@ multiversion! {
     /// The largest element `m`, and `ln Σ e^(x - m)`.
     fn log_sum_exp[T: Math](x: &[T]) -> (T, T) {
         let top = largest(x);
-        (top, sum2(x, x, |x, _| (x - top).exp::<FMA>()).ln::<FMA>())
+        (top, sum_exp::<T, FMA>(x, top).ln::<FMA>())
     }
 }
 
+/// Rows whose logarithms are taken together.
+const ROWS: usize = 16;
+
 multiversion! {
-    fn log_softmax_row[T: Math](x: &[T], out: &mut [T]) {
-        let top = largest(x);
-        let ln_sum = sum2(x, x, |x, _| (x - top).exp::<FMA>()).ln::<FMA>();
-        for (o, &x) in out.iter_mut().zip(x) {
-            *o = (x - top) - ln_sum;
+    /// Rows of `len`.
+    fn log_softmax_rows[T: Math](x: &[T], len: usize, out: &mut [T]) {
+        for (x, out) in x.chunks(ROWS * len).zip(out.chunks_mut(ROWS * len)) {
+            let (mut top, mut sum) = ([T::ZERO; ROWS], [T::ONE; ROWS]);
+            for (row, (top, sum)) in x.chunks_exact(len).zip(top.iter_mut().zip(&mut sum)) {
+                *top = largest(row);
+                *sum = sum_exp::<T, FMA>(row, *top);
+            }
+            for sum in &mut sum {
+                *sum = sum.ln::<FMA>();
+            }
+            for (i, (row, out)) in x.chunks_exact(len).zip(out.chunks_exact_mut(len)).enumerate() {
+                let (top, ln_sum) = (top[i], sum[i]);
+                for (o, &x) in out.iter_mut().zip(row) {
+                    *o = (x - top) - ln_sum;
+                }
+            }
         }
     }
 }
@@ -197,8 +261,20 @@ multiversion! {
 multiversion! {
     fn log_softmax_row_backward[T: Math](y: &[T], dy: &[T], out: &mut [T]) {
         let total = sum2(dy, dy, |dy, _| dy);
-        for (o, (&y, &dy)) in out.iter_mut().zip(y.iter().zip(dy)) {
-            *o = dy - y.exp::<FMA>() * total;
+        let ((chunks, rest), (others, _)) = (y.as_chunks::<LANES>(), dy.as_chunks::<LANES>());
+        for (o, (y, dy)) in out.as_chunks_mut::<LANES>().0.iter_mut().zip(chunks.iter().zip(others)) {
+            for j in 0..LANES {
+                o[j] = dy[j] - y[j].exp::<FMA>() * total;
+            }
+        }
+        if !rest.is_empty() {
+            let (mut last, _) = window(y, T::ZERO);
+            let (grads, _) = window(dy, T::ZERO);
+            for j in 0..LANES {
+                last[j] = grads[j] - last[j].exp::<FMA>() * total;
+            }
+            let count = y.len().min(LANES);
+            out[y.len() - count..].copy_from_slice(&last[LANES - count..]);
         }
     }
 }
