@@ -241,6 +241,15 @@ def shapes(file, results, single):
     return rows
 
 
+def picks(sample):
+    """Whether a function picks outputs, as those of decompositions whose gradients depend on a choice of signs do."""
+    probe = (torch.zeros(1),)
+    try:
+        return sample.output_process_fn_grad(probe) is not probe
+    except IndexError:  # Of three results it leaves out the first, the permutation, which has no gradient.
+        return False
+
+
 def operation(op, folder):
     name = op.name + ('.' + op.variant_test_name if op.variant_test_name else '')
     file, samples, failed = File(), [], 0
@@ -255,9 +264,7 @@ def operation(op, folder):
             head = {'kind': DTYPES[dtype], 'args': [file.value(call[0])] + [file.value(x) for x in call[1]],
                     'kwargs': [[k, file.value(v)] for k, v in call[2].items()]}
             try:
-                # A function that picks outputs belongs to decompositions, whose gradients depend on a choice of signs.
-                probe = (torch.zeros(1),)
-                differentiable = op.supports_autograd and sample.output_process_fn_grad(probe) is probe
+                differentiable = op.supports_autograd and not picks(sample)
                 if floating:
                     double = run(op, cast(call, torch.float64), differentiable)
                     single = run(op, cast(call, torch.float32), differentiable)

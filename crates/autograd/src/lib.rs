@@ -47,6 +47,6 @@ pub use sizes::Sizes;
 pub use var::Var;
 pub use wengert_tensor as tensor;
 pub use wengert_tensor::{
-    Align, AvgPoolOptions, Factors, Interpolation, MatrixNorm, MaxPoolOptions, OutputSize, Outside, PadMode,
-    Replacement, Resample, Sampling, Spacing, Triangle, TriangularOptions,
+    Align, AvgPoolOptions, Factors, Interpolation, LuSolveOptions, MatrixNorm, MaxPoolOptions, OutputSize, Outside,
+    PadMode, Replacement, Resample, Sampling, Spacing, Triangle, TriangularOptions,
 };

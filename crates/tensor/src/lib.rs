@@ -48,7 +48,7 @@ pub use ops::composed::norms::{MatrixNorm, Spacing};
 pub use ops::composed::pad::PadMode;
 pub use ops::composed::pool_nd::{AvgPoolOptions, MaxPoolOptions};
 pub use ops::composed::resample::{Align, OutputSize, Outside, Resample, Sampling};
-pub use ops::composed::solve::Triangle;
+pub use ops::composed::solve::{LuSolveOptions, Triangle};
 pub use ops::composed::stats::Interpolation;
 pub use ops::conv::{self, Conv2dOptions};
 pub use ops::ctc;

@@ -13,13 +13,11 @@ use wengert_tensor::composed::stats::Nan;
 use wengert_tensor::pool::AvgPool2dOptions;
 use wengert_tensor::shape::{axis, broadcast, size_text};
 use wengert_tensor::windows::{Window, largest};
-use wengert_tensor::with_generator;
 use wengert_tensor::{
     Align, AvgPoolOptions, Category, Conv2dOptions, ConvOptions, ConvTransposeOptions, DType, Interpolation, IntoDims,
-    MatrixNorm, MaxPoolOptions, OutputSize, Outside, PadMode, Replacement, Resample, Sampling, Scalar, Spacing, Tensor,
-    bug,
+    LuSolveOptions, MatrixNorm, MaxPoolOptions, OutputSize, Outside, PadMode, Replacement, Resample, Sampling, Scalar,
+    Spacing, Tensor, TriangularOptions, bug, common_dtype, cpp_name, with_generator,
 };
-use wengert_tensor::{common_dtype, cpp_name};
 
 wengert_tensor::compose_activation!(Var);
 wengert_tensor::compose_conv_nd!(Var);

@@ -3,7 +3,7 @@
 use crate::catalog::Entry;
 use crate::op::Context;
 use crate::{Var, is_grad_enabled, op};
-use wengert_tensor::{DType, Factors, Tensor, Triangle, TriangularOptions, bug};
+use wengert_tensor::{DType, Factors, LuSolveOptions, Tensor, Triangle, TriangularOptions, bug};
 
 /// `X - Xᵀ`.
 fn skew(x: &Var) -> Var {
@@ -56,7 +56,72 @@ fn triangle_product(x: &Var, factor: &Var, triangle: Triangle) -> Var {
     }
 }
 
+/// The factors of square matrices that need no pivots.
+fn unpivoted(a: &Var) -> (Var, Var) {
+    let (_, lower, upper) = a.value.lu();
+    let known = (Var::from(&lower), Var::from(&upper));
+    // X L⁻ᵀ from the left and U⁻ᵀ from the right.
+    let through = |x: &Var, l: &Var, u: &Var| {
+        let right = u.mt().solve_triangular(x, TriangularOptions { right: true, ..Default::default() });
+        let unit = TriangularOptions { upper: true, unitriangular: true, ..Default::default() };
+        l.mt().solve_triangular(&right, unit)
+    };
+    let of_lower = op::record("LinalgLuBackward0", lower, [a], || {
+        factor_rule(a, &known, unpivoted, move |grad, _, (l, u)| through(&l.mt().matmul(grad).tril(-1), l, u))
+    });
+    let of_upper = op::record("LinalgLuBackward0", upper, [a], || {
+        factor_rule(a, &known, unpivoted, move |grad, _, (l, u)| through(&grad.matmul(&u.mt()).triu(0), l, u))
+    });
+    (of_lower, of_upper)
+}
+
 impl Var {
+    /// [`Tensor::lu`]. The gradient takes the rows to stay in the order of this elimination, and the first rows or columns, as many
+    /// as there are of the fewer, to be independent.
+    ///
+    /// # Panics
+    /// As [`Tensor::lu_factor`].
+    #[track_caller]
+    pub fn lu(&self) -> (Tensor, Var, Var) {
+        let (permutation, lower, upper) = self.value.lu();
+        if !op::records(&[self]) || self.numel() == 0 {
+            return (permutation, Var::from(lower), Var::from(upper));
+        }
+        let (m, n) = (self.size(-2), self.size(-1));
+        let k = m.min(n);
+        let ordered = Var::from(permutation.mt()).matmul(self);
+        let (mut lower, mut upper) = unpivoted(&ordered.narrow(-2, 0, k).narrow(-1, 0, k));
+        if m > k {
+            let below = ordered.narrow(-2, k as isize, m - k);
+            let options = TriangularOptions { upper: true, right: true, ..Default::default() };
+            let rest = upper.solve_triangular(&below, options);
+            lower = Var::cat(&[lower, rest], -2);
+        }
+        if n > k {
+            let beside = ordered.narrow(-1, k as isize, n - k);
+            let options = TriangularOptions { unitriangular: true, ..Default::default() };
+            let rest = lower.solve_triangular(&beside, options);
+            upper = Var::cat(&[upper, rest], -1);
+        }
+        (permutation, lower, upper)
+    }
+
+    /// [`Tensor::lu_factor`], with a gradient as [`Var::lu`] has.
+    ///
+    /// # Panics
+    /// As [`Tensor::lu_factor`].
+    #[track_caller]
+    pub fn lu_factor(&self) -> (Var, Tensor) {
+        let (factors, pivots) = self.value.lu_factor();
+        if !op::records(&[self]) || self.numel() == 0 {
+            return (Var::from(factors), pivots);
+        }
+        let (_, lower, upper) = self.lu();
+        let (m, n) = (self.size(-2) as isize, self.size(-1) as isize);
+        let k = m.min(n);
+        (lower.tril(-1).pad(&[0, n - k], 0.0) + upper.pad(&[0, 0, 0, m - k], 0.0), pivots)
+    }
+
     /// [`Tensor::cholesky_solve`]. As in PyTorch the gradient of the factor is not cut to the triangle that is read.
     ///
     /// # Panics
@@ -292,6 +357,25 @@ pub(crate) fn catalog() -> Vec<Entry> {
         Entry::shaped("pinv", "LinalgPinvBackward0", tall, |x| apart(&x[0]).pinv(None)).sizes("... n m"),
         Entry::shaped("lstsq", "", &[&[4, 3], &[4, 2]], |x| apart(&x[0]).lstsq(&x[1])).sizes("n m, n k"),
         Entry::shaped("cond", "DivBackward0", tall, |x| apart(&x[0]).cond(None)).sizes("... n m"),
+        Entry::shaped("lu", "", square, |x| apart(&x[0]).lu().1).sizes("... n n"),
+        Entry::shaped("lu, upper", "", square, |x| apart(&x[0]).lu().2).sizes("... n n"),
+        Entry::shaped("lu_factor", "AddBackward0", tall, |x| apart(&x[0]).lu_factor().0).sizes("... 4 n"),
+        Entry::shaped("lu_factor, wide", "AddBackward0", wide, |x| apart(&x[0]).lu_factor().0).sizes("... 2 n2"),
+        Entry::shaped("lu_unpack", "AddBackward0", tall, |x| {
+            let (factors, pivots) = apart(&x[0]).lu_factor();
+            factors.lu_unpack(&pivots).1
+        })
+        .sizes("... 4 n"),
+        Entry::shaped("lu_solve", "LinalgSolveTriangularBackward0", &[&[3, 3], &[3, 2]], |x| {
+            let (factors, pivots) = apart(&x[0]).lu_factor();
+            factors.lu_solve(&pivots, &x[1], LuSolveOptions::default())
+        })
+        .sizes("n n, n m"),
+        Entry::shaped("lu_solve from the right", "", &[&[3, 3], &[2, 3]], |x| {
+            let (factors, pivots) = apart(&x[0]).lu_factor();
+            factors.lu_solve(&pivots, &x[1], LuSolveOptions { right: true, adjoint: true })
+        })
+        .sizes("n n, m n"),
         Entry::shaped("matrix_exp", "", square, |x| x[0].matrix_exp()).sizes("... n n"),
         Entry::shaped("cholesky_solve", "CholeskySolveBackward0", &[&[3, 2], &[3, 3]], |x| {
             x[0].cholesky_solve(&apart(&x[1]).tril(0), Triangle::Lower)

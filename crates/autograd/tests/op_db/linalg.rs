@@ -3,7 +3,7 @@
 use crate::sample::{KEYWORD, Sample, Value};
 use crate::{Row, one};
 use wengert_autograd::tensor::{DType, Scalar, Tensor};
-use wengert_autograd::{Arg, Factors, MatrixNorm, Replacement, Triangle, TriangularOptions, Var};
+use wengert_autograd::{Arg, Factors, LuSolveOptions, MatrixNorm, Replacement, Triangle, TriangularOptions, Var};
 
 pub(crate) const ROWS: &[Row] = &[
     ("addbmm", |s| one(s.x(0).addbmm(&s.x(1), &s.x(2), scale(s, "beta"), scale(s, "alpha")))),
@@ -98,6 +98,31 @@ pub(crate) const ROWS: &[Row] = &[
         let (q, r) = s.x(0).qr(factors);
         vec![q, r]
     }),
+    ("linalg.lu", |s| {
+        assert!(s.flag(KEYWORD, "pivot", true));
+        let (p, l, u) = s.x(0).lu();
+        vec![Var::from(p), l, u]
+    }),
+    ("linalg.lu_factor", |s| lu_factor(s, false)),
+    ("linalg.lu_factor_ex", |s| lu_factor(s, true)),
+    ("lu", |s| lu_factor(s, s.flag(2, "get_infos", false))),
+    ("linalg.lu_solve", |s| {
+        let options =
+            LuSolveOptions { right: !s.flag(KEYWORD, "left", true), adjoint: s.flag(KEYWORD, "adjoint", false) };
+        one(s.x(0).lu_solve(s.x(1).value(), &s.x(2), options))
+    }),
+    ("lu_solve", |s| one(s.x(1).lu_solve(s.x(2).value(), &s.x(0), LuSolveOptions::default()))),
+    ("lu_unpack", |s| {
+        let (p, l, u) = s.x(0).lu_unpack(s.x(1).value());
+        let empty = |x: &Var| Var::from(Tensor::zeros([0], x.dtype()));
+        let (data, pivots) = (s.flag(2, "unpack_data", true), s.flag(3, "unpack_pivots", true));
+        let p = Var::from(p);
+        vec![
+            if pivots { p } else { empty(&p) },
+            if data { l.clone() } else { empty(&l) },
+            if data { u.clone() } else { empty(&u) },
+        ]
+    }),
     ("linalg.svdvals", |s| one(s.x(0).svdvals())),
     ("linalg.tensorinv", |s| one(s.x(0).tensorinv(s.int_or(1, "ind", 2) as usize))),
     ("linalg.tensorsolve", |s| one(s.x(0).tensorsolve(&s.x(1), &s.opt_ints(2, "dims").unwrap_or_default()))),
@@ -125,6 +150,14 @@ pub(crate) const ROWS: &[Row] = &[
     ("trace", |s| one(s.x(0).trace())),
     ("vdot", |s| one(s.x(0).dot(&s.x(1)))),
 ];
+
+/// Factors, pivots and, if asked for, that nothing was wrong.
+fn lu_factor(s: &Sample, infos: bool) -> Vec<Var> {
+    assert!(s.flag(1, "pivot", true) && !s.flag(KEYWORD, "check_errors", false));
+    let (factors, pivots) = s.x(0).lu_factor();
+    let none = Var::from(Tensor::zeros(batch(&factors), DType::I32));
+    [vec![factors, Var::from(pivots)], if infos { vec![none] } else { vec![] }].concat()
+}
 
 fn triangle(s: &Sample, position: usize) -> Triangle {
     if s.flag(position, "upper", false) { Triangle::Upper } else { Triangle::Lower }

@@ -5,8 +5,9 @@ use crate::shape::Shape;
 use crate::{DType, Tensor, bug};
 use wengert_tensor_macros::profiled;
 
-/// A square matrix, factored: `P A = L U`, with both factors in one, and the row that each step took.
+/// A matrix, factored: `P A = L U`, with both factors in one, and the row that each step took.
 struct Lu {
+    /// The number of columns.
     n: usize,
     factors: Vec<f64>,
     pivots: Vec<usize>,
@@ -15,12 +16,19 @@ struct Lu {
 }
 
 impl Lu {
+    /// The factors of a square matrix.
     fn new(a: &[f64], n: usize) -> Lu {
-        let mut lu = Lu { n, factors: a.to_vec(), pivots: (0..n).collect(), sign: 1.0 };
+        Lu::rectangular(a, n, n)
+    }
+
+    fn rectangular(a: &[f64], rows: usize, n: usize) -> Lu {
+        let count = rows.min(n);
+        let mut lu = Lu { n, factors: a.to_vec(), pivots: (0..count).collect(), sign: 1.0 };
         let m = &mut lu.factors;
-        for k in 0..n {
-            let pivot =
-                (k..n).max_by(|&i, &j| m[i * n + k].abs().total_cmp(&m[j * n + k].abs())).expect("k is below n");
+        for k in 0..count {
+            // The first of equals, as LAPACK.
+            let larger = |best: usize, i: usize| if m[i * n + k].abs() > m[best * n + k].abs() { i } else { best };
+            let pivot = (k + 1..rows).fold(k, larger);
             lu.pivots[k] = pivot;
             if pivot != k {
                 lu.sign = -lu.sign;
@@ -29,7 +37,7 @@ impl Lu {
             if m[k * n + k] == 0.0 {
                 continue;
             }
-            for i in k + 1..n {
+            for i in k + 1..rows {
                 let factor = m[i * n + k] / m[k * n + k];
                 m[i * n + k] = factor;
                 for j in k + 1..n {
@@ -234,6 +242,58 @@ impl Tensor {
         Tensor::from_vec(x, &shape[..]).to(self.dtype())
     }
 
+    /// The factors of (a batch of) matrices by elimination with partial pivoting, both in one: below the diagonal `L`, whose
+    /// diagonal is 1, else `U`; and the row, counted from 1 (i32), that each was swapped with (`torch.linalg.lu_factor`).
+    ///
+    /// # Panics
+    /// If there are less than two axes or the dtype is not floating.
+    ///
+    /// # Examples
+    /// ```
+    /// use wengert_tensor::tensor;
+    /// let (factors, pivots) = tensor![[1.0, 2.0], [4.0, 4.0]].lu_factor();
+    /// assert_eq!((factors.to_vec::<f32>(), pivots.to_vec::<i32>()), (vec![4.0, 4.0, 0.25, 1.0], vec![2, 2]));
+    /// ```
+    #[track_caller]
+    pub fn lu_factor(&self) -> (Tensor, Tensor) {
+        let &[.., m, n] = self.shape() else {
+            bug!("", "linalg.lu_factor: The input tensor A must have at least 2 dimensions.")
+        };
+        if !self.dtype().is_float() {
+            let got = self.dtype().legacy_name();
+            bug!("", "linalg.lu_factor: Expected a floating point or complex tensor as input. Got {got}");
+        }
+        let (mut factors, mut pivots) = (Vec::with_capacity(self.numel()), Vec::new());
+        let data = elements(self);
+        let count: usize = batch(self).iter().product();
+        for i in 0..count {
+            let lu = Lu::rectangular(&data[i * m * n..][..m * n], m, n);
+            factors.extend(lu.factors);
+            pivots.extend(lu.pivots.iter().map(|&row| row as i32 + 1));
+        }
+        let steps: Shape = batch(self).iter().copied().chain([m.min(n)]).collect();
+        (Tensor::from_vec(factors, self.shape()).to(self.dtype()), Tensor::from_vec(pivots, steps))
+    }
+
+    /// The factors of (a batch of) matrices: a permutation `P`, `L` with ones on its diagonal, and `U`, whose product the matrix
+    /// is (`torch.linalg.lu`).
+    ///
+    /// # Panics
+    /// As [`Tensor::lu_factor`].
+    ///
+    /// # Examples
+    /// ```
+    /// use wengert_tensor::tensor;
+    /// let a = tensor![[1.0, 2.0], [4.0, 4.0], [0.0, 3.0]];
+    /// let (p, l, u) = a.lu();
+    /// assert_eq!(p.matmul(&l).matmul(&u).to_vec::<f32>(), a.to_vec::<f32>());
+    /// ```
+    #[track_caller]
+    pub fn lu(&self) -> (Tensor, Tensor, Tensor) {
+        let (factors, pivots) = self.lu_factor();
+        factors.lu_unpack(&pivots)
+    }
+
     /// The inverses of (a batch of) square matrices.
     ///
     /// # Panics
@@ -290,5 +350,32 @@ impl Tensor {
             }
         }
         Tensor::from_vec(data, self.shape()).to(self.dtype())
+    }
+}
+
+#[doc(hidden)]
+impl Tensor {
+    /// The permutation matrices of `size` rows that pivots of [`Tensor::lu_factor`] stand for.
+    #[track_caller]
+    pub fn permutations(&self, size: usize, dtype: DType) -> Tensor {
+        let Some((&steps, lead)) = self.shape().split_last() else { bug!("", "pivots must have an axis") };
+        let pivots = self.to(DType::I64).to_vec::<i64>();
+        let count: usize = lead.iter().product();
+        let mut data = vec![0.0f64; count * size * size];
+        for i in 0..count {
+            let mut rows: Vec<usize> = (0..size).collect();
+            for (k, &row) in pivots[i * steps..][..steps].iter().enumerate() {
+                if row < 1 || row > size as i64 || k >= size {
+                    bug!(
+                        "",
+                        "pivots passed to lu_unpack must be between 1 and LU.size(-2) inclusive. Did you properly pass the result of lu_factor?"
+                    );
+                }
+                rows.swap(k, row as usize - 1);
+            }
+            rows.iter().enumerate().for_each(|(k, row)| data[(i * size + row) * size + k] = 1.0);
+        }
+        let shape: Shape = lead.iter().copied().chain([size, size]).collect();
+        Tensor::from_vec(data, shape).to(dtype)
     }
 }

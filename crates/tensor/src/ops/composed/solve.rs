@@ -14,6 +14,15 @@ pub enum Triangle {
     Upper,
 }
 
+/// What [`Tensor::lu_solve`] solves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LuSolveOptions {
+    /// `X A = B`, not `A X = B` (`left=False`).
+    pub right: bool,
+    /// The transpose of `A` takes its place.
+    pub adjoint: bool,
+}
+
 // Not shared: their gradient is PyTorch's formula, not that of the systems they solve.
 #[profiled]
 impl Tensor {
@@ -85,6 +94,55 @@ impl Tensor {
                 self.matrix_norm(kind, [-2, -1]) * self.inv().matrix_norm(kind, [-2, -1])
             }
         }
+    }
+
+    /// The permutation `P`, and the factors `L` and `U`, that stand in one matrix as [`Tensor::lu_factor`] gives it with its pivots
+    /// (`torch.lu_unpack`).
+    ///
+    /// # Panics
+    /// If a pivot is out of range.
+    #[track_caller]
+    pub fn lu_unpack(&self, pivots: &Tensor) -> (Tensor, Self, Self) {
+        let [.., m, n] = *self.shape() else {
+            bug!("", "torch.lu_unpack: Expected tensor with 2 or more dimensions. Got size: {:?} instead", self.shape())
+        };
+        let k = m.min(n);
+        let unit = Tensor::eye(m, self.dtype()).narrow(1, 0, k);
+        let lower = self.narrow(-1, 0, k).tril(-1) + unit;
+        (pivots.permutations(m, self.dtype()), lower, self.narrow(-2, 0, k).triu(0))
+    }
+
+    /// The solutions `X` of `A X = other`, where `self` and `pivots` are what [`Tensor::lu_factor`] made of `A`
+    /// (`torch.linalg.lu_solve`); the batches broadcast.
+    ///
+    /// # Panics
+    /// If the factors are not square or the sizes do not fit.
+    #[track_caller]
+    pub fn lu_solve(&self, pivots: &Tensor, other: &Self, options: LuSolveOptions) -> Self {
+        let [.., m, n] = *self.shape() else {
+            bug!(
+                "",
+                "torch.linalg.lu_solve: Expected tensor with 2 or more dimensions. Got size: {:?} instead",
+                self.shape()
+            )
+        };
+        if m != n {
+            bug!("", "torch.linalg.lu_solve: A must be batches of square matrices, but they are {m} by {n} matrices");
+        }
+        if options.right {
+            let turned = LuSolveOptions { right: false, adjoint: !options.adjoint };
+            return self.lu_solve(pivots, &other.mt(), turned).mt();
+        }
+        let permutation = Self::from(pivots.permutations(n, self.dtype()));
+        let lower = TriangularOptions { unitriangular: true, ..Default::default() };
+        let upper = TriangularOptions { upper: true, ..Default::default() };
+        if options.adjoint {
+            // Of transposed factors, the lower one is the upper one.
+            let turned = self.mt();
+            let half = turned.solve_triangular(other, TriangularOptions { upper: false, ..upper });
+            return permutation.matmul(&turned.solve_triangular(&half, TriangularOptions { upper: true, ..lower }));
+        }
+        self.solve_triangular(&self.solve_triangular(&permutation.mt().matmul(other), lower), upper)
     }
 
     /// The exponential of square matrices, `Σ self^k / k!` (`torch.linalg.matrix_exp`).
