@@ -158,8 +158,10 @@ impl Checkpoint {
             let tensor = match options.dtype {
                 Some(dtype) if tensor.dtype().is_float() => {
                     if elements::is_bomb(&tensor) {
-                        let what = format!("shape {:?} repeats its memory too often to be converted", tensor.shape());
-                        return Err(Error::corrupt(format!("tensor '{name}'"), what).in_file(&self.path));
+                        let what = format!("converting tensor '{name}', whose shape {:?} repeats", tensor.shape());
+                        let what = format!("{what} {} bytes,", tensor.storage().as_bytes().len());
+                        let advice = "load it as it is, and convert what it repeats";
+                        return Err(Error::Unsupported { what, advice }.in_file(&self.path));
                     }
                     tensor.to(dtype)
                 }
