@@ -60,7 +60,7 @@ pub trait Parametrization: Module {
 /// Unlike in PyTorch, a parameter shared by several modules is parametrised in all of them.
 ///
 /// # Panics
-/// If the module has no such parameter, or no [`Mode`](crate::Mode) field in which parametrisations are kept, or if shape or
+/// If the module has no such parameter, or no [`Mode`] field in which parametrisations are kept, or if shape or
 /// dtype of the computed value are not the parameter's.
 #[track_caller]
 pub fn register_parametrization(module: &dyn Module, name: &str, parametrization: impl Parametrization) {
