@@ -11,7 +11,8 @@ use wengert_tensor::{DType, Device, StateDict, Tensor, Value};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TensorInfo {
-    /// The keys and positions that lead to it, joined by dots: `model.0.weight`.
+    /// The keys and positions that lead to it, joined by dots: `model.0.weight`. A key that is neither text nor a number is
+    /// `<key 3>` by its place.
     pub name: String,
     /// Its shape.
     pub shape: Vec<usize>,
@@ -277,8 +278,12 @@ fn flatten(value: &Value, name: &str, each: &mut impl FnMut(String, &Tensor)) {
     for (i, item) in value.as_slice().into_iter().flatten().enumerate() {
         flatten(item, &below(&i.to_string()), each);
     }
-    for (key, item) in value.as_dict().into_iter().flat_map(|dict| dict.iter()) {
-        let part = key.as_str().map_or_else(|| key.to_string(), str::to_owned);
+    for (i, (key, item)) in value.as_dict().into_iter().flat_map(|dict| dict.iter()).enumerate() {
+        let part = match key {
+            Value::Str(key) => key.clone(),
+            Value::Int(_) | Value::Float(_) => key.to_string(),
+            _ => format!("<key {i}>"),
+        };
         flatten(item, &below(&part), each);
     }
 }

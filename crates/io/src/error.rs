@@ -102,7 +102,10 @@ impl Error {
         let others: Vec<String> = dict
             .iter()
             .filter(|(key, entry)| key.as_str().is_none() || entry.as_tensor().is_none())
-            .map(|(key, _)| key.to_string())
+            .map(|(key, _)| match key.as_tensor() {
+                None => key.to_string(),
+                Some(_) => "a tensor".to_owned(),
+            })
             .collect();
         if 2 * others.len() <= dict.len() && !others.is_empty() {
             let more = if others.len() > 8 { ", …" } else { "" };

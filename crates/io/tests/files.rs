@@ -90,6 +90,16 @@ fn views_of_nothing_and_odd_keys_are_read_and_written() {
         assert_eq!(entries[2].0.as_tensor().expect("a tensor").to_vec::<f32>(), [1.0]);
         assert!(entries[3].0.as_slice().is_some() && entries[3].1.as_tensor().is_some());
     }
+    // Lazily and whole they have the same names.
+    let folder = std::env::temp_dir().join(format!("wengert-io-keys-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a temporary folder");
+    let native = folder.join("keys.wgt");
+    wengert_io::save(&native, &keys).expect("writable");
+    for path in [path("keys.pt"), native] {
+        let open = Checkpoint::open(&path).expect("just written");
+        assert_eq!(open.tensors().iter().map(|info| info.name.as_str()).collect::<Vec<_>>(), ["<key 3>"]);
+    }
+    std::fs::remove_dir_all(&folder).expect("ours");
 }
 
 #[test]

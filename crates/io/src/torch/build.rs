@@ -384,12 +384,12 @@ pub(crate) fn list(graph: &Graph, root: Id, out: &mut Vec<(String, Id)>) -> Resu
                     }
                 }
                 Node::Dict { items, .. } => {
-                    for &(key, value) in items {
+                    for (i, &(key, value)) in items.iter().enumerate() {
                         let name = match &self.graph.nodes[key as usize] {
                             Node::Str(key) => below(key),
                             Node::Int(key) => below(&key.to_string()),
-                            Node::Float(key) => below(&key.to_string()),
-                            _ => below("?"),
+                            Node::Float(key) => below(&Value::Float(*key).to_string()),
+                            _ => below(&format!("<key {i}>")),
                         };
                         self.visit(value, &name, depth + 1)?;
                     }

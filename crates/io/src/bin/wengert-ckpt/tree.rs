@@ -49,8 +49,13 @@ impl Flat {
     }
 
     fn entries(&mut self, path: &str, dict: &Dict) {
-        for (key, value) in dict.iter() {
-            let name = key.as_str().map_or_else(|| key.to_string(), str::to_owned);
+        for (i, (key, value)) in dict.iter().enumerate() {
+            let name = match key {
+                Value::Str(key) => key.clone(),
+                // Its text is long, and that of two may be one.
+                Value::Tensor(_) | Value::Grad { .. } | Value::Object(_) => format!("<key {i}>"),
+                _ => key.to_string(),
+            };
             self.add(&join(path, &name), value);
         }
     }
