@@ -10,6 +10,8 @@ use crate::{DType, Element, Tensor, bf16, f16, match_dtype};
 
 /// Side of the square blocks in which transposing copies go: one cache line of `f32`.
 const SIDE: usize = 16;
+/// Steps along memory for which squares go together.
+const WIDE: usize = 512;
 
 /// A contiguous copy with memory of its own.
 pub(crate) fn contiguous(x: &Tensor) -> Tensor {
@@ -59,12 +61,12 @@ fn transpose<T: Element>(data: &[T], offset: usize, walk: &Walk<1>, along: usize
     let outer: Walk<1> = Walk { shape: walk.shape[..=along].into(), strides: [walk.strides[0][..=along].into()] };
     // Where lines are a power of two apart they share few places in the caches, so that a line that was fetched ahead is gone
     // when its turn comes: squares beside each other in memory go together. Eight pieces are left for other threads.
-    let wide = (out.len() / (8 * SIDE * slab)).clamp(1, 8) * SIDE;
-    par::chunks(out, slab * wide, 2, |start, out| {
+    let unit = (out.len() / (8 * SIDE * slab)).clamp(1, WIDE / SIDE) * SIDE;
+    par::chunks(out, slab * unit, 2, |start, out| {
         let (mut first, mut out) = (start / slab, out);
         while !out.is_empty() {
             // Up to so many steps on `along` that share the outer axes.
-            let side = wide.min(size - first % size).min(out.len() / slab);
+            let side = WIDE.min(size - first % size).min(out.len() / slab);
             let (group, rest) = out.split_at_mut(side * slab);
             let mut base = 0;
             let begin = first - first % size;
