@@ -124,6 +124,13 @@ pub(crate) struct Binary {
     bool: Option<Zip<bool, bool>>,
 }
 
+impl Binary {
+    /// The kernels of a function of floats that is no row of the table.
+    pub(crate) const fn of_floats<F: BinaryOp>(name: &'static str, cost: usize) -> Binary {
+        Binary { name, cost, f64: zip::<f64, F>, f32: zip::<f32, F>, ints: None, bool: None }
+    }
+}
+
 /// One row: `/// doc` then `name Name cost float |a, b| …`, followed by `, int |a, b| …` if PyTorch keeps integers
 /// (else they become `f32`) and by `, bool |a, b| …` if it computes on booleans.
 ///

@@ -1,5 +1,8 @@
 //! Activations whose slope below a bound is given element by element: `threshold`, `prelu`, `rrelu`.
 
+use super::binary::{Binary, OperandRef, binary};
+use crate::cpu::map::BinaryOp;
+use crate::cpu::math::{Int, Math, Plain};
 use crate::{DType, Tensor, bug, with_generator};
 use wengert_tensor_macros::profiled;
 
@@ -45,7 +48,7 @@ impl Tensor {
             return match self.dtype() {
                 DType::F64 => self.leaky_relu(weight.item::<f64>()),
                 DType::F32 => self.leaky_relu(f64::from(weight.item::<f32>())),
-                _ => self.gt(0).where_(self, self.mul(weight.reshape([0usize; 0]))),
+                _ => self.sloped(&weight.reshape([0usize; 0])),
             };
         }
         if self.rank() == 0 {
@@ -61,7 +64,30 @@ impl Tensor {
         }
         let mut along = vec![1; self.rank() - 1];
         along[0] = count;
-        self.gt(0).where_(self, self.mul(weight.reshape(&along[..])))
+        self.sloped(&weight.reshape(&along[..]))
+    }
+
+    /// The element above 0, elsewhere it times `slope`, which is broadcast.
+    #[track_caller]
+    fn sloped(&self, slope: &Tensor) -> Tensor {
+        struct Sloped;
+        impl BinaryOp for Sloped {
+            #[inline(always)]
+            fn float<T: Math + Plain, const FMA: bool>(x: T, slope: T) -> T {
+                if x > T::ZERO { x } else { x * slope }
+            }
+            fn int<I: Int>(x: I, _: I) -> I {
+                x
+            }
+            fn bool(x: bool, _: bool) -> bool {
+                x
+            }
+        }
+        const KERNELS: Binary = Binary::of_floats::<Sloped>("prelu", 1);
+        if !self.dtype().is_float() {
+            return self.gt(0).where_(self, self.mul(slope));
+        }
+        binary(&KERNELS, OperandRef::Tensor(self), OperandRef::Tensor(slope))
     }
 
     /// The element above 0, elsewhere a slope times it that is drawn for each between `lower` and `upper`, as
