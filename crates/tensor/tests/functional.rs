@@ -1,6 +1,9 @@
 //! Operations of `torch.nn.functional` that plain tensors have too: values that PyTorch 2.15 prints.
 
-use wengert_tensor::{AvgPoolOptions, ConvOptions, ConvTransposeOptions, MaxPoolOptions, Tensor, manual_seed, tensor};
+use wengert_tensor::{
+    Align, AvgPoolOptions, ConvOptions, ConvTransposeOptions, MaxPoolOptions, OutputSize, Resample, Tensor,
+    manual_seed, tensor,
+};
 
 #[track_caller]
 fn same(ours: &Tensor, theirs: &[f32]) {
@@ -56,4 +59,42 @@ fn activations() {
     same(&tensor![3.0, 4.0].normalize(2.0, 0, 1e-12), &[0.6, 0.8]);
     manual_seed(0);
     same(&tensor![-1.0, 2.0, -3.0].rrelu(0.1, 0.4), &[-0.39101592, 2.0, -0.9370378]);
+}
+
+#[test]
+fn pictures_of_bytes_are_resampled_in_whole_numbers() {
+    let picture = Tensor::from_vec((0..40).map(|i| (i * 37 % 251) as u8).collect(), [1, 2, 4, 5]);
+    let sized = |size: OutputSize, mode, align| picture.interpolate(&size, mode, align).to_vec::<u8>();
+    assert_eq!(
+        sized(OutputSize::Size(vec![3, 7]), Resample::Linear, Align::Edges),
+        [
+            31, 52, 67, 63, 89, 116, 137, 152, 173, 164, 101, 127, 100, 49, 64, 85, 112, 138, 164, 173, 170, 227, 129,
+            66, 92, 88, 103, 124, 139, 160, 187, 213, 150, 87, 36, 51, 72, 99, 125, 151, 160, 157
+        ]
+    );
+    assert_eq!(
+        sized(OutputSize::Size(vec![6, 3]), Resample::Bicubic, Align::Corners),
+        [
+            0, 74, 148, 120, 14, 115, 193, 36, 60, 141, 165, 8, 86, 187, 81, 53, 127, 201, 238, 61, 135, 205, 181, 102,
+            156, 254, 47, 122, 202, 0, 73, 147, 68, 40, 114, 188
+        ]
+    );
+    assert_eq!(
+        sized(OutputSize::Scale(vec![1.7, 0.6]), Resample::Bicubic, Align::Edges),
+        [
+            0, 80, 144, 89, 37, 113, 206, 6, 73, 187, 114, 63, 114, 200, 99, 76, 150, 166, 168, 43, 133, 178, 134, 94,
+            183, 243, 46, 153, 231, 43, 102, 166, 87, 63, 127, 153
+        ]
+    );
+}
+
+#[test]
+fn activations_of_integers_are_refused_as_in_pytorch() {
+    let of = |f: fn(&Tensor) -> Tensor| std::panic::catch_unwind(move || f(&tensor![1, 2])).expect_err("no floats");
+    let says = |f, words: &str| assert_eq!(of(f).downcast_ref::<String>().expect("words"), words);
+    says(Tensor::gelu, "\"GeluKernelImpl\" not implemented for 'Long'");
+    says(Tensor::silu, "\"silu_cpu\" not implemented for 'Long'");
+    says(|x| x.softplus(1.0, 20.0), "\"softplus_cpu\" not implemented for 'Long'");
+    says(|x| x.elu(1.0), "\"elu_cpu\" not implemented for 'Long'");
+    says(|x| x.leaky_relu(0.1), "\"leaky_relu_cpu\" not implemented for 'Long'");
 }

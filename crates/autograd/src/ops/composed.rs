@@ -8,7 +8,7 @@ use wengert_tensor::composed::conv_nd::{
 use wengert_tensor::composed::einsum::{Label, labels, labels_of_output, name};
 use wengert_tensor::composed::fold::places;
 use wengert_tensor::composed::pool_nd::{PoolWindows, check_pool_rank, even_windows, fractional_windows, windows_of};
-use wengert_tensor::composed::resample::{Taps, taps};
+use wengert_tensor::composed::resample::{Taps, bytes_between, taps};
 use wengert_tensor::composed::stats::Nan;
 use wengert_tensor::pool::AvgPool2dOptions;
 use wengert_tensor::shape::{axis, broadcast, size_text};

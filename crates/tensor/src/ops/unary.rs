@@ -277,7 +277,18 @@ fn apply(op: &Unary, x: &Tensor, p: [f64; 2]) -> Tensor {
             "square" => apply(op, &x.to(DType::I64), p),
             name => bug!(name, "not implemented for 'Bool'"),
         },
-        _ => apply(op, &x.to(DType::F32), p),
+        _ => {
+            // Activations that PyTorch has for floats only.
+            let kernel = match op.name {
+                "gelu" => "GeluKernelImpl",
+                "silu" => "silu_cpu",
+                "elu" => "elu_cpu",
+                "leaky_relu" => "leaky_relu_cpu",
+                "softplus" => "softplus_cpu",
+                _ => return apply(op, &x.to(DType::F32), p),
+            };
+            bug!("", "\"{kernel}\" not implemented for '{}'", x.dtype().legacy_name());
+        }
     }
 }
 
@@ -385,11 +396,19 @@ impl Tensor {
     }
 
     /// `x` above 0, `slope * x` below (PyTorch's default slope is 0.01).
+    ///
+    /// # Panics
+    /// As [`Tensor::hardsigmoid`].
+    #[track_caller]
     pub fn leaky_relu(&self, slope: f64) -> Tensor {
         apply(&LeakyRelu::KERNELS, self, [slope, 0.0])
     }
 
     /// `x` above 0, `alpha * (e^x - 1)` below.
+    ///
+    /// # Panics
+    /// As [`Tensor::hardsigmoid`].
+    #[track_caller]
     pub fn elu(&self, alpha: f64) -> Tensor {
         apply(&Elu::KERNELS, self, [alpha, 0.0])
     }
@@ -397,6 +416,10 @@ impl Tensor {
     /// `ln(1 + e^(beta x)) / beta`, a smooth [`Tensor::relu`]; `x` itself where `beta x > threshold`.
     ///
     /// PyTorch's defaults are `beta` 1 and `threshold` 20.
+    ///
+    /// # Panics
+    /// As [`Tensor::hardsigmoid`].
+    #[track_caller]
     pub fn softplus(&self, beta: f64, threshold: f64) -> Tensor {
         apply(&Softplus::KERNELS, self, [beta, threshold])
     }

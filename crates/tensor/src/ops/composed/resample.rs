@@ -113,6 +113,50 @@ pub fn taps(mode: Resample, input: usize, output: usize, factor: Option<f64>, al
         })
         .collect()
 }
+/// Bytes at other places along an axis, in PyTorch's whole numbers: weights have as many bits behind the point as 16-bit numbers
+/// hold of the largest, and of two bytes as near the upper one is taken.
+#[doc(hidden)]
+pub fn bytes_between(x: &Tensor, dim: usize, taps: &Taps) -> Tensor {
+    let size = x.shape()[dim];
+    if taps.len() == size {
+        return x.clone();
+    }
+    // A position that is met twice, at a border, has one weight.
+    let mut places: Taps = Vec::with_capacity(taps.len());
+    for of_one in taps {
+        let mut joined: Vec<(usize, f64)> = Vec::with_capacity(of_one.len());
+        for &(at, weight) in of_one {
+            match joined.iter_mut().find(|(place, _)| *place == at) {
+                Some((_, sum)) => *sum += weight,
+                None => joined.push((at, weight)),
+            }
+        }
+        places.push(joined);
+    }
+    let largest = places.iter().flatten().fold(0.0, |largest: f64, (_, weight)| largest.max(*weight));
+    let fits = |bits: &i32| 0.5 + largest * f64::from(1 << (bits + 1)) < f64::from(1 << 15);
+    let bits = (0..22).take_while(fits).count() as i32;
+    let whole = |weight: f64| (weight * f64::from(1 << bits) + 0.5f64.copysign(weight)) as i32;
+    let places: Vec<Vec<(usize, i32)>> =
+        places.iter().map(|of_one| of_one.iter().map(|&(at, weight)| (at, whole(weight))).collect()).collect();
+    let x = x.contiguous();
+    let data = x.as_slice::<u8>().expect("just made contiguous");
+    let inner: usize = x.shape()[dim + 1..].iter().product();
+    let mut shape = x.shape().to_vec();
+    shape[dim] = places.len();
+    Tensor::build(&shape[..], |out: &mut [u8]| {
+        let planes = data.chunks_exact((size * inner).max(1));
+        for (from, to) in planes.zip(out.chunks_exact_mut((places.len() * inner).max(1))) {
+            for (of_one, row) in places.iter().zip(to.chunks_exact_mut(inner.max(1))) {
+                for (i, slot) in row.iter_mut().enumerate() {
+                    let sum: i32 = of_one.iter().map(|&(at, weight)| weight * i32::from(from[at * inner + i])).sum();
+                    *slot = ((sum + (1 << bits >> 1)) >> bits).clamp(0, 255) as u8;
+                }
+            }
+        }
+    })
+}
+
 /// The weights of cubic convolution (Keys 1981) for the four neighbours of a point at `t`.
 fn cubic(t: f64) -> [f64; 4] {
     const A: f64 = -0.75;
@@ -138,12 +182,7 @@ impl Tensor {
             );
         }
         let pictures = rank == 4 && self.dtype() == DType::U8 && matches!(mode, Resample::Linear | Resample::Bicubic);
-        if pictures {
-            // Between whole numbers; of two as near the upper one.
-            let wide = self.to(DType::F32).interpolate(size, mode, align);
-            return (wide + 0.5).floor().clamp(0.0, 255.0).to(DType::U8);
-        }
-        if !self.dtype().is_float() && !matches!(mode, Resample::Nearest | Resample::NearestExact) {
+        if !pictures && !self.dtype().is_float() && !matches!(mode, Resample::Nearest | Resample::NearestExact) {
             let kernel = match mode {
                 Resample::Bicubic => "compute_indices_weights_cubic",
                 Resample::Area => "adaptive_avg_pool2d",
@@ -177,6 +216,13 @@ impl Tensor {
             );
         }
         match mode {
+            _ if pictures => {
+                let factor = |i: usize| factors.as_ref().map(|f| f[i]);
+                // Columns first, as PyTorch rounds in between.
+                let wide = bytes_between(self.value(), 3, &taps(mode, lens[1], out[1], factor(1), align, DType::F64));
+                let taps = taps(mode, lens[0], out[0], factor(0), align, DType::F64);
+                Self::from(bytes_between(&wide, 2, &taps))
+            }
             Resample::Bicubic if lens.len() != 2 => bug!("", "bicubic interpolation needs images: got {}D input", rank),
             Resample::Area => match out[..] {
                 [w] => self.adaptive_avg_pool1d(w),
