@@ -2,6 +2,7 @@
 
 use super::half::{narrow_bf16, narrow_f16, widen_bf16, widen_f16};
 use super::par;
+use super::simd::multiversion;
 use super::walk::Walk;
 use crate::dtype::{int, int_of_single, long};
 use crate::layout::Layout;
@@ -42,6 +43,20 @@ fn gather<T: Element>(data: &[T], layout: &Layout, out: &mut [T]) {
     {
         return transpose(data, layout.offset(), &walk, along, out);
     }
+    // Three colours of each place become three planes.
+    if along.is_some_and(|along| along + 2 == walk.shape.len() && walk.shape[along] == 3) && step == 3 {
+        let outer = Walk::<1> {
+            shape: walk.shape[..walk.shape.len() - 1].into(),
+            strides: [walk.strides[0][..walk.shape.len() - 1].into()],
+        };
+        return par::chunks(out, 3 * len, 2, |start, out| {
+            let mut images = out.chunks_exact_mut(3 * len);
+            let first = start / (3 * len);
+            outer.each_row(first..first + images.len(), [layout.offset()], |[at]| {
+                planes(&data[at..][..3 * len], images.next().expect("one chunk per image"));
+            });
+        });
+    }
     par::chunks(out, len, 2, |start, piece| {
         let mut rows = piece.chunks_exact_mut(len);
         walk.each_row(start / len..(start + rows.len() * len) / len, [layout.offset()], |[at]| {
@@ -49,6 +64,18 @@ fn gather<T: Element>(data: &[T], layout: &Layout, out: &mut [T]) {
             if step == 0 { row.fill(data[at]) } else { super::map::gather(data, at as isize, step, row) }
         });
     });
+}
+
+multiversion! {
+    /// `out[c][i] = pixels[i][c]`.
+    fn planes[T: Element](pixels: &[T], out: &mut [T]) {
+        let (pixels, _) = pixels.as_chunks::<3>();
+        let (red, rest) = out.split_at_mut(pixels.len());
+        let (green, blue) = rest.split_at_mut(pixels.len());
+        for (((pixel, red), green), blue) in pixels.iter().zip(red).zip(green).zip(blue) {
+            [*red, *green, *blue] = *pixel;
+        }
+    }
 }
 
 /// [`gather`] for memory that runs along axis `along`, which is not the last.
@@ -197,6 +224,20 @@ pub(crate) fn fill<T: Element>(shape: Shape, value: T) -> Tensor {
 #[cfg(test)]
 mod tests {
     use crate::{DType, Tensor};
+
+    #[test]
+    fn pixels_become_planes() {
+        for size in [1i64, 5, 16, 67] {
+            let x = Tensor::arange(0, 6 * size, 1).reshape([2, size as usize, 3]);
+            let expected: Vec<i64> =
+                (0..2).flat_map(|n| (0..3).flat_map(move |c| (0..size).map(move |i| (n * size + i) * 3 + c))).collect();
+            for dtype in [DType::I64, DType::F32, DType::F16, DType::U8] {
+                let planes = x.remainder(251).to(dtype).transpose(1, 2).copy();
+                let expected: Vec<i64> = expected.iter().map(|v| v % 251).collect();
+                assert_eq!((planes.is_contiguous(), planes.to_vec::<i64>()), (true, expected), "{size} of {dtype}");
+            }
+        }
+    }
 
     #[test]
     fn casts_truncate_and_test_for_zero() {
