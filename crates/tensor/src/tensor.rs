@@ -186,18 +186,35 @@ impl Tensor {
     }
 
     /// Strides per axis, in elements.
+    #[doc(alias = "stride")]
     #[inline]
     pub fn strides(&self) -> &[isize] {
         self.layout.strides()
     }
 
     /// The number of axes (`Tensor.dim()` in PyTorch).
+    #[doc(alias = "dim")]
+    #[doc(alias = "ndim")]
     #[inline]
     pub fn rank(&self) -> usize {
         self.layout.rank()
     }
 
+    /// The bytes of one element.
+    #[doc(alias = "itemsize")]
+    #[inline]
+    pub fn element_size(&self) -> usize {
+        self.dtype().size()
+    }
+
+    /// The bytes of all elements.
+    #[inline]
+    pub fn nbytes(&self) -> usize {
+        self.numel() * self.element_size()
+    }
+
     /// The number of elements.
+    #[doc(alias = "nelement")]
     #[inline]
     pub fn numel(&self) -> usize {
         self.layout.numel()
@@ -296,6 +313,8 @@ impl Tensor {
     }
 
     /// The elements in C order, converted to `T` as [`Tensor::to`] converts.
+    #[doc(alias = "tolist")]
+    #[doc(alias = "numpy")]
     pub fn to_vec<T: Element>(&self) -> Vec<T> {
         let same = self.to(T::DTYPE).contiguous();
         same.as_slice().expect("contiguous").to_vec()

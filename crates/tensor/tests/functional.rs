@@ -98,3 +98,17 @@ fn activations_of_integers_are_refused_as_in_pytorch() {
     says(|x| x.elu(1.0), "\"elu_cpu\" not implemented for 'Long'");
     says(|x| x.leaky_relu(0.1), "\"leaky_relu_cpu\" not implemented for 'Long'");
 }
+
+#[test]
+fn forms_that_write_in_place_give_what_the_others_give() {
+    let x = tensor![[1.5, -2.0], [0.25, 4.0], [3.0, 1.0]];
+    let mut y = x.clone();
+    y.addcmul_(&x, &x, 0.5).leaky_relu_(0.1).fmod_(2.0);
+    same(&y, &x.addcmul(&x, &x, 0.5).leaky_relu(0.1).fmod(2.0).to_vec::<f32>());
+    let mut filled = x.clone();
+    same(filled.fill_diagonal_(9, true), &[9.0, -2.0, 0.25, 9.0, 3.0, 1.0]);
+    let mut tall = Tensor::zeros([4, 2], x.dtype());
+    same(tall.fill_diagonal_(1, true), &[1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0]);
+    assert_eq!((x.nbytes(), x.element_size()), (24, 4));
+    assert_eq!(x.type_as(&tensor![1]).to_vec::<i64>(), [1, -2, 0, 4, 3, 1]);
+}

@@ -191,10 +191,14 @@ binary! {
     /// The sum, with broadcasting. Integers wrap; booleans give "or".
     pub add as add Add 1 float |a, b| a + b, int |a, b| a.add(b), bool |a, b| a | b;
     /// The difference, with broadcasting. Integers wrap.
+    #[doc(alias = "subtract")]
     pub sub as sub Sub 1 float |a, b| a - b, int |a, b| a.sub(b);
     /// The product, with broadcasting. Integers wrap; booleans give "and".
+    #[doc(alias = "multiply")]
     pub mul as mul Mul 1 float |a, b| a * b, int |a, b| a.mul(b), bool |a, b| a & b;
     /// True division: integers become `f32` first, as in PyTorch.
+    #[doc(alias = "divide")]
+    #[doc(alias = "true_divide")]
     pub div as div Div 1 float |a, b| a / b;
     /// Division rounded to negative infinity.
     pub floor_divide as floor_divide FloorDivide 8 float |a, b| floor_divide::<T>(a, b), int |a, b| a.div_floor(b);
@@ -211,6 +215,7 @@ binary! {
     /// The smaller of two elements; NaN if either is.
     pub minimum as minimum Minimum 1 float |a, b| a.smaller(b), int |a, b| a.min(b), bool |a, b| a & b;
     /// The angle of the point `(other, self)`, in `-π..=π`.
+    #[doc(alias = "arctan2")]
     pub atan2 as atan2 Atan2 20 float |a, b| a.atan2(b);
     /// The larger of two elements; the other one where one is NaN.
     pub fmax as fmax Fmax 2 float |a, b| if b > a || a.is_nan() { b } else { a }, int |a, b| a.max(b), bool |a, b| a | b;

@@ -29,6 +29,11 @@ conversions! {
 
 #[profiled]
 impl Tensor {
+    /// Converted to another tensor's dtype.
+    pub fn type_as(&self, other: &Tensor) -> Tensor {
+        self.to(other.dtype())
+    }
+
     /// Zeros in this tensor's dtype.
     #[track_caller]
     pub fn new_zeros(&self, shape: impl IntoShape) -> Tensor {

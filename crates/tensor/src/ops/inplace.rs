@@ -5,7 +5,7 @@ use crate::cpu::map::{self, Zip};
 use crate::cpu::math::Math;
 use crate::cpu::par;
 use crate::shape::{Shape, broadcast, same};
-use crate::{DType, Scalar, Tensor, bug};
+use crate::{DType, Scalar, ScatterReduce, Tensor, bug};
 use std::sync::Arc;
 use wengert_tensor_macros::profiled;
 
@@ -87,6 +87,25 @@ impl Tensor {
         self.fill_(0)
     }
 
+    /// Sets the diagonal of a matrix, or of a tensor whose axes all have one size; with `wrap`, a tall matrix gets another one
+    /// behind each row that is left out (`fill_diagonal_`).
+    ///
+    /// # Panics
+    /// If there is one axis or none, or several sizes on more than two axes.
+    ///
+    /// # Examples
+    /// ```
+    /// use wengert_tensor::{DType, Tensor};
+    /// let mut x = Tensor::zeros([2, 3], DType::I64);
+    /// assert_eq!(x.fill_diagonal_(7, false).to_vec::<i64>(), [7, 0, 0, 0, 7, 0]);
+    /// ```
+    #[track_caller]
+    pub fn fill_diagonal_(&mut self, value: impl Into<Scalar>, wrap: bool) -> &mut Tensor {
+        let places = diagonal(self.shape(), wrap);
+        *self = self.reshape([-1isize]).index_fill(0, &places, value).reshape(self.shape());
+        self
+    }
+
     /// Copies `source`'s elements, broadcast to this shape and converted to this dtype.
     ///
     /// # Panics
@@ -154,6 +173,47 @@ in_place! {
     cumsum_ cumsum(dim: isize);
     nan_to_num_ nan_to_num(nan: Option<f64>, posinf: Option<f64>, neginf: Option<f64>);
     logical_not_ logical_not();
+    logical_and_ logical_and(other: impl Operand);
+    logical_or_ logical_or(other: impl Operand);
+    logical_xor_ logical_xor(other: impl Operand);
+    exp2_ exp2();
+    log2_ log2();
+    log10_ log10();
+    tan_ tan();
+    asin_ asin();
+    acos_ acos();
+    atan_ atan();
+    sinh_ sinh();
+    cosh_ cosh();
+    asinh_ asinh();
+    acosh_ acosh();
+    atanh_ atanh();
+    erf_ erf();
+    erfc_ erfc();
+    lgamma_ lgamma();
+    digamma_ digamma();
+    sinc_ sinc();
+    logit_ logit(eps: Option<f64>);
+    fmod_ fmod(other: impl Operand);
+    floor_divide_ floor_divide(other: impl Operand);
+    atan2_ atan2(other: impl Operand);
+    hypot_ hypot(other: impl Operand);
+    copysign_ copysign(other: impl Operand);
+    xlogy_ xlogy(other: impl Operand);
+    leaky_relu_ leaky_relu(slope: f64);
+    elu_ elu(alpha: f64);
+    celu_ celu(alpha: f64);
+    selu_ selu();
+    hardtanh_ hardtanh(min: f64, max: f64);
+    threshold_ threshold(threshold: f64, value: f64);
+    cumprod_ cumprod(dim: isize);
+    addcmul_ addcmul(a: &Tensor, b: &Tensor, value: impl Into<Scalar>);
+    addcdiv_ addcdiv(a: &Tensor, b: &Tensor, value: impl Into<Scalar>);
+    masked_scatter_ masked_scatter(mask: &Tensor, source: &Tensor);
+    index_put_ index_put(indices: &[Option<&Tensor>], values: &Tensor);
+    put_ put(index: &Tensor, source: &Tensor);
+    scatter_reduce_ scatter_reduce(dim: isize, index: &Tensor, source: &Tensor, reduce: ScatterReduce);
+    renorm_ renorm(p: f64, dim: isize, maxnorm: f64);
 }
 
 #[doc(hidden)]
@@ -170,6 +230,23 @@ impl Tensor {
         *self = result.to(self.dtype());
         self
     }
+}
+
+/// Where the diagonal lies, counted in C order.
+#[track_caller]
+fn diagonal(shape: &[usize], wrap: bool) -> Tensor {
+    let rank = shape.len();
+    if rank < 2 {
+        bug!("", "dimensions must larger than 1");
+    }
+    if rank > 2 && shape.iter().any(|&size| size != shape[0]) {
+        bug!("", "all dimensions of input must be of equal length");
+    }
+    let step: usize = crate::shape::contiguous_strides(shape).iter().map(|&s| s as usize).sum();
+    let least = shape.iter().copied().min().unwrap_or(0);
+    let wrapped = wrap && rank == 2 && shape[0] > shape[1];
+    let count = if wrapped { (shape[0] * shape[1]).div_ceil(step) } else { least };
+    Tensor::from_vec((0..count).map(|k| (k * step) as i64).collect::<Vec<i64>>(), [count])
 }
 
 #[track_caller]

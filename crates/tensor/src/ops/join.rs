@@ -19,6 +19,8 @@ impl Tensor {
     /// let (a, b) = (tensor![[1, 2]], tensor![[3, 4], [5, 6]]);
     /// assert_eq!(Tensor::cat(&[&a, &b], 0).shape(), [3, 2]);
     /// ```
+    #[doc(alias = "concat")]
+    #[doc(alias = "concatenate")]
     #[track_caller]
     pub fn cat(tensors: &[impl Borrow<Tensor>], dim: isize) -> Tensor {
         let tensors: Vec<&Tensor> = tensors.iter().map(Borrow::borrow).collect();

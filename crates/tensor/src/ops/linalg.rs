@@ -298,6 +298,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If the last two axes are not square, the dtype is not floating, or a matrix is singular.
+    #[doc(alias = "inverse")]
     #[track_caller]
     pub fn inv(&self) -> Tensor {
         let n = square("linalg.inv", self);

@@ -171,6 +171,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If an operand is no vector.
+    #[doc(alias = "ger")]
     #[track_caller]
     pub fn outer(&self, other: &Tensor) -> Tensor {
         for (x, name) in [(self, "self"), (other, "vec2")] {

@@ -69,6 +69,7 @@ impl Tensor {
     ///
     /// # Panics
     /// As [`Tensor::cat`].
+    #[doc(alias = "row_stack")]
     #[track_caller]
     pub fn vstack(parts: &[impl Borrow<Tensor>]) -> Tensor {
         if parts.is_empty() {
@@ -218,6 +219,7 @@ impl Tensor {
     /// use wengert_tensor::{DType, Tensor};
     /// assert_eq!(Tensor::zeros([2, 3, 4], DType::F32).movedim(0, -1).shape(), [3, 4, 2]);
     /// ```
+    #[doc(alias = "moveaxis")]
     #[track_caller]
     pub fn movedim(&self, from: impl IntoDims, to: impl IntoDims) -> Tensor {
         self.permute(moved(self.rank(), &from.into_dims(), &to.into_dims()))

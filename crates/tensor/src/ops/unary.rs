@@ -93,8 +93,10 @@ macro_rules! unary {
 
 unary! {
     /// Absolute value. Integers stay integers; the smallest one wraps to itself.
+    #[doc(alias = "absolute")]
     abs Abs 1 float |x| x.abs(), int |i| i.abs();
     /// The negative. Integers stay integers and wrap. Booleans have none.
+    #[doc(alias = "negative")]
     neg Neg 1 float |x| -x, int |i| i.neg();
     /// The square, `x * x`. Integers stay integers and wrap.
     square Square 1 float |x| x * x, int |i| i.mul(i);
@@ -107,6 +109,7 @@ unary! {
     /// The nearest whole number, ties to even. Integers stay as they are.
     round Round 1 float |x| x.round_even(), int |i| i;
     /// The whole part, towards zero. Integers stay as they are.
+    #[doc(alias = "fix")]
     trunc Trunc 1 float |x| x.trunc(), int |i| i;
     /// What [`Tensor::trunc`] cuts off, with the sign of the element.
     frac Frac 1 float |x| x - x.trunc();
@@ -139,10 +142,13 @@ unary! {
     /// Tangent.
     tan Tan 20 float |x| x.tan();
     /// Inverse sine.
+    #[doc(alias = "arcsin")]
     asin Asin 20 float |x| x.asin();
     /// Inverse cosine.
+    #[doc(alias = "arccos")]
     acos Acos 20 float |x| x.acos();
     /// Inverse tangent.
+    #[doc(alias = "arctan")]
     atan Atan 20 float |x| x.atan();
     /// Hyperbolic sine.
     sinh Sinh 20 float |x| x.sinh();
@@ -155,16 +161,20 @@ unary! {
     /// Hyperbolic tangent.
     tanh Tanh 12 float |x| x.tanh::<FMA>();
     /// Inverse hyperbolic sine.
+    #[doc(alias = "arcsinh")]
     asinh Asinh 20 float |x| x.asinh();
     /// Inverse hyperbolic cosine.
+    #[doc(alias = "arccosh")]
     acosh Acosh 20 float |x| x.acosh();
     /// Inverse hyperbolic tangent.
+    #[doc(alias = "arctanh")]
     atanh Atanh 20 float |x| x.atanh();
     /// The error function.
     erf Erf 16 float |x| x.erf::<FMA>();
     /// `1 - erf(x)`, accurate where it is small.
     erfc Erfc 20 float |x| x.erfc();
     /// The logistic function, `1 / (1 + e^-x)`.
+    #[doc(alias = "expit")]
     sigmoid Sigmoid 10 float |x| x.sigmoid::<FMA>();
     /// `x * sigmoid(x)`.
     silu Silu 10 float |x| x / (T::ONE + (-x).exp::<FMA>());
@@ -377,6 +387,9 @@ impl Tensor {
     /// assert_eq!(x.clamp(-1.0, 1.0).to_vec::<f32>(), [-1.0, 0.5, 1.0]);
     /// assert_eq!(x.clamp(0.0, None).to_vec::<f32>(), [0.0, 0.5, 3.0]);
     /// ```
+    #[doc(alias = "clip")]
+    #[doc(alias = "clamp_min")]
+    #[doc(alias = "clamp_max")]
     #[track_caller]
     pub fn clamp(&self, min: impl Into<Option<f64>>, max: impl Into<Option<f64>>) -> Tensor {
         let (min, max) = (min.into(), max.into());

@@ -111,6 +111,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If an axis is out of range.
+    #[doc(alias = "swapdims")]
     #[track_caller]
     pub fn transpose(&self, dim0: isize, dim1: isize) -> Tensor {
         let (a, b) = (axis("transpose", dim0, self.rank()), axis("transpose", dim1, self.rank()));

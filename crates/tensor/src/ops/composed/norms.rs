@@ -230,6 +230,7 @@ impl Tensor {
     }
 
     /// The integral along an axis by the trapezoidal rule, with spacing `dx` or positions `x`.
+    #[doc(alias = "trapz")]
     #[track_caller]
     pub fn trapezoid(&self, spacing: Spacing<'_, Self>, dim: isize) -> Self {
         // Nothing to add up is 0 of the dtype, also for integers.

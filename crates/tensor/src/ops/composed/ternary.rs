@@ -60,6 +60,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If `p` is 0.
+    #[doc(alias = "multigammaln")]
     #[track_caller]
     pub fn mvlgamma(&self, p: usize) -> Self {
         if p == 0 {
