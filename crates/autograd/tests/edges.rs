@@ -55,6 +55,10 @@ fn gradients_at_infinities_and_nan_are_pytorchs() {
     gradients(&[&[INF, 5.0], &[2.0, INF]], |v| v[0].remainder(&v[1]), &[&[1.0, 1.0], &[NAN, 0.0]]);
     gradients(&[&[1e-30]], |v| v[0].sinc(), &[&[0.0]]);
     gradients(&[&[0.0]], |v| v[0].cumprod(0), &[&[1.0]]);
+    let singular = |v: &[Var]| v[0].reshape([2, 2]).logdet();
+    gradients(&[&[1.0, 2.0, 2.0, 4.0]], singular, &[&[-INF, INF, INF, -INF]]);
+    let twice = |v: &[Var]| v[0].sum(()).gather(0, &tensor![0, 0]);
+    gradients(&[&[3.0]], twice, &[&[2.0]]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use wengert_autograd::Var;
 use wengert_autograd::functional::{EmbeddingOptions, embedding};
-use wengert_autograd::tensor::{DType, Draw, Tensor, multinomial};
+use wengert_autograd::tensor::{DType, Draw, ScatterReduceOptions, Tensor, multinomial};
 
 type Row = (&'static str, fn());
 
@@ -39,6 +39,22 @@ const ROWS: &[Row] = &[
     }),
     ("The expanded size of the tensor (1) must match the existing size (2) at non-singleton dimension 1", || {
         drop(x(&[2]).addr(&x(&[3]), &x(&[1]), 1, 1));
+    }),
+    ("index_reduce_(): Number of indices (2) should be equal to source.size(dim): (3), for dim: 0", || {
+        drop(x(&[3, 4]).index_reduce(0, &ints(&[0, 1], &[2]), &x(&[3, 4]), &ScatterReduceOptions::default()));
+    }),
+    ("Got self.shape = [3, 4] source.shape = [2, 3]", || {
+        drop(x(&[3, 4]).index_reduce(0, &ints(&[0, 1], &[2]), &x(&[2, 3]), &ScatterReduceOptions::default()));
+    }),
+    ("index_reduce_(): Index is supposed to be a vector, but got dim: 2 with type: Long and size: [1, 2]", || {
+        drop(x(&[3, 4]).index_reduce(0, &ints(&[0, 1], &[1, 2]), &x(&[2, 4]), &ScatterReduceOptions::default()));
+    }),
+    ("meshgrid expects all tensors to have the same dtype", || {
+        drop(Var::meshgrid(&[x(&[2]), x(&[2]).to(DType::F64)]));
+    }),
+    ("but got query.dtype: double key.dtype: float and value.dtype: float instead.", || {
+        let key = x(&[2, 3, 4]);
+        drop(key.to(DType::F64).scaled_dot_product_attention(&key, &key, &Default::default()));
     }),
     ("Input must be >= 2-d.", || drop(x(&[1]).fliplr())),
     ("Input must be >= 1-d.", || drop(x(&[]).flipud())),

@@ -4,7 +4,7 @@ use crate::catalog::Entry;
 use crate::functional::dropout;
 use crate::ops::embedding::embedding_renorm;
 use crate::{Var, op};
-use wengert_tensor::{DType, Tensor, bug};
+use wengert_tensor::{DType, Tensor, bug, cpp_name};
 
 /// What [`Var::scaled_dot_product_attention`] does besides multiplying.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +31,14 @@ impl Var {
     pub fn scaled_dot_product_attention(&self, key: &Var, value: &Var, options: &AttentionOptions) -> Var {
         if options.causal && options.mask.is_some() {
             bug!("", "scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True");
+        }
+        if key.dtype() != self.dtype() || value.dtype() != self.dtype() {
+            let [q, k, v] = [self, key, value].map(|x| cpp_name(x.dtype()));
+            bug!(
+                "",
+                "Expected query, key, and value to have the same dtype, but got query.dtype: {q} key.dtype: {k} and value.dtype: \
+                 {v} instead."
+            );
         }
         if matches!(self.dtype(), DType::F16 | DType::BF16) {
             // As PyTorch: only the result is rounded.

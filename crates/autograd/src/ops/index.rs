@@ -5,7 +5,7 @@ use crate::op::Context;
 use crate::{Var, op};
 use std::borrow::Borrow;
 use wengert_tensor::shape::axis;
-use wengert_tensor::{IntoDims, Scalar, ScatterReduce, ScatterReduceOptions, Tensor};
+use wengert_tensor::{DType, IntoDims, Scalar, ScatterReduce, ScatterReduceOptions, Tensor, bug};
 
 impl Var {
     /// [`Tensor::cat`].
@@ -153,6 +153,7 @@ impl Var {
             return self.reshape([1]).index_reduce(0, index, &source.reshape([1]), options).reshape(());
         }
         let d = axis("index_reduce", dim, self.rank());
+        check_index_reduce(self, d, index, source);
         let mut shape = vec![1; self.rank()];
         shape[d] = index.numel();
         let full = index.reshape(&shape[..]).expand(source.shape());
@@ -314,6 +315,43 @@ fn products(
     let others = x.scatter_reduce(dim, index, &taken.masked_fill(&only, 1.0), options).gather(dim, index);
     let ratio = y.gather(dim, index) / taken.masked_fill(&zero, 1.0);
     (of_x, grad.gather(dim, index) * Var::where_(&only, others, ratio))
+}
+
+/// PyTorch's checks, in its order.
+#[track_caller]
+fn check_index_reduce(x: &Var, d: usize, index: &Tensor, source: &Var) {
+    let (kind, count) = (index.dtype().legacy_name(), index.numel());
+    if index.rank() > 1 {
+        let (rank, size) = (index.rank(), index.shape());
+        bug!(
+            "",
+            "index_reduce_(): Index is supposed to be a vector, but got dim: {rank} with type: {kind} and size: {size:?}"
+        );
+    }
+    if !matches!(index.dtype(), DType::I32 | DType::I64) {
+        bug!("", "index_reduce_(): Expected dtype int32/int64 for index but got: {kind}");
+    }
+    if x.dtype() != source.dtype() {
+        let (own, other) = (x.dtype().legacy_name(), source.dtype().legacy_name());
+        bug!("", "index_reduce_(): self ({own}) and source ({other}) must have the same scalar type");
+    }
+    let len = source.shape().get(d).copied().unwrap_or(1);
+    if count != len {
+        bug!(
+            "",
+            "index_reduce_(): Number of indices ({count}) should be equal to source.size(dim): ({len}), for dim: {d}"
+        );
+    }
+    let fits = x.rank() == source.rank() && (0..x.rank()).all(|k| k == d || x.shape()[k] == source.shape()[k]);
+    if !fits {
+        bug!(
+            "",
+            "source tensor shape must match self tensor shape, excluding the specified dimension. Got self.shape = {:?} \
+             source.shape = {:?}",
+            x.shape(),
+            source.shape()
+        );
+    }
 }
 
 pub(crate) fn catalog() -> Vec<Entry> {

@@ -3,7 +3,7 @@
 use crate::catalog::Entry;
 use crate::op::Context;
 use crate::{Var, op};
-use wengert_tensor::{Replacement, Tensor, TriangularOptions, bug};
+use wengert_tensor::{LuSolveOptions, Replacement, Tensor, TriangularOptions, bug};
 
 impl Var {
     /// The sum of the diagonal of a matrix.
@@ -47,7 +47,12 @@ impl Var {
         let (sign, log) = self.value.slogdet();
         let log = op::record("LinalgSlogdetBackward0", log, [self], || {
             let a = self.clone();
-            move |_: &Context<'_>, grad: &Var| [Some(grad.unsqueeze(-1).unsqueeze(-1) * a.inv().transpose(-1, -2))]
+            move |_: &Context<'_>, grad: &Var| {
+                let singular = a.value.det().eq(0.0).any(()).item::<bool>();
+                // Of singular ones, infinities and NaN, through which nothing flows.
+                let inverse = if singular { Var::from(unchecked_inverse(&a.value)) } else { a.inv() };
+                [Some(grad.unsqueeze(-1).unsqueeze(-1) * inverse.transpose(-1, -2))]
+            }
         });
         (sign, log)
     }
@@ -135,6 +140,13 @@ impl Var {
             }
         })
     }
+}
+
+/// Inverses, with infinities and NaN where there is none.
+fn unchecked_inverse(a: &Tensor) -> Tensor {
+    let (factors, pivots) = a.lu_factor();
+    let unit = Tensor::eye(a.size(-1), a.dtype()).expand(a.shape());
+    factors.lu_solve(&pivots, &unit, LuSolveOptions::default())
 }
 
 /// The matrices of cofactors: the derivative of the determinant, also where that is 0.

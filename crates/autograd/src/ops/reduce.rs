@@ -273,7 +273,8 @@ impl Var {
             move |ctx: &Context<'_>, grad: &Var| {
                 let shape = ctx.shape(0);
                 if shape.is_empty() {
-                    return [Some(grad.reshape(()))];
+                    // The one element, however often it was taken.
+                    return [Some(if grad.rank() == 0 { grad.clone() } else { grad.sum(()) })];
                 }
                 let zeros = Var::from(Tensor::zeros(shape, grad.dtype()));
                 if indices.numel() == 0 {

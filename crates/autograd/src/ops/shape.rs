@@ -189,6 +189,9 @@ impl Var {
                 wengert_tensor::shape::size_text(p.shape())
             );
         }
+        if parts.iter().any(|p| p.dtype() != parts[0].dtype()) {
+            bug!("", "meshgrid expects all tensors to have the same dtype");
+        }
         let sizes: Vec<usize> = parts.iter().map(Var::numel).collect();
         (0..parts.len())
             .map(|i| {
