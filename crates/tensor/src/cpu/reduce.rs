@@ -553,9 +553,10 @@ pub(crate) fn extreme<T: Element, const LARGEST: bool>(
     let work = x.len();
     par::share(pieces, work, &|i, (values, indices)| {
         let x = x[i * group * len * inner..].chunks_exact(len * inner);
+        let mut lanes = Lanes { best: [T::ZERO; EXTREMES], unordered: [0; EXTREMES] };
         for ((x, values), indices) in x.zip(values.chunks_exact_mut(inner)).zip(indices.chunks_exact_mut(inner)) {
             if inner == 1 {
-                (values[0], indices[0]) = extreme_of_row(Which::<LARGEST>, x);
+                (values[0], indices[0]) = extreme_of_row(Which::<LARGEST>, x, &mut lanes);
             } else {
                 extreme_of_columns::<T, LARGEST>(x, values, indices);
             }
@@ -582,34 +583,33 @@ multiversion! {
     ///
     /// Two passes, since a comparison and a selection per element and then a search take less than keeping positions does.
     #[allow(clippy::eq_op)]
-    fn extreme_of_row[T: Element, const LARGEST: bool](_which: Which<LARGEST>, x: &[T]) -> (T, i64) {
-        let mut best = [x[0]; EXTREMES];
-        // As wide as most elements, so that it is a vector of the same length.
-        let mut unordered = [0u32; EXTREMES];
-        let (chunks, rest) = x.as_chunks::<EXTREMES>();
+    fn extreme_of_row[T: Element, const LARGEST: bool](
+        _which: Which<LARGEST>, x: &[T], lanes: &mut Lanes<T>,
+    ) -> (T, i64) {
+        let Lanes { best, unordered } = lanes;
+        (*best, *unordered) = ([x[0]; EXTREMES], [0; EXTREMES]);
+        extreme_of_chunks::<T, LARGEST>(x, best, unordered);
         // What is left, with some that are not; a row that has no others is filled up.
-        let mut last = [x[0]; EXTREMES];
-        match x.last_chunk() {
-            Some(chunk) => last = *chunk,
-            None => last[..x.len()].copy_from_slice(x),
-        }
-        for chunk in chunks.iter().chain((!rest.is_empty()).then_some(&last)) {
-            for lane in 0..EXTREMES {
-                let (x, old) = (chunk[lane], best[lane]);
-                best[lane] = if if LARGEST { x > old } else { x < old } { x } else { old };
-                unordered[lane] |= u32::from(x != x);
+        match x.last_chunk::<EXTREMES>() {
+            _ if x.len().is_multiple_of(EXTREMES) => {}
+            Some(last) => extreme_of_chunks::<T, LARGEST>(last, best, unordered),
+            None => {
+                let mut last = [x[0]; EXTREMES];
+                last[..x.len()].copy_from_slice(x);
+                extreme_of_chunks::<T, LARGEST>(&last, best, unordered);
             }
         }
         let mut width = EXTREMES / 2;
         while width > 0 {
-            for lane in 0..width {
-                let (x, old) = (best[lane + width], best[lane]);
-                best[lane] = if if LARGEST { x > old } else { x < old } { x } else { old };
-                unordered[lane] |= unordered[lane + width];
+            let (low, high) = best.split_at_mut(width);
+            for (old, &x) in low.iter_mut().zip(&*high) {
+                *old = further::<T, LARGEST>(x, *old);
             }
             width /= 2;
         }
-        let index = if unordered[0] != 0 { first(x, |x| x != x) } else { first(x, |x| x == best[0]) };
+        let nan = unordered.iter().fold(0, |any, n| any | n) != 0;
+        let value = best[0];
+        let index = if nan { first(x, |x| x != x) } else { first(x, |x| x == value) };
         (x[index], index as i64)
     }
 }
@@ -622,6 +622,37 @@ fn first<T: Element>(x: &[T], found: impl Fn(T) -> bool) -> usize {
     let (chunks, _) = x.as_chunks::<EXTREMES>();
     let start = chunks.iter().position(any).unwrap_or(chunks.len()) * EXTREMES;
     start + x[start..].iter().position(|&x| found(x)).expect("one is")
+}
+
+/// The larger, or the smaller; `old` if one is NaN or both are equal.
+#[inline(always)]
+fn further<T: PartialOrd, const LARGEST: bool>(x: T, old: T) -> T {
+    if if LARGEST { x > old } else { x < old } { x } else { old }
+}
+
+/// Goes on with whole chunks of a row.
+///
+/// The lanes are copied in and out, and belong to a caller that is not compiled into this: otherwise they stay in memory.
+#[inline(always)]
+#[allow(clippy::eq_op)]
+fn extreme_of_chunks<T: Element, const LARGEST: bool>(
+    x: &[T],
+    best: &mut [T; EXTREMES],
+    unordered: &mut [u32; EXTREMES],
+) {
+    let (mut own, mut nan) = (*best, *unordered);
+    for chunk in x.as_chunks::<EXTREMES>().0 {
+        own = std::array::from_fn(|lane| further::<T, LARGEST>(chunk[lane], own[lane]));
+        nan = std::array::from_fn(|lane| nan[lane] | u32::from(chunk[lane] != chunk[lane]));
+    }
+    (*best, *unordered) = (own, nan);
+}
+
+/// The extremes of a row's elements in each lane, and whether one there is NaN; as wide as most elements, so that it is a
+/// vector of the same length.
+struct Lanes<T> {
+    best: [T; EXTREMES],
+    unordered: [u32; EXTREMES],
 }
 
 /// Whether the largest or the smallest is looked for.
