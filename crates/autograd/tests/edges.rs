@@ -95,6 +95,12 @@ fn halves_are_rounded_once() {
     assert_eq!(x.addcmul(&a, &b, 1).to(DType::F32).item::<f32>(), -0.88671875);
     let square = |x: &Tensor| x.reshape([1, 1, 1]);
     assert_eq!(x.baddbmm(&square(&a), &square(&b), 1, 1).to(DType::F32).item::<f32>(), -0.88671875);
+    let x = Tensor::arange(0, 12, 1).to(DType::F32).mul(0.37).sin().reshape([1, 3, 4]).to(DType::F16);
+    let weight = tensor![-8.5, -1.75, 2.0].to(DType::F16);
+    let (of_half, single) = (Var::from(&x), Var::from(x.to(DType::F32)));
+    let (scale, wide) = (Var::from(&weight), Var::from(weight.to(DType::F32)));
+    let once = single.group_norm(1, Some(&wide), Some(&wide), 1e-5).to(DType::F16);
+    assert!(of_half.group_norm(1, Some(&scale), Some(&scale), 1e-5).value().equal(once.value()));
     // The variance is no f16.
     let x = tensor![300.0, -300.0, 0.0].to(DType::F16);
     assert_eq!(x.std((), 1.0).to(DType::F32).item::<f32>(), 300.0);

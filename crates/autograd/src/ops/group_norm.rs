@@ -56,6 +56,12 @@ impl Var {
         if self.numel() == 0 {
             return self.clone().affine(weight, bias);
         }
+        if self.dtype() != self.dtype().unrounded() {
+            // Halves are rounded once.
+            let wide = |x: &Var| x.to(DType::F32);
+            let (weight, bias) = (weight.map(wide), bias.map(wide));
+            return wide(self).group_norm(groups, weight.as_ref(), bias.as_ref(), eps).to(self.dtype());
+        }
         let size = self.numel() / (n * groups);
         self.reshape([n * groups, size]).layer_norm(&[size], None, None, eps).reshape(self.shape()).affine(weight, bias)
     }
@@ -73,6 +79,11 @@ impl Var {
         let size: usize = self.shape()[2..].iter().product();
         if size == 1 {
             bug!("", "Expected more than 1 spatial element when training, got input size {:?}", self.shape());
+        }
+        if self.dtype() != self.dtype().unrounded() {
+            let wide = |x: &Var| x.to(DType::F32);
+            let (weight, bias) = (weight.map(wide), bias.map(wide));
+            return wide(self).instance_norm(weight.as_ref(), bias.as_ref(), eps).to(self.dtype());
         }
         self.reshape([n * c, size]).layer_norm(&[size], None, None, eps).reshape(self.shape()).affine(weight, bias)
     }
