@@ -548,9 +548,10 @@ pub(crate) fn extreme<T: Element, const LARGEST: bool>(
     if values.is_empty() {
         return;
     }
-    let group = (par::GRAIN / (len * inner)).max(1);
+    // The end of a row takes as long as some hundred elements.
+    let work = x.len() + if inner == 1 { 256 * values.len() } else { 0 };
+    let group = (par::GRAIN / (work / (values.len() / inner))).max(1);
     let pieces = values.chunks_mut(group * inner).zip(indices.chunks_mut(group * inner));
-    let work = x.len();
     par::share(pieces, work, &|i, (values, indices)| {
         let x = x[i * group * len * inner..].chunks_exact(len * inner);
         let mut lanes = Lanes { best: [T::ZERO; EXTREMES], unordered: [0; EXTREMES] };

@@ -99,7 +99,7 @@ fn image(family: &str, what: &str, x: Tensor<4>) -> Option<Run> {
     match (family, what) {
         ("global_avg_pool", _) => run(move || adaptive_avg_pool2d(x.clone(), [1, 1])),
         ("cat", _) => {
-            let parts = vec![x; 4];
+            let parts: Vec<_> = (0..4).map(|_| x.random_like(Distribution::Default)).collect();
             run(move || Tensor::cat(parts.clone(), 1))
         }
         ("max_pool", kernel) => {
