@@ -129,6 +129,34 @@ fn saving_replaces_and_formats_follow_the_ending() {
 }
 
 #[test]
+fn large_files_are_replaced_whole_and_who_reads_the_old_one_goes_on() {
+    let folder = Folder::new("large");
+    // Other threads flush and close files of more than 4 MB.
+    let state = |first: i32| {
+        let mut state = StateDict::new();
+        for (name, numel) in [("large", 3_000_000), ("small", 10), ("odd", 1_500_001)] {
+            state.insert(name, Tensor::from_vec((first..first + numel).collect(), [numel as usize]));
+        }
+        state
+    };
+    for name in ["net.pt", "net.safetensors", "net.wgt"] {
+        let path = folder.0.join(name);
+        wengert_io::save(&path, state(0)).expect("writable");
+        let before = std::fs::read(&path).expect("just saved");
+        let mut reader = std::fs::File::open(&path).expect("just saved");
+        wengert_io::save(&path, state(7)).expect("writable");
+        let loaded = wengert_io::load_state_dict(&path).expect("just saved");
+        for (name, tensor) in state(7).iter() {
+            assert!(loaded[name].to_bytes() == tensor.to_bytes(), "{name}");
+        }
+        let mut read = Vec::new();
+        std::io::Read::read_to_end(&mut reader, &mut read).expect("still open");
+        assert!(cfg!(windows) || read == before, "{name}");
+    }
+    assert_eq!(folder.files().len(), 3);
+}
+
+#[test]
 fn errors_name_the_file_and_what_is_wrong() {
     let missing = wengert_io::load("/no/such/run.pt").expect_err("missing").to_string();
     assert!(missing.contains("/no/such/run.pt") && missing.contains("No such file"), "{missing}");
