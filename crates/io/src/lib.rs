@@ -97,7 +97,7 @@ pub fn load_with(path: impl AsRef<Path>, options: ReadOptions) -> Result<Value, 
     let extension = path.extension().and_then(|e| e.to_str());
     // Many small reads cost more than one of everything.
     let value = if file.len() <= source::SMALL {
-        let bytes = file.read_vec(0, file.len() as usize).map_err(|e| Error::io(path, e))?;
+        let bytes = file.read_all().map_err(|e| Error::io(path, e))?;
         format::load(&source::Bytes(&bytes), extension, options)
     } else {
         format::load(&file, extension, options)

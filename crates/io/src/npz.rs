@@ -27,7 +27,7 @@ pub(crate) struct Arrays {
 impl Arrays {
     pub(crate) fn open(source: &dyn Source) -> Result<Arrays, Error> {
         let archive = Archive::open_flat(source)?;
-        let name = |record: &String| match record.strip_suffix(".npy") {
+        let name = |record: &Arc<str>| match record.strip_suffix(".npy") {
             Some(name) => Ok(name.to_owned()),
             None => Err(Error::corrupt("npz", format!("record '{record}' is no .npy"))),
         };

@@ -127,6 +127,13 @@ impl FileSource {
         Ok(FileSource { len: metadata.len(), file })
     }
 
+    /// All of it, into memory that need not be cleared before.
+    pub(crate) fn read_all(self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        io::Read::read_to_end(&mut &self.file, &mut bytes)?;
+        Ok(bytes)
+    }
+
     /// The file itself.
     pub(crate) fn into_file(self) -> File {
         self.file

@@ -37,6 +37,15 @@ pub(crate) trait Storages {
     fn load(&mut self, key: &str, numel: u64, elements: Elements) -> Result<Arc<Storage>, Error>;
 }
 
+/// What tells keys of dicts apart.
+#[derive(PartialEq, Eq, Hash)]
+enum Key<'a> {
+    /// A text as it is.
+    Text(&'a str),
+    /// Anything else, described.
+    Other(String),
+}
+
 /// Turns nodes into values.
 pub(crate) struct Builder<'a> {
     graph: &'a Graph,
@@ -243,7 +252,8 @@ impl<'a> Builder<'a> {
         depth: usize,
     ) -> Result<Dict, Error> {
         let mut out = Dict { kind, ..Dict::default() };
-        let mut places: HashMap<String, usize> = HashMap::new();
+        let mut places: HashMap<Key<'_>, usize> = HashMap::with_capacity(items.len());
+        out.entries.reserve(items.len());
         for &(key, value) in items {
             // As in Python: an equal key keeps its place and takes the new value.
             let name = self.key(key, 0)?;
@@ -269,11 +279,13 @@ impl<'a> Builder<'a> {
         Ok(out)
     }
 
-    /// A text that two keys share if and only if Python finds them equal.
-    fn key(&mut self, id: Id, depth: usize) -> Result<String, Error> {
-        let node = &self.graph.nodes[id as usize];
+    /// What two keys share if and only if Python finds them equal.
+    fn key(&mut self, id: Id, depth: usize) -> Result<Key<'a>, Error> {
+        let graph = self.graph;
+        let node = &graph.nodes[id as usize];
         self.budget.spend(owned(node))?;
-        Ok(match node {
+        Ok(Key::Other(match node {
+            Node::Str(x) => return Ok(Key::Text(x)),
             Node::None => "none".to_owned(),
             Node::Bool(x) => format!("n{}", *x as i64),
             Node::Int(x) => format!("n{x}"),
@@ -284,12 +296,14 @@ impl<'a> Builder<'a> {
             // Adding 0 makes the zero that equals the other one the same.
             Node::Complex(re, im) => format!("j{:016x}{:016x}", (re + 0.0).to_bits(), (im + 0.0).to_bits()),
             Node::BigInt(x) => format!("i{x:x?}"),
-            Node::Str(x) => format!("s{x}"),
             Node::Bytes(x) => format!("b{x:?}"),
             Node::Tuple(items) if depth < 8 => {
                 let mut parts = String::from("(");
                 for &item in items {
-                    let part = self.key(item, depth + 1)?;
+                    let part = match self.key(item, depth + 1)? {
+                        Key::Text(text) => format!("s{text}"),
+                        Key::Other(other) => other,
+                    };
                     self.budget.spend(part.len())?;
                     parts.push_str(&format!("{}:{part}", part.len()));
                 }
@@ -310,7 +324,7 @@ impl<'a> Builder<'a> {
                 });
             }
             _ => return Err(Error::corrupt("pickle", "a key of a dict or a member of a set that cannot be one")),
-        })
+        }))
     }
 
     fn tensor(&mut self, node: &TensorNode) -> Result<Tensor, Error> {

@@ -165,21 +165,22 @@ impl Storages for DataRecords<'_, '_> {
     fn load(&mut self, key: &str, numel: u64, elements: Elements) -> Result<Arc<Storage>, Error> {
         let record = format!("data/{key}");
         let place = || format!("record {record}");
-        let size = self
+        let entry = self
             .archive
-            .size(&record)
+            .find(&record)
             .ok_or_else(|| Error::corrupt(place(), "a tensor needs it, but it is missing"))?;
+        let size = entry.size();
         if numel.checked_mul(elements.size() as u64) != Some(size) {
             let what = format!("it has {size} bytes, but {numel} elements of {} bytes are expected", elements.size());
             return Err(Error::corrupt(place(), what));
         }
         if matches!(self.order, Order::Little)
-            && let Some(position) = self.archive.position(&record)
+            && let Some(position) = entry.position()
             && let Some(storage) = elements.show(self.archive.source(), position, numel as usize)
         {
             return Ok(Arc::new(storage));
         }
-        let fill = |out: &mut [u8]| self.archive.read_into(&record, out);
+        let fill = |out: &mut [u8]| self.archive.read_into(&record, entry, out);
         Ok(Arc::new(elements.storage(numel as usize, self.order, fill)?))
     }
 }

@@ -168,7 +168,7 @@ pub(crate) fn parse_within(
         constants: [None; 256 + 4],
         stack: Vec::new(),
         marks: Vec::new(),
-        memo: HashMap::new(),
+        memo: Memo::default(),
         keys: HashMap::new(),
     };
     let root = machine.run().map_err(|error| match error {
@@ -196,6 +196,35 @@ fn bad<T>(what: impl Into<String>) -> Result<T, Stop> {
     Err(Stop::At(what.into()))
 }
 
+/// Values by number. Picklers count up from 0, which a list serves.
+#[derive(Default)]
+struct Memo {
+    counted: Vec<Id>,
+    others: HashMap<u32, Id>,
+}
+
+impl Memo {
+    fn len(&self) -> u32 {
+        (self.counted.len() + self.others.len()) as u32
+    }
+
+    fn get(&self, index: u32) -> Option<Id> {
+        self.counted.get(index as usize).or_else(|| self.others.get(&index)).copied()
+    }
+
+    fn insert(&mut self, index: u32, id: Id) {
+        let next = self.counted.len();
+        match index as usize {
+            old if old < next => self.counted[old] = id,
+            new if new == next => {
+                self.others.remove(&index);
+                self.counted.push(id);
+            }
+            _ => drop(self.others.insert(index, id)),
+        }
+    }
+}
+
 struct Machine<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -205,7 +234,7 @@ struct Machine<'a> {
     stack: Vec<Id>,
     /// Heights of the stack at which marks lie.
     marks: Vec<usize>,
-    memo: HashMap<u32, Id>,
+    memo: Memo,
     /// Storages by key.
     keys: HashMap<String, usize>,
     /// What the machine itself may make and copy. Building has its own.
@@ -399,7 +428,7 @@ impl Machine<'_> {
                 // Frames of protocol 4 say only how much to read at once.
                 0x95 => drop(self.take(8)?),
                 0x94 => {
-                    let index = self.memo.len() as u32;
+                    let index = self.memo.len();
                     self.memo.insert(index, self.top()?);
                 }
                 0x93 => {
@@ -483,8 +512,8 @@ impl Machine<'_> {
     }
 
     fn recall(&mut self, index: u32) -> Result<(), Stop> {
-        match self.memo.get(&index) {
-            Some(&id) => {
+        match self.memo.get(index) {
+            Some(id) => {
                 self.stack.push(id);
                 Ok(())
             }

@@ -2,7 +2,8 @@
 
 use crate::Error;
 use crate::source::{Source, crc, read_parallel, read_summed};
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,13 +20,25 @@ const INFLATED_PER_BYTE: u64 = 16;
 
 /// A record's place.
 #[derive(Clone, Debug)]
-struct Entry {
+pub(crate) struct Entry {
     method: u16,
     crc: u32,
     packed: u64,
     size: u64,
     header: u64,
     data: u64,
+}
+
+impl Entry {
+    /// The record's size.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Where its bytes are, if they lie in the file as they are.
+    pub(crate) fn position(&self) -> Option<u64> {
+        (self.method == 0).then_some(self.data)
+    }
 }
 
 /// The records of an archive, by their names below the archive's folder.
@@ -36,9 +49,9 @@ pub(crate) struct Archive<'a> {
 
 /// What the directory says, apart from the file, so that a reader that keeps the file can keep it too.
 pub(crate) struct Records {
-    entries: HashMap<String, Entry>,
+    entries: HashMap<Arc<str>, Entry>,
     /// The keys of `entries` in the order of the directory.
-    names: Vec<String>,
+    names: Vec<Arc<str>>,
     /// Bytes that records may still inflate to.
     inflatable: AtomicU64,
 }
@@ -90,7 +103,7 @@ impl<'a> Archive<'a> {
     }
 
     /// The names of the records in the order of the directory.
-    pub(crate) fn names(&self) -> &[String] {
+    pub(crate) fn names(&self) -> &[Arc<str>] {
         &self.records.names
     }
 
@@ -123,8 +136,9 @@ impl<'a> Archive<'a> {
         if at != bytes.len() {
             return fail("the directory is longer than its entries");
         }
+        let mut header = Vec::new();
         for (name, entry) in &mut all {
-            check_local(source, name, entry, directory.offset)?;
+            check_local(source, name, entry, directory.offset, &mut header)?;
         }
         // No two records may overlap, and none may have the name of another.
         let mut order: Vec<&(String, Entry)> = all.iter().collect();
@@ -139,16 +153,23 @@ impl<'a> Archive<'a> {
             Some((folder, _)) => format!("{folder}/"),
             None => return fail("its first record lies in no folder, so torch.save did not write it"),
         };
-        let mut seen = HashMap::new();
-        let mut entries = HashMap::new();
-        let mut names = Vec::new();
-        for (name, entry) in all {
-            if seen.insert(name.to_ascii_lowercase(), ()).is_some() {
+        let mut seen = HashSet::with_capacity(all.len());
+        for (name, _) in &all {
+            let small = match name.bytes().any(|b| b.is_ascii_uppercase()) {
+                true => Cow::Owned(name.to_ascii_lowercase()),
+                false => Cow::Borrowed(name.as_str()),
+            };
+            if !seen.insert(small) {
                 return fail(format!("two records are named '{name}'"));
             }
+        }
+        let mut entries = HashMap::with_capacity(all.len());
+        let mut names = Vec::with_capacity(all.len());
+        for (name, entry) in &all {
             if let Some(short) = name.strip_prefix(&folder).filter(|short| !short.ends_with('/')) {
-                names.push(short.to_owned());
-                entries.insert(short.to_owned(), entry);
+                let short: Arc<str> = short.into();
+                names.push(short.clone());
+                entries.insert(short, entry.clone());
             }
         }
         Ok(Archive { source, records: Arc::new(Records { entries, names, inflatable }) })
@@ -164,9 +185,9 @@ impl<'a> Archive<'a> {
         self.records.entries.get(name).map(|e| e.packed)
     }
 
-    /// Where a record's bytes are, if they lie in the file as they are.
-    pub(crate) fn position(&self, name: &str) -> Option<u64> {
-        self.records.entries.get(name).filter(|e| e.method == 0).map(|e| e.data)
+    /// A record, if it is there.
+    pub(crate) fn find(&self, name: &str) -> Option<&Entry> {
+        self.records.entries.get(name)
     }
 
     /// The file.
@@ -186,20 +207,20 @@ impl<'a> Archive<'a> {
 
     /// A whole record, if it is there.
     pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
-        let Some(entry) = self.records.entries.get(name) else { return Ok(None) };
+        let Some(entry) = self.find(name) else { return Ok(None) };
         // Bounded by the file: directly if stored, by the ratio if deflated (`parse_entry`). Zeros cost nothing yet.
         let mut out = vec![0; entry.size as usize];
-        self.read_into(name, &mut out)?;
+        self.read_into(name, entry, &mut out)?;
         Ok(Some(out))
     }
 
     /// Fills a buffer of exactly the record's size and checks its CRC, unless none was computed. What is inflated is
     /// paid for.
-    pub(crate) fn read_into(&self, name: &str, out: &mut [u8]) -> Result<(), Error> {
-        if let Some(entry) = self.records.entries.get(name).filter(|entry| entry.method != 0) {
+    pub(crate) fn read_into(&self, name: &str, entry: &Entry, out: &mut [u8]) -> Result<(), Error> {
+        if entry.method != 0 {
             self.inflate(name, entry.size)?;
         }
-        self.read_behind(name, 0, out)
+        self.fill(name, entry, 0, out)
     }
 
     /// A record's first bytes: so many, or all that it has.
@@ -220,7 +241,10 @@ impl<'a> Archive<'a> {
     /// Fills a buffer with what follows a record's first bytes, to its end, and checks the CRC of all of it, unless none
     /// was computed. What is inflated is not paid for: the caller knows that the buffer is needed.
     pub(crate) fn read_behind(&self, name: &str, skip: usize, out: &mut [u8]) -> Result<(), Error> {
-        let entry = self.entry(name)?;
+        self.fill(name, self.entry(name)?, skip, out)
+    }
+
+    fn fill(&self, name: &str, entry: &Entry, skip: usize, out: &mut [u8]) -> Result<(), Error> {
         if (skip + out.len()) as u64 != entry.size {
             return Err(Error::corrupt(format!("record {name}"), "it has another size than expected"));
         }
@@ -252,7 +276,7 @@ impl<'a> Archive<'a> {
     }
 
     fn entry(&self, name: &str) -> Result<&Entry, Error> {
-        self.records.entries.get(name).ok_or_else(|| Error::corrupt(format!("record {name}"), "missing"))
+        self.find(name).ok_or_else(|| Error::corrupt(format!("record {name}"), "missing"))
     }
 }
 
@@ -262,6 +286,9 @@ fn damaged(name: &str, error: std::io::Error) -> Error {
 
 /// The CRC-32 of some bytes and of others behind them, whose own is known.
 fn joined(before: &[u8], behind: u32, len: usize) -> u32 {
+    if before.is_empty() {
+        return behind;
+    }
     let mut all = crc32fast::Hasher::new();
     all.update(before);
     all.combine(&crc32fast::Hasher::new_with_initial_len(behind, len as u64));
@@ -390,15 +417,22 @@ fn zip64_extra(mut extra: &[u8]) -> Option<&[u8]> {
     None
 }
 
-/// Checks a record's local header against the directory and finds its data.
-fn check_local(source: &dyn Source, name: &str, entry: &mut Entry, directory: u64) -> Result<(), Error> {
+/// Checks a record's local header, which it reads into a buffer, against the directory and finds its data.
+fn check_local(
+    source: &dyn Source,
+    name: &str,
+    entry: &mut Entry,
+    directory: u64,
+    header: &mut Vec<u8>,
+) -> Result<(), Error> {
     let outside = || Error::corrupt("archive", format!("record '{name}' lies outside the file"));
     let fixed_len = 30 + name.len();
     if entry.header.checked_add(fixed_len as u64).is_none_or(|end| end > directory) {
         return Err(outside());
     }
-    let header = source.read_vec(entry.header, fixed_len)?;
-    let f = Fields(&header);
+    header.resize(fixed_len, 0);
+    source.read_at(entry.header, header)?;
+    let f = Fields(header);
     if !header.starts_with(b"PK\x03\x04") || f.u16(26) as usize != name.len() || header[30..] != *name.as_bytes() {
         return fail(format!("the header of record '{name}' does not agree with the directory"));
     }
