@@ -28,4 +28,5 @@ pub(crate) mod tile;
 pub(crate) mod update;
 pub(crate) mod walk;
 pub(crate) mod winograd;
+pub(crate) mod winograd_filter;
 pub(crate) mod winograd_weight;

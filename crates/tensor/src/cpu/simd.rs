@@ -99,6 +99,18 @@ pub(crate) use multiversion;
 #[derive(Clone, Copy)]
 pub(crate) struct Fma<const FMA: bool>;
 
+/// Asks for memory that will soon be read, so that it is in the second cache by then.
+#[inline]
+pub(crate) fn prefetch<T>(data: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in data.chunks(64 / size_of::<T>()) {
+        // SAFETY: a prefetch changes nothing that a program can see, whatever the address; SSE is part of x86-64.
+        unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(line.as_ptr().cast()) }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = data;
+}
+
 /// `a * b + c`, fused where that is one instruction, else in two roundings (a library call would be 20 times slower).
 #[inline(always)]
 pub(crate) fn fma<const FMA: bool, T: Real>(a: T, b: T, c: T) -> T {

@@ -12,10 +12,10 @@
 //! [`precision`] turns the method off. No element's value depends on how tiles are divided into blocks, or blocks over threads.
 
 use super::conv::{Filter, Geometry};
-use super::gemm::KC;
 use super::par;
-use super::simd::{Real, fma, multiversion};
+use super::simd::{Real, fma, multiversion, prefetch};
 use super::tile::{Rows, Size, Start, Tiled};
+use super::winograd_filter::{Filters, place_len};
 use crate::precision;
 use crate::storage::Storage;
 use std::ops::Range;
@@ -29,8 +29,16 @@ pub(super) const PLACES: usize = SIDE * SIDE;
 /// The points besides 0 and infinity are ±A and ±B.
 const A: f64 = 0.75;
 const B: f64 = 1.5;
-/// Input channels whose filters are transformed at a time.
-const CHUNK: usize = 64;
+
+/// Elements of a block's transformed tiles.
+const BLOCK: usize = 1 << 18;
+/// Filters whose values are twice the second cache.
+const FILTERS: usize = 1 << 15;
+/// Input channels summed in one chain of multiply-adds at most: 48 columns of so many are half of the first cache. Half as
+/// many where tiles are few: the filters of a part are then transformed, and used, in the second cache.
+const CHAIN: usize = 128;
+/// Output channels of a part: tiles come from the third cache once for each.
+const CHANNELS: usize = 64;
 
 /// Sizes of a convolution and how it is cut.
 struct Plan {
@@ -48,11 +56,13 @@ struct Plan {
     padding: [usize; 2],
     /// Rows and columns of tiles of an image.
     tiles: [usize; 2],
-    /// Rows of tiles in a block, counted through all images.
-    rows: usize,
+    /// Blocks of rows of tiles, counted through all images.
+    blocks: usize,
     /// Distance between rows of a block's transformed tiles; a step longer than they are.
     stride: usize,
-    /// Output channels whose sums are kept at a time.
+    /// Input channels that are summed in one chain.
+    chain: usize,
+    /// Output channels whose sums are kept at a time: a part.
     channels: usize,
 }
 
@@ -74,29 +84,57 @@ impl Plan {
         let (batch, groups, kernel) = (g.batch, g.groups, g.kernel[0]);
         let step = SIDE + 1 - kernel;
         let tiles = out_size.map(|n| n.div_ceil(step));
-        // Transformed tiles of a block stay in the second cache together with the sums, if that leaves enough of them to
-        // make good use of a filter read.
-        let fitting = (BLOCK / (PLACES * inner)).clamp(192, 384);
         let total = batch * tiles[0];
+        // More tiles make more of a filter read, which matters where all of them do not fit in the second cache.
+        let fitting = if inner * outer > FILTERS { 384 } else { (BLOCK / (PLACES * inner)).clamp(192, 384) };
         let rows = (fitting / tiles[1]).clamp(1, total);
-        // As even as can be.
-        let rows = total.div_ceil(total.div_ceil(rows));
-        let stride = (rows * tiles[1]).next_multiple_of(STEP) + STEP;
+        let blocks = total.div_ceil(rows);
+        let chain = if total.div_ceil(blocks) * tiles[1] < 128 { CHAIN / 2 } else { CHAIN };
+        let chain = inner.div_ceil(inner.div_ceil(chain));
+        // Neither blocks nor parts make a difference to any element. Threads get as many of them each, if these are few.
+        let threads = par::num_threads();
+        let blocks = if blocks < 2 * threads { blocks } else { blocks.next_multiple_of(threads).min(total) };
+        let stride = (total.div_ceil(blocks) * tiles[1]).next_multiple_of(STEP) + STEP;
         // An odd number of steps keeps rows from falling into the same cache sets.
         let stride = if (stride / STEP).is_multiple_of(2) { stride + STEP } else { stride };
-        let channels = (SUMS / (PLACES * stride) / 8 * 8).clamp(8, outer.next_multiple_of(8));
-        let channels = outer.div_ceil(outer.div_ceil(channels)).next_multiple_of(8);
-        Plan { batch, groups, inner, outer, kernel, step, size, out_size, padding, tiles, rows, stride, channels }
+        let mut parts = outer.div_ceil(CHANNELS);
+        if blocks < 2 * threads {
+            parts = parts.max((2 * threads).div_ceil(blocks));
+            parts = (parts..).find(|parts| (blocks * parts).is_multiple_of(threads)).expect("a multiple");
+        }
+        let channels = outer.div_ceil(parts).next_multiple_of(8);
+        Plan {
+            batch,
+            groups,
+            inner,
+            outer,
+            kernel,
+            step,
+            size,
+            out_size,
+            padding,
+            tiles,
+            blocks,
+            stride,
+            chain,
+            channels,
+        }
     }
 
-    fn blocks(&self) -> usize {
-        (self.batch * self.tiles[0]).div_ceil(self.rows)
+    /// The rows of tiles of a block.
+    fn rows(&self, block: usize) -> Range<usize> {
+        let first = |block: usize| block * self.batch * self.tiles[0] / self.blocks;
+        first(block)..first(block + 1)
+    }
+
+    /// The block that a row of tiles belongs to.
+    fn block(&self, row: usize) -> usize {
+        ((row + 1) * self.blocks - 1) / (self.batch * self.tiles[0])
     }
 
     /// The parts of images in a block: image, rows of tiles.
     fn segments(&self, block: usize) -> impl Iterator<Item = (usize, Range<usize>)> {
-        let high = self.tiles[0];
-        segments(block * self.rows..((block + 1) * self.rows).min(self.batch * high), high)
+        segments(self.rows(block), self.tiles[0])
     }
 }
 
@@ -107,11 +145,6 @@ pub(super) fn segments(rows: Range<usize>, high: usize) -> impl Iterator<Item = 
         (image, rows.start.max(first) - first..rows.end.min(first + high) - first)
     })
 }
-
-/// Elements of a block's transformed tiles.
-const BLOCK: usize = 1 << 18;
-/// Elements of the sums kept at a time.
-const SUMS: usize = 1 << 17;
 
 /// The convolution of `x` with `w`, plus a bias per channel.
 pub(super) fn forward<T: Tiled>(x: &[T], w: &[T], bias: Option<&[T]>, g: &Geometry, out: &mut [T]) {
@@ -128,19 +161,19 @@ pub(super) fn input_grad<T: Tiled>(w: &[T], dy: &[T], g: &Geometry, dx: &mut [T]
 
 fn convolve<T: Tiled>(plan: &Plan, x: &[T], filter: Filter<'_, T>, bias: Option<&[T]>, out: &mut [T]) {
     let [height, width] = plan.out_size;
-    let groups_of_channels = plan.outer.div_ceil(plan.channels);
+    let (blocks, groups_of_channels) = (plan.blocks, plan.outer.div_ceil(plan.channels));
     let threads = par::num_threads();
     for group in 0..plan.groups {
         // parts[block][channels] are the rows of the output that a task writes, image by image and channel by channel.
         let mut parts: Vec<Vec<Vec<&mut [T]>>> = Vec::new();
-        parts.resize_with(plan.blocks(), || Vec::from_iter((0..groups_of_channels).map(|_| Vec::new())));
+        parts.resize_with(blocks, || Vec::from_iter((0..groups_of_channels).map(|_| Vec::new())));
         for (image, planes) in out.chunks_mut(plan.groups * plan.outer * height * width).enumerate() {
             let own = &mut planes[group * plan.outer * height * width..][..plan.outer * height * width];
             for (channel, mut plane) in own.chunks_mut(height * width).enumerate() {
                 let mut row = 0;
                 while row < plan.tiles[0] {
-                    let block = (image * plan.tiles[0] + row) / plan.rows;
-                    let end = ((block + 1) * plan.rows - image * plan.tiles[0]).min(plan.tiles[0]);
+                    let block = plan.block(image * plan.tiles[0] + row);
+                    let end = (plan.rows(block).end - image * plan.tiles[0]).min(plan.tiles[0]);
                     let (part, rest) =
                         plane.split_at_mut((plan.step * end).min(height) * width - plan.step * row * width);
                     parts[block][channel / plan.channels].push(part);
@@ -149,89 +182,34 @@ fn convolve<T: Tiled>(plan: &Plan, x: &[T], filter: Filter<'_, T>, bias: Option<
             }
         }
         let bias = bias.map(|b| &b[group * plan.outer..][..plan.outer]);
-        if plan.blocks() >= 2 * threads || threads == 1 {
-            let packed = (plan.blocks() > 1).then(|| Packed::new(plan, filter, group, 0..plan.outer));
+        let filters = Filters::new(filter, group, [plan.inner, plan.outer], plan.kernel);
+        let packed = (blocks > 1).then(|| filters.transform_all(plan.chain));
+        let packed = packed.as_ref().map(|packed| packed.as_slice());
+        if blocks >= 2 * threads || threads == 1 {
             par::share(parts.into_iter(), usize::MAX, &|block, parts| {
-                let tiles = Tiles::new(plan, x, group, block, 1);
+                let mut tiles = Tiles::new::<T>(plan, 1);
+                tiles.pieces(plan).for_each(|(piece, out)| transform_tiles(plan, x, group, block, piece, out));
                 for (i, parts) in parts.into_iter().enumerate() {
-                    sums(plan, &tiles, filter, packed.as_ref(), group, i, bias, parts);
+                    sums(plan, &tiles, block, &filters, packed, i, bias, parts);
                 }
             });
         } else {
             // Few blocks: the channels of each are divided too.
-            let packed = (plan.blocks() > 1).then(|| Packed::new(plan, filter, group, 0..plan.outer));
-            let tiles: Vec<Tiles> =
-                (0..plan.blocks()).map(|block| Tiles::new(plan, x, group, block, 2 * threads)).collect();
+            let mut tiles = Vec::from_iter((0..blocks).map(|_| Tiles::new::<T>(plan, 2 * threads)));
+            let pieces = tiles
+                .iter_mut()
+                .enumerate()
+                .flat_map(|(block, tiles)| tiles.pieces(plan).map(move |(piece, out)| (block, piece, out)));
+            par::share(Vec::from_iter(pieces).into_iter(), usize::MAX, &|_, (block, piece, out)| {
+                transform_tiles(plan, x, group, block, piece, out);
+            });
             let mut tasks = Vec::new();
             for (block, parts) in parts.into_iter().enumerate() {
                 tasks.extend(parts.into_iter().enumerate().map(|(i, parts)| (block, i, parts)));
             }
             par::share(tasks.into_iter(), usize::MAX, &|_, (block, i, parts)| {
-                sums(plan, &tiles[block], filter, packed.as_ref(), group, i, bias, parts);
+                sums(plan, &tiles[block], block, &filters, packed, i, bias, parts);
             });
-        }
-    }
-}
-
-/// Transformed filters: for each panel of a register tile's height `[place][inner][channel]`.
-struct Packed {
-    data: Storage,
-    /// The first channel.
-    first: usize,
-}
-
-impl Packed {
-    fn new<T: Tiled>(plan: &Plan, filter: Filter<'_, T>, group: usize, channels: Range<usize>) -> Packed {
-        let mr = T::kernels().mr;
-        let panel = PLACES * plan.inner * mr;
-        let mut data = Storage::stale(T::DTYPE, channels.len().div_ceil(mr) * panel);
-        par::chunks(data.as_mut_slice::<T>(), panel, 4, |start, panels| {
-            for (i, panel_out) in panels.chunks_mut(panel).enumerate() {
-                let first = channels.start + (start / panel + i) * mr;
-                transform_filters(plan, filter, group, first, panel_out);
-            }
-        });
-        Packed { data, first: channels.start }
-    }
-}
-
-/// The filters of up to `mr` output channels from `first` on.
-fn transform_filters<T: Tiled>(plan: &Plan, filter: Filter<'_, T>, group: usize, first: usize, out: &mut [T]) {
-    let (inner, outer, side) = (plan.inner, plan.outer, plan.kernel);
-    let mr = out.len() / (PLACES * inner);
-    let (count, area) = (mr.min(outer - first), side * side);
-    let w = &filter.data[group * outer * inner * area..][..outer * inner * area];
-    let len = (CHUNK * mr).next_multiple_of(STEP);
-    let lengths = [CHUNK * mr * area, area * len, SIDE * side * len, SIDE * len];
-    let mut memory = Storage::zeroed(T::DTYPE, lengths.iter().sum());
-    let (turned, rest) = memory.as_mut_slice::<T>().split_at_mut(lengths[0]);
-    let (taps, rest) = rest.split_at_mut(lengths[1]);
-    let (half, whole) = rest.split_at_mut(lengths[2]);
-    for start in (0..inner).step_by(CHUNK) {
-        let chunk = CHUNK.min(inner - start);
-        if filter.turned {
-            for c in 0..chunk {
-                let from = &w[((start + c) * outer + first) * area..];
-                T::transpose(from, area, (count, area), mr, turned);
-                for tap in 0..area {
-                    taps[(area - 1 - tap) * len + c * mr..][..mr].copy_from_slice(&turned[tap * mr..][..mr]);
-                }
-            }
-        } else {
-            T::transpose(&w[(first * inner + start) * area..], inner * area, (count, chunk * area), mr, turned);
-            for (row, from) in turned.chunks_exact(mr).take(chunk * area).enumerate() {
-                taps[row % area * len + row / area * mr..][..mr].copy_from_slice(from);
-            }
-        }
-        for column in 0..side {
-            values(side, |row| &taps[(row * side + column) * len..][..len], every(half, column, side, len));
-        }
-        for row in 0..SIDE {
-            values(side, |column| &half[(row * side + column) * len..][..len], every(whole, 0, 1, len));
-            for (column, values) in whole.chunks_exact(len).enumerate() {
-                let to = ((row * SIDE + column) * inner + start) * mr;
-                out[to..][..chunk * mr].copy_from_slice(&values[..chunk * mr]);
-            }
         }
     }
 }
@@ -404,26 +382,27 @@ struct Tiles {
     data: Storage,
     /// Channels of a piece.
     piece: usize,
-    /// Tiles of this block.
-    count: usize,
+    /// Elements of a place of a piece. They are more than needed: places a multiple of 4 KB apart share cache sets.
+    place: usize,
 }
 
 impl Tiles {
-    fn new<T: Tiled>(plan: &Plan, x: &[T], group: usize, block: usize, pieces: usize) -> Tiles {
+    fn new<T: Tiled>(plan: &Plan, pieces: usize) -> Tiles {
         let piece = plan.inner.div_ceil(pieces);
-        let pieces = plan.inner.div_ceil(piece);
-        let size = PLACES * piece * plan.stride;
-        let mut data = Storage::stale(T::DTYPE, pieces * size);
-        par::share(data.as_mut_slice::<T>().chunks_mut(size), usize::MAX, &|i, out| {
-            transform_tiles(plan, x, group, block, i * piece..((i + 1) * piece).min(plan.inner), piece, out)
-        });
-        let rows: usize = plan.segments(block).map(|(_, rows)| rows.len()).sum();
-        Tiles { data, piece, count: rows * plan.tiles[1] }
+        let place = piece * plan.stride + STEP;
+        Tiles { data: Storage::stale(T::DTYPE, plan.inner.div_ceil(piece) * PLACES * place), piece, place }
+    }
+
+    /// The channels of each piece, and where their tiles are written.
+    fn pieces<T: Tiled>(&mut self, plan: &Plan) -> impl Iterator<Item = (Range<usize>, &mut [T])> {
+        let (piece, inner) = (self.piece, plan.inner);
+        let parts = self.data.as_mut_slice().chunks_exact_mut(PLACES * self.place);
+        parts.enumerate().map(move |(i, out)| (i * piece..((i + 1) * piece).min(inner), out))
     }
 
     /// Where row `c` of place 0 starts.
     fn row(&self, plan: &Plan, c: usize) -> usize {
-        (c / self.piece * PLACES * self.piece + c % self.piece) * plan.stride
+        c / self.piece * PLACES * self.place + c % self.piece * plan.stride
     }
 }
 
@@ -431,16 +410,8 @@ impl Tiles {
 ///
 /// A channel's padded image is divided into planes, one for each place modulo the tiles' step, so that a place of the tiles
 /// is a plane and an offset, and neighbouring tiles are neighbours. The parts of several images stand one below the other.
-fn transform_tiles<T: Tiled>(
-    plan: &Plan,
-    x: &[T],
-    group: usize,
-    block: usize,
-    channels: Range<usize>,
-    piece: usize,
-    out: &mut [T],
-) {
-    let ([height, width], step) = (plan.size, plan.step);
+fn transform_tiles<T: Tiled>(plan: &Plan, x: &[T], group: usize, block: usize, channels: Range<usize>, out: &mut [T]) {
+    let ([height, width], step, place) = (plan.size, plan.step, out.len() / PLACES);
     // Tiles that reach into the next one's step, or into two.
     let beyond = (SIDE - 1) / step;
     let across = plan.tiles[1] + beyond;
@@ -492,20 +463,21 @@ fn transform_tiles<T: Tiled>(
             let [o0, o1, o2, o3, o4, o5] = every(whole, 0, 1, plane).map(|row: &mut [T]| &mut row[..len]);
             input_values(d, o0, o1, o2, o3, o4, o5);
             for (column, values) in whole.chunks_exact(plane).enumerate() {
-                let to = ((row * SIDE + column) * piece + index) * plan.stride;
+                let to = (row * SIDE + column) * place + index * plan.stride;
                 close_up(values, &starts, plan.tiles[1], &mut out[to..][..plan.stride]);
             }
         }
     }
 }
 
-/// The products of a block's tiles with the filters of a part of the channels, and the outputs from them.
+/// The products of a block's tiles with the filters of a part of the channels, and the outputs from them. What is not
+/// packed is transformed here, and used from the second cache.
 fn sums<T: Tiled>(
     plan: &Plan,
     tiles: &Tiles,
-    filter: Filter<'_, T>,
-    packed: Option<&Packed>,
-    group: usize,
+    block: usize,
+    filters: &Filters<'_, T>,
+    packed: Option<&[T]>,
     part: usize,
     bias: Option<&[T]>,
     mut out: Vec<&mut [T]>,
@@ -513,36 +485,46 @@ fn sums<T: Tiled>(
     let kernels = T::kernels();
     let (mr, nr) = (kernels.mr, kernels.nr());
     let channels = part * plan.channels..((part + 1) * plan.channels).min(plan.outer);
-    let own;
-    let packed = match packed {
-        Some(packed) => packed,
-        None => {
-            own = Packed::new(plan, filter, group, channels.clone());
-            &own
-        }
-    };
-    let panel = PLACES * plan.inner * mr;
-    let panels = &packed.data.as_slice::<T>()[(channels.start - packed.first) / mr * panel..];
     let (right, stride) = (tiles.data.as_slice::<T>(), plan.stride);
-    // sums[channel][place][tile]
-    let sum_len = PLACES * stride;
-    let len = tiles.count.next_multiple_of(STEP);
-    let length = channels.len().next_multiple_of(mr) * sum_len;
+    // sums[place][channel][tile]
+    let len = (plan.rows(block).len() * plan.tiles[1]).next_multiple_of(STEP);
+    let sum_place = channels.len().next_multiple_of(mr) * stride;
+    let length = PLACES * sum_place;
     let mut memory = Storage::stale(T::DTYPE, length + (SIDE + 2) * plan.step * len);
     let (sums, scratch) = memory.as_mut_slice::<T>().split_at_mut(length);
-    let rows: Vec<usize> = (0..plan.inner).map(|c| tiles.row(plan, c)).collect();
-    let rows: Vec<Rows<'_>> = rows.chunks(KC).map(Rows::new).collect();
-    for place in 0..PLACES {
-        let right = &right[place * tiles.piece * stride..];
-        for j in (0..len).step_by(nr) {
-            for (i, &rows) in rows.iter().enumerate() {
-                let (pc, kc) = (i * KC, KC.min(plan.inner - i * KC));
-                let start = if pc == 0 { Start::Zero } else { Start::Keep };
-                for (i, left) in panels.chunks_exact(panel).take(channels.len().div_ceil(mr)).enumerate() {
-                    let left = &left[(place * plan.inner + pc) * mr..][..kc * mr];
-                    let at = i * mr * sum_len + place * stride + j;
-                    let size = Size { m: mr, n: nr.min(len - j), step: sum_len };
-                    kernels.tile(left, &right[j..], rows, &mut sums[at..], size, start);
+    let own_len = if packed.is_some() { 0 } else { filters.packed_len(channels.len(), plan.chain) };
+    let mut own = Storage::stale(T::DTYPE, own_len);
+    let at: Vec<usize> = (0..plan.inner).map(|c| tiles.row(plan, c)).collect();
+    for (i, rows) in at.chunks(plan.chain).map(Rows::new).enumerate() {
+        let first = i * plan.chain;
+        let start = if first == 0 { Start::Zero } else { Start::Keep };
+        let left = match packed {
+            Some(packed) => {
+                let before =
+                    i * filters.packed_len(plan.outer, plan.chain) + filters.packed_len(channels.start, rows.len());
+                &packed[before..][..filters.packed_len(channels.len(), rows.len())]
+            }
+            None => {
+                let own = &mut own.as_mut_slice()[..filters.packed_len(channels.len(), rows.len())];
+                filters.transform(channels.clone(), first..first + rows.len(), own);
+                own
+            }
+        };
+        let own_place = place_len::<T>(rows.len());
+        let panels = left.chunks_exact(PLACES * own_place);
+        let share = rows.len().div_ceil(panels.len());
+        for place in 0..PLACES {
+            for j in (0..len).step_by(nr) {
+                let here = place * tiles.place + j;
+                let next = if j + nr < len { here + nr } else { here - j + tiles.place };
+                for (i, panel) in panels.clone().enumerate() {
+                    for at in at[first..][..rows.len()].iter().skip(i * share).take(share) {
+                        prefetch(right.get(next + at..next + at + nr.min(len)).unwrap_or_default());
+                    }
+                    let panel = &panel[place * own_place..][..rows.len() * mr];
+                    let size = Size { m: mr, n: nr.min(len - j), step: stride };
+                    let to = &mut sums[place * sum_place + i * mr * stride + j..];
+                    kernels.tile(panel, &right[here..], rows, to, size, start);
                 }
             }
         }
@@ -554,7 +536,7 @@ fn sums<T: Tiled>(
     }
 }
 
-/// The outputs, `M` to a tile's side, from `sums[channel][place][tile]`: `out` holds the rows that a task writes, image by
+/// The outputs, `M` to a tile's side, from `sums[place][channel][tile]`: `out` holds the rows that a task writes, image by
 /// image and channel by channel, of as many channels as there are sums.
 fn write_outputs<T: Tiled, const M: usize>(
     plan: &Plan,
@@ -568,9 +550,11 @@ fn write_outputs<T: Tiled, const M: usize>(
     let len = scratch.len() / ((SIDE + 2) * M);
     let (half, rest) = scratch.split_at_mut(SIDE * M * len);
     let (part, line) = rest.split_at_mut(M * len);
-    for (c, values) in sums.chunks_exact(PLACES * stride).take(channels).enumerate() {
+    let place = sums.len() / PLACES;
+    for c in 0..channels {
+        let values = &sums[c * stride..];
         for column in 0..SIDE {
-            let m = std::array::from_fn(|row| &values[(row * SIDE + column) * stride..]);
+            let m = std::array::from_fn(|row| &values[(row * SIDE + column) * place..]);
             outputs::<T, M>(m, T::ZERO, every(half, column, SIDE, len));
         }
         for row in 0..M {
