@@ -1,8 +1,9 @@
 //! Convolution and its adjoints by register tiles over images laid out so that no patch matrix is ever built.
 
+use super::floor::raise;
 use super::gemm::{Gemm, Init, KC, Mat, batched, pack_columns};
 use super::par;
-use super::tile::{Rows, Size, Start, Tiled};
+use super::tile::{Finish, Rows, Size, Start, Tiled};
 use super::{conv_depthwise, conv_lines, winograd};
 use crate::storage::Storage;
 use crate::{Element, Tensor};
@@ -229,32 +230,38 @@ impl Planes<'_> {
     }
 }
 
-/// The convolution of `x` with `w`, plus a bias per channel.
-pub(crate) fn forward<T: Tiled + Gemm>(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, g: &Geometry) -> Tensor {
+/// The convolution of `x` with `w`, plus a bias per channel, raised to `floor` where it is less.
+pub(crate) fn forward<T: Tiled + Gemm>(
+    x: &Tensor,
+    w: &Tensor,
+    bias: Option<&Tensor>,
+    floor: T,
+    g: &Geometry,
+) -> Tensor {
     let (x, w, bias) = (x.contiguous(), w.contiguous(), bias.map(Tensor::contiguous));
     let (x_data, w_data) = (x.as_slice::<T>().expect("contiguous"), w.as_slice::<T>().expect("contiguous"));
     let bias = bias.as_ref().map(|b| b.as_slice::<T>().expect("contiguous"));
     Tensor::build(g.output_shape(x.rank()), |out| match winograd::suits(g) {
-        true => winograd::forward(x_data, w_data, bias, g, out),
-        false => direct(x_data, Filter { data: w_data, turned: false }, bias, g, out),
+        true => winograd::forward(x_data, w_data, bias, floor, g, out),
+        false => direct(x_data, Filter { data: w_data, turned: false }, bias, floor, g, out),
     })
 }
 
 /// The convolution by its definition.
-fn direct<T: Tiled + Gemm>(x: &[T], filter: Filter<'_, T>, bias: Option<&[T]>, g: &Geometry, out: &mut [T]) {
+fn direct<T: Tiled + Gemm>(x: &[T], filter: Filter<'_, T>, bias: Option<&[T]>, floor: T, g: &Geometry, out: &mut [T]) {
     if out.is_empty() {
         return;
     }
     if g.is_product() {
-        return product(x, filter, bias, g, out);
+        return product(x, filter, bias, floor, g, out);
     }
     if conv_lines::suits(g) {
-        return conv_lines::convolve(x, filter, bias, g, out);
+        return conv_lines::convolve(x, filter, bias, floor, g, out);
     }
     if conv_depthwise::suits(g) {
         let turned = filter.turned.then(|| turn_over(filter.data, g));
         let w = turned.as_ref().map_or(filter.data, |turned| turned.as_slice());
-        return conv_depthwise::convolve(x, w, bias, g, out);
+        return conv_depthwise::convolve(x, w, bias, floor, g, out);
     }
     let planes = Planes::new(g);
     let weight = match filter.turned {
@@ -264,7 +271,7 @@ fn direct<T: Tiled + Gemm>(x: &[T], filter: Filter<'_, T>, bias: Option<&[T]>, g
     let unit = g.out * g.positions();
     let task = |i: usize, channels: std::ops::Range<usize>, out: &mut [T]| {
         let bias = bias.map(|b| &b[i % g.groups * g.out..][..g.out]);
-        columns(&planes, &weight, i % g.groups, &x[i * g.image()..][..g.image()], bias, channels, out);
+        columns(&planes, &weight, i % g.groups, &x[i * g.image()..][..g.image()], bias, floor, channels, out);
     };
     let work = g.units() * unit * g.taps() / 8;
     if !par::worth(work) || g.units() >= 2 * par::num_threads() {
@@ -281,7 +288,7 @@ fn direct<T: Tiled + Gemm>(x: &[T], filter: Filter<'_, T>, bias: Option<&[T]>, g
 }
 
 /// The convolution by a kernel of one place: for each image and group a product with it as it lies.
-fn product<T: Tiled + Gemm>(x: &[T], filter: Filter<'_, T>, bias: Option<&[T]>, g: &Geometry, out: &mut [T]) {
+fn product<T: Tiled + Gemm>(x: &[T], filter: Filter<'_, T>, bias: Option<&[T]>, floor: T, g: &Geometry, out: &mut [T]) {
     let (depth, positions) = (g.depth, g.positions());
     batched(
         (g.out, positions, depth),
@@ -298,6 +305,7 @@ fn product<T: Tiled + Gemm>(x: &[T], filter: Filter<'_, T>, bias: Option<&[T]>, 
             };
             (weight, Mat::dense(&x[i * depth * positions..][..depth * positions], depth, positions), start)
         },
+        floor,
         out,
     );
 }
@@ -356,6 +364,7 @@ fn columns<T: Tiled>(
     group: usize,
     image: &[T],
     bias: Option<&[T]>,
+    floor: T,
     channels: std::ops::Range<usize>,
     out: &mut [T],
 ) {
@@ -375,6 +384,7 @@ fn columns<T: Tiled>(
         let panel = kernels.padded((g.out - i).min(mr));
         for (block, &rows) in blocks.iter().enumerate() {
             let left = &weight[i * taps + block * CHAIN * panel..][..rows.len() * panel];
+            let floor = if block + 1 == blocks.len() { floor } else { T::NEG_INFINITY };
             for j in (0..total).step_by(nr) {
                 let start = match bias {
                     _ if block > 0 => Start::Keep,
@@ -382,13 +392,14 @@ fn columns<T: Tiled>(
                     Some(bias) => Start::Splat(&bias[i..], 1),
                 };
                 let size = Size { m: high, n: nr.min(total - j), step: total };
-                kernels.tile(left, &laid[j..], rows, &mut sums[j..], size, start);
+                kernels.tile(left, &laid[j..], rows, &mut sums[j..], size, Finish { start, floor });
             }
         }
         if taps == 0 {
             sums.chunks_exact_mut(total)
                 .enumerate()
                 .for_each(|(r, row)| row.fill(bias.map_or(T::ZERO, |b| b[(i + r).min(g.out - 1)])));
+            raise(floor, sums);
         }
         let rows = out.chunks_exact_mut(g.out_size[1]);
         for (index, row) in rows.enumerate() {
@@ -438,7 +449,7 @@ pub(crate) fn input_grad<T: Tiled + Gemm>(w: &Tensor, dy: &Tensor, g: &Geometry,
     }
     if let Some(adjoint) = g.adjoint() {
         let filter = Filter { data: w_data, turned: true };
-        return Tensor::build(shape, |dx| direct(dy_data, filter, None, &adjoint, dx));
+        return Tensor::build(shape, |dx| direct(dy_data, filter, None, T::LOWEST, &adjoint, dx));
     }
     if conv_depthwise::suits(g) {
         return Tensor::build(shape, |dx| conv_depthwise::input_grad(w_data, dy_data, g, dx));

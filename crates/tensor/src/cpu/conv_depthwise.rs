@@ -4,6 +4,7 @@
 //! there are taps, some of them added in one pass.
 
 use super::conv::{Geometry, Planes, STEP};
+use super::floor::raise;
 use super::par;
 use super::simd::{Real, fma, multiversion};
 use super::tile::Tiled;
@@ -19,8 +20,8 @@ pub(super) fn suits(g: &Geometry) -> bool {
     g.depth == 1 && g.groups > 1 && g.out < 8
 }
 
-/// The convolution of `x` with `w`, plus a bias per channel.
-pub(super) fn convolve<T: Tiled>(x: &[T], w: &[T], bias: Option<&[T]>, g: &Geometry, out: &mut [T]) {
+/// The convolution of `x` with `w`, plus a bias per channel, raised to `floor` where it is less.
+pub(super) fn convolve<T: Tiled>(x: &[T], w: &[T], bias: Option<&[T]>, floor: T, g: &Geometry, out: &mut [T]) {
     let (planes, taps, positions) = (Planes::new(g), g.taps(), g.positions());
     let total = planes.position(positions - 1) + 1;
     let unit = g.out * positions;
@@ -37,6 +38,7 @@ pub(super) fn convolve<T: Tiled>(x: &[T], w: &[T], bias: Option<&[T]>, g: &Geome
                 let channel = index % g.groups * g.out + channel;
                 sums.fill(bias.map_or(T::ZERO, |bias| bias[channel]));
                 add_taps(laid, &planes.taps, &w[channel * taps..][..taps], sums);
+                raise(floor, sums);
                 for (y, row) in out.chunks_exact_mut(g.out_size[1]).enumerate() {
                     row.copy_from_slice(&sums[y * planes.plane[1]..][..row.len()]);
                 }

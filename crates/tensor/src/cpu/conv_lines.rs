@@ -4,7 +4,7 @@
 use super::conv::{Filter, Geometry};
 use super::conv_layout::{Layout, even_width};
 use super::par;
-use super::tile::{Rows, Size, Start, Tiled};
+use super::tile::{Finish, Rows, Size, Start, Tiled};
 use crate::storage::Storage;
 use std::ops::Range;
 
@@ -22,8 +22,15 @@ pub(super) fn suits(g: &Geometry) -> bool {
     g.out >= 12 && g.out.next_multiple_of(16) * 3 <= g.out * 4 && g.batch * g.depth > 0
 }
 
-/// The convolution of `x` with `w`, plus a bias per channel.
-pub(super) fn convolve<T: Tiled>(x: &[T], filter: Filter<'_, T>, bias: Option<&[T]>, g: &Geometry, out: &mut [T]) {
+/// The convolution of `x` with `w`, plus a bias per channel, raised to `floor` where it is less.
+pub(super) fn convolve<T: Tiled>(
+    x: &[T],
+    filter: Filter<'_, T>,
+    bias: Option<&[T]>,
+    floor: T,
+    g: &Geometry,
+    out: &mut [T],
+) {
     let layout = Layout::new(g);
     let work = out.len() * g.taps() / 8;
     let threads = if par::worth(work) { par::num_threads() } else { 1 };
@@ -49,7 +56,7 @@ pub(super) fn convolve<T: Tiled>(x: &[T], filter: Filter<'_, T>, bias: Option<&[
                 let laid = lay(index, 1);
                 par::share(image.chunks_mut(some * panels.width * g.positions()), work, &|i, out| {
                     let own = i * some..((i + 1) * some).min(panels.count);
-                    positions(&layout, &taps, &weight, &panels, own, laid.as_slice(), bias, &mut [out]);
+                    positions(&layout, &taps, &weight, &panels, own, laid.as_slice(), bias, floor, &mut [out]);
                 });
             }
             continue;
@@ -57,7 +64,7 @@ pub(super) fn convolve<T: Tiled>(x: &[T], filter: Filter<'_, T>, bias: Option<&[
         let joined = (CHUNK / layout.image.max(1)).clamp(1, (g.batch / (2 * threads)).max(1));
         par::share(images.chunks_mut(joined), work, &|index, out: &mut [&mut [T]]| {
             let laid = lay(index * joined, out.len());
-            positions(&layout, &taps, &weight, &panels, 0..panels.count, laid.as_slice(), bias, out);
+            positions(&layout, &taps, &weight, &panels, 0..panels.count, laid.as_slice(), bias, floor, out);
         });
     }
 }
@@ -122,6 +129,7 @@ fn positions<T: Tiled>(
     own: Range<usize>,
     images: &[T],
     bias: Option<&[T]>,
+    floor: T,
     out: &mut [&mut [T]],
 ) {
     let (g, kernels) = (layout.g, T::kernels());
@@ -142,20 +150,21 @@ fn positions<T: Tiled>(
         let starts: Vec<Rows<'_>> = at.chunks(mr).map(Rows::new).collect();
         for (block, &rows) in blocks.iter().enumerate() {
             let (tap, terms) = (block * most, rows.len());
+            let floor = if tap + terms == taps { floor } else { T::NEG_INFINITY };
             for (i, &at) in starts.iter().enumerate() {
                 for panel in own.clone() {
                     let j = panel * width - first;
                     let wide = width.min(channels - j);
                     let row = kernels.read(wide);
                     let w = &weight[panel * width * taps + tap * row..][..terms * row];
-                    let from = match bias {
+                    let start = match bias {
                         _ if tap > 0 => Start::Keep,
                         Some(bias) => Start::Rows(&bias[first + j..], 0),
                         None => Start::Zero,
                     };
                     let to = &mut sums[i * mr * channels + j..];
                     let size = Size { m: at.len(), n: wide, step: channels };
-                    kernels.lines((images, at, rows), w, to, size, from);
+                    kernels.lines((images, at, rows), w, to, size, Finish { start, floor });
                 }
             }
         }

@@ -6,9 +6,10 @@
 //! Each element of a result is a chain of fused multiply-adds over [`KC`] steps at a time, and the chains are added in
 //! order. No cut of rows or columns changes that, so results do not depend on the number of threads, although the cuts do.
 
+use super::floor::{Lowest, raise};
 use super::par;
 use super::simd::{Real, fma, multiversion};
-use super::tile::{Rows, Size, Start, Tiled};
+use super::tile::{Finish, Rows, Size, Start, Tiled};
 use crate::Element;
 use crate::storage::Storage;
 use smallvec::SmallVec;
@@ -122,13 +123,21 @@ impl<T: Copy> Init<'_, T> {
 }
 
 /// An element type that has a matrix product.
-pub(crate) trait Gemm: Element {
-    /// `c = init + a·b` on the calling thread, where row `i` of `c` is at `c + i·ldc`. If `vector` is set, one of the
+pub(crate) trait Gemm: Lowest {
+    /// `c = init + a·b`, raised to `floor` where it is less, on the calling thread; row `i` of `c` is at `c + i·ldc`. If `vector` is set, one of the
     /// outer sizes is 1 and the product is one of a matrix and a vector, which has its own order of summation.
     ///
     /// # Safety
     /// Each row of `c` has `b.cols` numbers that may be written and that nothing else reads or writes meanwhile.
-    unsafe fn gemm_at(a: Mat<'_, Self>, b: Mat<'_, Self>, init: Init<'_, Self>, c: *mut Self, ldc: usize, way: Way);
+    unsafe fn gemm_at(
+        a: Mat<'_, Self>,
+        b: Mat<'_, Self>,
+        init: Init<'_, Self>,
+        floor: Self,
+        c: *mut Self,
+        ldc: usize,
+        way: Way,
+    );
 
     /// The product of two elements; integers wrap.
     fn times(self, other: Self) -> Self;
@@ -157,14 +166,14 @@ macro_rules! real {
             #[inline(always)]
             fn times(self, other: Self) -> Self { self * other }
 
-            unsafe fn gemm_at(a: Mat<'_, Self>, b: Mat<'_, Self>, init: Init<'_, Self>, c: *mut Self, ldc: usize, way: Way) {
+            unsafe fn gemm_at(a: Mat<'_, Self>, b: Mat<'_, Self>, init: Init<'_, Self>, floor: Self, c: *mut Self, ldc: usize, way: Way) {
                 // SAFETY: the promise is passed on.
                 unsafe {
                     match way {
-                        Way::Dots => dots(a, b, init, c, ldc),
-                        Way::Vector if a.rows == 1 => row_times_matrix(a, b, init, c),
-                        Way::Vector if ldc == 1 => row_times_matrix(b.t(), a.t(), init.t(), c),
-                        _ => blocks(a, b, init, c, ldc),
+                        Way::Dots => dots(a, b, init, floor, c, ldc),
+                        Way::Vector if a.rows == 1 => row_times_matrix(a, b, init, floor, c),
+                        Way::Vector if ldc == 1 => row_times_matrix(b.t(), a.t(), init.t(), floor, c),
+                        _ => blocks(a, b, init, floor, c, ldc),
                     }
                 }
             }
@@ -180,7 +189,7 @@ macro_rules! integer {
             fn times(self, other: Self) -> Self { self.wrapping_mul(other) }
 
             /// Wraps on overflow, as PyTorch's integer products do.
-            unsafe fn gemm_at(a: Mat<'_, Self>, b: Mat<'_, Self>, init: Init<'_, Self>, c: *mut Self, ldc: usize, _: Way) {
+            unsafe fn gemm_at(a: Mat<'_, Self>, b: Mat<'_, Self>, init: Init<'_, Self>, floor: Self, c: *mut Self, ldc: usize, _: Way) {
                 let (m, k, n) = (a.rows, a.cols, b.cols);
                 // SAFETY: the promise is passed on.
                 unsafe { begin(init, (m, n), c, ldc) };
@@ -193,6 +202,7 @@ macro_rules! integer {
                             *o = o.wrapping_add(x.wrapping_mul(b.get(p, j)));
                         }
                     }
+                    row.iter_mut().for_each(|o| *o = floor.max(*o));
                 }
             }
         }
@@ -230,7 +240,7 @@ const FEW: usize = 12;
 ///
 /// # Safety
 /// As [`Gemm::gemm_at`].
-unsafe fn dots<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, c: *mut T, ldc: usize) {
+unsafe fn dots<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, floor: T, c: *mut T, ldc: usize) {
     let (m, k, n) = (a.rows, a.cols, b.cols);
     if m == 0 || n == 0 {
         return;
@@ -259,7 +269,11 @@ unsafe fn dots<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, c: *mu
                 for (t, &sum) in sums[..wide].iter().enumerate() {
                     let tail = (whole..k).fold(sum, |sum, p| sum + a.get(i + r, p) * b.get(p, j + t));
                     // SAFETY: row i + r and column j + t are among the promised; `begin` gave the element a value.
-                    unsafe { *c.add((i + r) * rs + (j + t) * cs) += tail };
+                    let out = unsafe { &mut *c.add((i + r) * rs + (j + t) * cs) };
+                    *out += tail;
+                    if *out < floor {
+                        *out = floor;
+                    }
                 }
             }
         }
@@ -270,7 +284,7 @@ unsafe fn dots<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, c: *mu
 ///
 /// # Safety
 /// As [`Gemm::gemm_at`].
-unsafe fn blocks<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, c: *mut T, ldc: usize) {
+unsafe fn blocks<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, floor: T, c: *mut T, ldc: usize) {
     let (m, k, n) = (a.rows, a.cols, b.cols);
     let kernels = T::kernels();
     let (nr, mr) = (kernels.nr(), kernels.mr);
@@ -281,6 +295,12 @@ unsafe fn blocks<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, c: *
     if whole || k == 0 {
         // SAFETY: the promise is passed on.
         unsafe { begin(init, (m, n), c, ldc) };
+    }
+    if k == 0 {
+        for i in 0..m {
+            // SAFETY: the promise is about exactly these rows, to which `begin` gave values.
+            raise(floor, unsafe { std::slice::from_raw_parts_mut(c.add(i * ldc), n) });
+        }
     }
     let init = if whole { Init::Keep } else { init };
     let (steps, width) = (k.min(KC), n.min(NC / nr * nr).next_multiple_of(nr));
@@ -294,6 +314,7 @@ unsafe fn blocks<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, c: *
         let nc = width.min(n - jc);
         for pc in (0..k).step_by(KC) {
             let kc = KC.min(k - pc);
+            let floor = if pc + kc == k { floor } else { T::NEG_INFINITY };
             let panel_rows = Rows::new(&panel_rows[..kc]);
             let direct_rows = Rows::new(&direct_rows[..kc.min(direct_rows.len())]);
             let lies = |j: usize| {
@@ -323,7 +344,8 @@ unsafe fn blocks<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, c: *
                     let size = Size { m: rows, n: cols, step: ldc };
                     // SAFETY: rows i.. and columns at.. of c, `rows` and `cols` many, are among the promised.
                     unsafe {
-                        kernels.tile_at(packed_a, right, right_rows, c.add(i * ldc + at), size, start);
+                        let ends = Finish { start, floor };
+                        kernels.tile_at(packed_a, right, right_rows, c.add(i * ldc + at), size, ends);
                     }
                 }
             }
@@ -361,7 +383,7 @@ pub(super) fn pack_columns<T: Tiled>(
 ///
 /// # Safety
 /// `c` points to `b.cols` numbers as in [`Gemm::gemm_at`].
-unsafe fn row_times_matrix<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, c: *mut T) {
+unsafe fn row_times_matrix<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, floor: T, c: *mut T) {
     let (k, n) = (a.cols, b.cols);
     // SAFETY: the promise is passed on, and is about this slice, initialised by `begin` or by who gave it.
     let out = unsafe {
@@ -392,6 +414,7 @@ unsafe fn row_times_matrix<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_
             *o += row.iter().enumerate().fold(T::ZERO, |sum, (p, &x)| sum + x * b.get(p, j));
         }
     }
+    raise(floor, out);
 }
 
 multiversion! {
@@ -422,10 +445,11 @@ impl<T> Shared<T> {
     }
 }
 
-/// `c[i] = init(i) + a(i)·b(i)` for a batch of products of one size, in parallel; `c` holds them one after another.
+/// `c[i] = init(i) + a(i)·b(i)`, raised to `floor` where it is less, for a batch of products of one size, in parallel; `c` holds them one after another.
 pub(crate) fn batched<'a, T: Gemm>(
     (m, n, k): (usize, usize, usize),
     operands: impl Fn(usize) -> (Mat<'a, T>, Mat<'a, T>, Init<'a, T>) + Sync,
+    floor: T,
     c: &mut [T],
 ) {
     if m == 0 || n == 0 || c.is_empty() {
@@ -447,7 +471,7 @@ pub(crate) fn batched<'a, T: Gemm>(
         unsafe {
             let at = c.pointer().add(which * m * n + i * n + j);
             let way = Way::of(&a, &b);
-            T::gemm_at(a.rows(i, high), b.cols(j, wide), init.rows(i, high).cols(j, wide), at, n, way);
+            T::gemm_at(a.rows(i, high), b.cols(j, wide), init.rows(i, high).cols(j, wide), floor, at, n, way);
         }
     };
     let pieces = batch * down * across;
@@ -517,10 +541,12 @@ mod tests {
             for left in [Mat::dense(&a, m, k), Mat::dense(&at, k, m).t()] {
                 for right in [Mat::dense(&b, k, n), Mat::dense(&bt, n, k).t()] {
                     for (init, first) in &added {
-                        let mut c = old.clone();
-                        batched((m, n, k), |_| (left, right, *init), &mut c);
-                        let expected: Vec<f32> = (0..m * n).map(|i| first(i) + product(i)).collect();
-                        assert_eq!(c, expected, "{m}x{n}x{k}");
+                        for floor in [f32::NEG_INFINITY, 0.0] {
+                            let mut c = old.clone();
+                            batched((m, n, k), |_| (left, right, *init), floor, &mut c);
+                            let expected: Vec<f32> = (0..m * n).map(|i| floor.max(first(i) + product(i))).collect();
+                            assert_eq!(c, expected, "{m}x{n}x{k}");
+                        }
                     }
                 }
             }

@@ -92,10 +92,11 @@ pub(super) fn mean_and_var<'a, T: Real>(pieces: impl Iterator<Item = &'a [T]>, c
 }
 
 multiversion! {
-    /// `out = (x - mean)·scale + shift`.
-    fn affine[T: Real](x: &[T], mean: T, scale: T, shift: T, out: &mut [T]) {
+    /// `out = (x - mean)·scale + shift`, raised to `floor` where it is less.
+    fn affine[T: Real](x: &[T], mean: T, scale: T, shift: T, floor: T, out: &mut [T]) {
         for (o, &x) in out.iter_mut().zip(x) {
-            *o = fma::<FMA, T>(x - mean, scale, shift);
+            let y = fma::<FMA, T>(x - mean, scale, shift);
+            *o = if y < floor { floor } else { y };
         }
     }
 }
@@ -115,12 +116,13 @@ pub(crate) struct Statistics<'a, T> {
     pub(crate) var: &'a mut [T],
 }
 
-/// `out = (x - mean) / √(var + eps) · weight + bias` per channel, with the batch's own statistics, which are returned.
+/// `out = (x - mean) / √(var + eps) · weight + bias` per channel, raised to `floor` where it is less, with the batch's own statistics, which are returned.
 pub(crate) fn train<T: Real>(
     x: &[T],
     (channels, plane): (usize, usize),
     affine_of: impl Fn(usize) -> (T, T) + Sync + Send,
     eps: f64,
+    floor: T,
     statistics: Statistics<'_, T>,
     out: &mut [T],
 ) {
@@ -134,7 +136,7 @@ pub(crate) fn train<T: Real>(
         let (weight, bias) = affine_of(c);
         let scale = T::of(weight.to_f64() / (var + eps).sqrt());
         for (x, out) in planes().zip(out) {
-            affine(x, *mean_out, scale, bias, out);
+            affine(x, *mean_out, scale, bias, floor, out);
         }
     });
 }
@@ -144,6 +146,7 @@ pub(crate) fn eval<T: Real>(
     x: &[T],
     (channels, plane): (usize, usize),
     of: impl Fn(usize) -> (T, T, T) + Sync,
+    floor: T,
     out: &mut [T],
 ) {
     let plane = plane.max(1);
@@ -151,7 +154,7 @@ pub(crate) fn eval<T: Real>(
         for (i, out) in out.chunks_exact_mut(plane).enumerate() {
             let at = start / plane + i;
             let (mean, scale, shift) = of(at % channels);
-            affine(&x[at * plane..][..plane], mean, scale, shift, out);
+            affine(&x[at * plane..][..plane], mean, scale, shift, floor, out);
         }
     });
 }

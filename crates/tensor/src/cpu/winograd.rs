@@ -12,6 +12,7 @@
 //! [`precision`] turns the method off. No element's value depends on how tiles are divided into blocks, or blocks over threads.
 
 use super::conv::{Filter, Geometry};
+use super::floor::raise;
 use super::par;
 use super::simd::{Real, fma, multiversion, prefetch};
 use super::tile::{Rows, Size, Start, Tiled};
@@ -146,20 +147,20 @@ pub(super) fn segments(rows: Range<usize>, high: usize) -> impl Iterator<Item = 
     })
 }
 
-/// The convolution of `x` with `w`, plus a bias per channel.
-pub(super) fn forward<T: Tiled>(x: &[T], w: &[T], bias: Option<&[T]>, g: &Geometry, out: &mut [T]) {
+/// The convolution of `x` with `w`, plus a bias per channel, raised to `floor` where it is less.
+pub(super) fn forward<T: Tiled>(x: &[T], w: &[T], bias: Option<&[T]>, floor: T, g: &Geometry, out: &mut [T]) {
     let plan = Plan::new(g, [g.depth, g.out], [g.size, g.out_size], g.padding);
-    convolve(&plan, x, Filter { data: w, turned: false }, bias, out);
+    convolve(&plan, x, Filter { data: w, turned: false }, bias, floor, out);
 }
 
 /// The adjoint of [`forward`]: the gradient with respect to its input.
 pub(super) fn input_grad<T: Tiled>(w: &[T], dy: &[T], g: &Geometry, dx: &mut [T]) {
     let padding = g.padding.map(|p| g.kernel[0] - 1 - p);
     let plan = Plan::new(g, [g.out, g.depth], [g.out_size, g.size], padding);
-    convolve(&plan, dy, Filter { data: w, turned: true }, None, dx);
+    convolve(&plan, dy, Filter { data: w, turned: true }, None, T::NEG_INFINITY, dx);
 }
 
-fn convolve<T: Tiled>(plan: &Plan, x: &[T], filter: Filter<'_, T>, bias: Option<&[T]>, out: &mut [T]) {
+fn convolve<T: Tiled>(plan: &Plan, x: &[T], filter: Filter<'_, T>, bias: Option<&[T]>, floor: T, out: &mut [T]) {
     let [height, width] = plan.out_size;
     let (blocks, groups_of_channels) = (plan.blocks, plan.outer.div_ceil(plan.channels));
     let threads = par::num_threads();
@@ -190,7 +191,7 @@ fn convolve<T: Tiled>(plan: &Plan, x: &[T], filter: Filter<'_, T>, bias: Option<
                 let mut tiles = Tiles::new::<T>(plan, 1);
                 tiles.pieces(plan).for_each(|(piece, out)| transform_tiles(plan, x, group, block, piece, out));
                 for (i, parts) in parts.into_iter().enumerate() {
-                    sums(plan, &tiles, block, &filters, packed, i, bias, parts);
+                    sums(plan, &tiles, block, &filters, packed, i, bias, floor, parts);
                 }
             });
         } else {
@@ -208,7 +209,7 @@ fn convolve<T: Tiled>(plan: &Plan, x: &[T], filter: Filter<'_, T>, bias: Option<
                 tasks.extend(parts.into_iter().enumerate().map(|(i, parts)| (block, i, parts)));
             }
             par::share(tasks.into_iter(), usize::MAX, &|_, (block, i, parts)| {
-                sums(plan, &tiles[block], block, &filters, packed, i, bias, parts);
+                sums(plan, &tiles[block], block, &filters, packed, i, bias, floor, parts);
             });
         }
     }
@@ -480,6 +481,7 @@ fn sums<T: Tiled>(
     packed: Option<&[T]>,
     part: usize,
     bias: Option<&[T]>,
+    floor: T,
     mut out: Vec<&mut [T]>,
 ) {
     let kernels = T::kernels();
@@ -531,8 +533,8 @@ fn sums<T: Tiled>(
     }
     let (count, bias) = (channels.len(), bias.map(|bias| &bias[channels]));
     match plan.step {
-        2 => write_outputs::<T, 2>(plan, sums, count, bias, scratch, &mut out),
-        _ => write_outputs::<T, 4>(plan, sums, count, bias, scratch, &mut out),
+        2 => write_outputs::<T, 2>(plan, sums, count, bias, floor, scratch, &mut out),
+        _ => write_outputs::<T, 4>(plan, sums, count, bias, floor, scratch, &mut out),
     }
 }
 
@@ -543,6 +545,7 @@ fn write_outputs<T: Tiled, const M: usize>(
     sums: &[T],
     channels: usize,
     bias: Option<&[T]>,
+    floor: T,
     scratch: &mut [T],
     out: &mut [&mut [T]],
 ) {
@@ -561,6 +564,7 @@ fn write_outputs<T: Tiled, const M: usize>(
             let m = std::array::from_fn(|column| &half[(row * SIDE + column) * len..]);
             outputs::<T, M>(m, bias.map_or(T::ZERO, |bias| bias[c]), every(part, 0, 1, len));
             merge(std::array::from_fn::<_, M, _>(|q| &part[q * len..]), line.as_chunks_mut().0);
+            raise(floor, line);
             let mut top = 0;
             for part in out.iter_mut().skip(c).step_by(channels) {
                 for (y, to) in part.chunks_exact_mut(width).enumerate().skip(row).step_by(M) {

@@ -2,7 +2,8 @@
 
 use crate::cpu::conv::{self, Geometry};
 use crate::cpu::conv_weight;
-use crate::ops::matmul::through_f32;
+use crate::cpu::floor::Activation;
+use crate::ops::matmul::{has_epilogue, through_f32};
 use crate::shape::{IntoShape, Shape};
 use crate::{DType, Tensor, bug, match_dtype};
 use wengert_tensor_macros::profiled;
@@ -54,40 +55,72 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn conv2d(&self, weight: &Tensor, bias: Option<&Tensor>, options: &Conv2dOptions) -> Tensor {
-        let geometry = Geometry::check(self.shape(), weight.shape(), options);
-        if let Some(bias) = bias.filter(|bias| bias.dtype() != self.dtype()) {
+        convolve(self, weight, bias, options, Activation::None)
+    }
+
+    /// [`Tensor::conv2d`] followed by [`Tensor::relu`], in one pass over the result where elements are `f32` or `f64`; the same
+    /// to the bit. PyTorch's module for it is `torch.ao.nn.intrinsic.ConvReLU2d`.
+    ///
+    /// # Panics
+    /// As [`Tensor::conv2d`].
+    ///
+    /// # Examples
+    /// ```
+    /// use wengert_tensor::{conv::Conv2dOptions, tensor};
+    /// let (x, w) = (tensor![[[1.0, -2.0]]], tensor![[[[3.0]]]]);
+    /// assert_eq!(x.conv2d_relu(&w, None, &Conv2dOptions::default()).to_vec::<f32>(), [3.0, 0.0]);
+    /// ```
+    #[track_caller]
+    pub fn conv2d_relu(&self, weight: &Tensor, bias: Option<&Tensor>, options: &Conv2dOptions) -> Tensor {
+        if has_epilogue(self) {
+            return convolve(self, weight, bias, options, Activation::Relu);
+        }
+        self.conv2d(weight, bias, options).relu()
+    }
+}
+
+/// [`Tensor::conv2d`] and an activation, which must be none on integers.
+#[track_caller]
+fn convolve(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    options: &Conv2dOptions,
+    activation: Activation,
+) -> Tensor {
+    let geometry = Geometry::check(x.shape(), weight.shape(), options);
+    if let Some(bias) = bias.filter(|bias| bias.dtype() != x.dtype()) {
+        bug!(
+            "",
+            "Input type ({}) and bias type ({}) should be the same",
+            super::matmul::cpp_name(x.dtype()),
+            super::matmul::cpp_name(bias.dtype())
+        );
+    }
+    check_dtypes(x, weight);
+    if let Some(bias) = bias {
+        let out = weight.shape()[0];
+        if bias.shape() != [out] {
             bug!(
                 "",
-                "Input type ({}) and bias type ({}) should be the same",
-                super::matmul::cpp_name(self.dtype()),
-                super::matmul::cpp_name(bias.dtype())
+                "Given weight of size {:?}, expected bias to be 1-dimensional with {out} elements, but got bias of \
+                 size {:?} instead",
+                weight.shape(),
+                bias.shape()
             );
         }
-        check_dtypes(self, weight);
-        if let Some(bias) = bias {
-            let out = weight.shape()[0];
-            if bias.shape() != [out] {
-                bug!(
-                    "",
-                    "Given weight of size {:?}, expected bias to be 1-dimensional with {out} elements, but got bias of \
-                     size {:?} instead",
-                    weight.shape(),
-                    bias.shape()
-                );
-            }
-        }
-        geometry.count_flops();
-        if self.dtype().is_int() {
-            // Integers have no fast path; sums wrap alike in i64 and in the narrow type.
-            let wide = |x: &Tensor| x.to(DType::I64).contiguous();
-            let (x, w, b) = (wide(self), wide(weight), bias.map(wide));
-            return conv::forward_integer(&x, &w, b.as_ref(), &geometry).to(self.dtype());
-        }
-        through_f32(
-            [self, weight, bias.unwrap_or(weight)],
-            |[x, w, b]| match_dtype!(compute x.dtype(), T => conv::forward::<T>(&x, &w, bias.map(|_| &b), &geometry), other => unreachable!("{other} was converted")),
-        )
     }
+    geometry.count_flops();
+    if x.dtype().is_int() {
+        // Integers have no fast path; sums wrap alike in i64 and in the narrow type.
+        let wide = |x: &Tensor| x.to(DType::I64).contiguous();
+        let (x, w, b) = (wide(x), wide(weight), bias.map(wide));
+        return conv::forward_integer(&x, &w, b.as_ref(), &geometry).to(x.dtype());
+    }
+    through_f32(
+        [x, weight, bias.unwrap_or(weight)],
+        |[x, w, b]| match_dtype!(compute x.dtype(), T => conv::forward::<T>(&x, &w, bias.map(|_| &b), activation.floor(), &geometry), other => unreachable!("{other} was converted")),
+    )
 }
 
 #[doc(hidden)]

@@ -1,8 +1,9 @@
 //! Matrix products: PyTorch's rank rules and error texts over one batched kernel.
 
+use crate::cpu::floor::Activation;
 use crate::cpu::gemm::{Init, Mat, batched};
 use crate::shape::{Shape, broadcast, numel};
-use crate::{DType, Tensor, bug};
+use crate::{DType, Tensor, bug, profile};
 use smallvec::SmallVec;
 use wengert_tensor_macros::profiled;
 
@@ -73,12 +74,7 @@ impl Tensor {
     /// If an operand is no matrix, the inner sizes differ, dtypes differ or are `bool`.
     #[track_caller]
     pub fn mm(&self, other: &Tensor) -> Tensor {
-        check_matrices("mm", self, other);
-        same_dtype(self, other, |a, b| {
-            format!("expected m1 and m2 to have the same dtype, but got: {} != {}", cpp_name(a), cpp_name(b))
-        });
-        no_bool(self, "addmm_impl_cpu_");
-        product(self, other, None)
+        mm(self, other, Activation::None)
     }
 
     /// `self + mat1·mat2`, where `self` (a bias) broadcasts to the product's shape.
@@ -87,16 +83,7 @@ impl Tensor {
     /// As [`Tensor::mm`], or if `self` does not expand to the product's shape.
     #[track_caller]
     pub fn addmm(&self, mat1: &Tensor, mat2: &Tensor) -> Tensor {
-        check_matrices("addmm", mat1, mat2);
-        same_dtype(self, mat2, |a, b| {
-            format!("self and mat2 must have the same dtype, but got {} and {}", a.legacy_name(), b.legacy_name())
-        });
-        same_dtype(mat1, mat2, |a, b| {
-            format!("mat1 and mat2 must have the same dtype, but got {} and {}", a.legacy_name(), b.legacy_name())
-        });
-        no_bool(mat1, "addmm_impl_cpu_");
-        let bias = self.expand([mat1.shape()[0], mat2.shape()[1]]);
-        product(mat1, mat2, Some(&bias))
+        addmm(self, mat1, mat2, Activation::None)
     }
 
     /// Products of the matrices of two batches, `[b, m, k]` and `[b, k, n]`.
@@ -115,7 +102,7 @@ impl Tensor {
             format!("expected scalar type {} but found {}", a.legacy_name(), b.legacy_name())
         });
         no_bool(self, "bmm");
-        product(self, other, None)
+        product(self, other, None, Activation::None)
     }
 
     /// The product of a matrix and a vector.
@@ -136,7 +123,7 @@ impl Tensor {
             format!("addmv input tensors must have the same dtype, but got {b}, {a}, and {b}")
         });
         no_bool(self, "addmv_impl_cpu");
-        product(self, &vec.unsqueeze(1), None).select(1, 0)
+        product(self, &vec.unsqueeze(1), None, Activation::None).select(1, 0)
     }
 
     /// The sum of the products of two vectors' elements.
@@ -164,7 +151,7 @@ impl Tensor {
             );
         }
         no_bool(self, "dot");
-        product(&self.unsqueeze(0), &other.unsqueeze(1), None).reshape(())
+        product(&self.unsqueeze(0), &other.unsqueeze(1), None, Activation::None).reshape(())
     }
 
     /// The outer product of two vectors: `out[i, j] = self[i]·other[j]`, in the dtype that holds both.
@@ -212,28 +199,86 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn linear(&self, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
-        let (rank, weight_rank) = (self.rank(), weight.rank());
-        if rank == 0 || weight_rank == 0 {
-            bug!("", "both arguments to linear need to be at least 1D, but they are {rank}D and {weight_rank}D");
-        }
-        let weight = weight.t();
-        let mut shape = Shape::from_slice(self.shape());
-        let inner = shape.pop().expect("rank is at least 1");
-        let rows = self.reshape([numel(&shape), inner]);
-        match bias {
-            None if weight_rank == 1 => self.matmul(&weight),
-            None => {
-                let out = rows.mm(&weight);
-                shape.push(weight.shape()[1]);
-                out.reshape(shape)
-            }
-            Some(bias) => {
-                let out = bias.addmm(&rows, &weight);
-                shape.push(weight.shape()[1]);
-                out.reshape(shape)
-            }
-        }
+        affine(self, weight, bias, Activation::None)
     }
+
+    /// [`Tensor::linear`] followed by [`Tensor::relu`], in one pass over the result where elements are `f32` or `f64`; the same
+    /// to the bit. PyTorch's module for it is `torch.ao.nn.intrinsic.LinearReLU`.
+    ///
+    /// # Panics
+    /// As [`Tensor::linear`].
+    ///
+    /// # Examples
+    /// ```
+    /// use wengert_tensor::tensor;
+    /// let (x, w) = (tensor![[1.0, 2.0]], tensor![[1.0, 1.0], [1.0, -1.0]]);
+    /// assert_eq!(x.linear_relu(&w, None).to_vec::<f32>(), [3.0, 0.0]);
+    /// ```
+    #[track_caller]
+    pub fn linear_relu(&self, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+        if has_epilogue(self) && weight.rank() == 2 {
+            return affine(self, weight, bias, Activation::Relu);
+        }
+        self.linear(weight, bias).relu()
+    }
+}
+
+/// Whether kernels compute in the dtype of `x`, so that a ReLU on their sums is one on the rounded results: halves are
+/// rounded after it, which may leave a zero of the other sign.
+pub(crate) fn has_epilogue(x: &Tensor) -> bool {
+    matches!(x.dtype(), DType::F32 | DType::F64)
+}
+
+/// [`Tensor::linear`] and an activation.
+#[track_caller]
+fn affine(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, activation: Activation) -> Tensor {
+    let (rank, weight_rank) = (x.rank(), weight.rank());
+    if rank == 0 || weight_rank == 0 {
+        bug!("", "both arguments to linear need to be at least 1D, but they are {rank}D and {weight_rank}D");
+    }
+    let weight = weight.t();
+    let mut shape = Shape::from_slice(x.shape());
+    let inner = shape.pop().expect("rank is at least 1");
+    let rows = x.reshape([numel(&shape), inner]);
+    let out = match bias {
+        None if weight_rank == 1 => return x.matmul(&weight),
+        None => {
+            let _span = profile::span("mm");
+            mm(&rows, &weight, activation)
+        }
+        Some(bias) => {
+            let _span = profile::span("addmm");
+            addmm(bias, &rows, &weight, activation)
+        }
+    };
+    shape.push(weight.shape()[1]);
+    out.reshape(shape)
+}
+
+/// [`Tensor::mm`] and an activation.
+#[track_caller]
+fn mm(a: &Tensor, b: &Tensor, activation: Activation) -> Tensor {
+    check_matrices("mm", a, b);
+    same_dtype(a, b, |a, b| {
+        format!("expected m1 and m2 to have the same dtype, but got: {} != {}", cpp_name(a), cpp_name(b))
+    });
+    no_bool(a, "addmm_impl_cpu_");
+    product(a, b, None, activation)
+}
+
+/// [`Tensor::addmm`] and an activation.
+#[track_caller]
+fn addmm(bias: &Tensor, a: &Tensor, b: &Tensor, activation: Activation) -> Tensor {
+    check_matrices("addmm", a, b);
+    same_dtype(bias, b, |a, b| {
+        format!("self and mat2 must have the same dtype, but got {} and {}", a.legacy_name(), b.legacy_name())
+    });
+    same_dtype(a, b, |a, b| {
+        format!("mat1 and mat2 must have the same dtype, but got {} and {}", a.legacy_name(), b.legacy_name())
+    });
+    no_bool(a, "addmm_impl_cpu_");
+    let bias = bias.expand([a.shape()[0], b.shape()[1]]);
+    product(a, b, Some(&bias), activation)
 }
 
 /// The last case of [`Tensor::matmul`]: at least one operand has batch axes, and they broadcast.
@@ -250,7 +295,7 @@ fn batched_matmul(a: &Tensor, b: &Tensor) -> Tensor {
         shape.extend_from_slice(&[rows, cols]);
         x.expand(shape)
     };
-    product(&full(a, m, k), &full(b, k, n), None)
+    product(&full(a, m, k), &full(b, k, n), None, Activation::None)
 }
 
 #[track_caller]
@@ -314,11 +359,12 @@ pub(crate) fn through_f32<const N: usize>(operands: [&Tensor; N], f: impl FnOnce
     }
 }
 
-/// `a·b (+ bias)` for `a` of shape `[batch.., m, k]` and `b` of shape `[batch.., k, n]`, whatever their strides.
-fn product(a: &Tensor, b: &Tensor, bias: Option<&Tensor>) -> Tensor {
+/// `a·b (+ bias)` for `a` of shape `[batch.., m, k]` and `b` of shape `[batch.., k, n]`, whatever their strides, and an
+/// activation.
+fn product(a: &Tensor, b: &Tensor, bias: Option<&Tensor>, activation: Activation) -> Tensor {
     if matches!(a.dtype(), DType::F16 | DType::BF16) {
         let bias = bias.map(|x| x.to(DType::F32));
-        return product(&a.to(DType::F32), &b.to(DType::F32), bias.as_ref()).to(a.dtype());
+        return product(&a.to(DType::F32), &b.to(DType::F32), bias.as_ref(), activation).to(a.dtype());
     }
     let rank = a.rank();
     let (m, k, n) = (a.shape()[rank - 2], a.shape()[rank - 1], b.shape()[rank - 1]);
@@ -335,7 +381,7 @@ fn product(a: &Tensor, b: &Tensor, bias: Option<&Tensor>) -> Tensor {
         batched((m, n, k), |i| {
             let (at, bt) = starts.get(i);
             (mat(a, at, m, k, left), mat(b, bt, k, n, right), init)
-        }, out);
+        }, activation.floor(), out);
     }))
 }
 

@@ -2,7 +2,9 @@
 
 pub use super::layer_norm::{LayerNorm, LayerNormGrads, layer_norm, layer_norm_backward};
 
+use crate::cpu::floor::Activation;
 use crate::cpu::norm::{self as kernels, Gradients, Statistics};
+use crate::ops::matmul::has_epilogue;
 use crate::{DType, Element, Tensor, bug, match_dtype};
 use wengert_tensor_macros::profiled;
 
@@ -47,6 +49,27 @@ pub struct BatchNormGrads {
 #[profiled]
 #[track_caller]
 pub fn batch_norm(x: &Tensor, weight: Option<&Tensor>, bias: Option<&Tensor>, eps: f64) -> BatchNorm {
+    train(x, weight, bias, eps, Activation::None)
+}
+
+/// [`batch_norm`] whose output goes through [`Tensor::relu`], in one pass where elements are `f32` or `f64`; the same to the
+/// bit. PyTorch's module for it is `torch.ao.nn.intrinsic.BNReLU2d`.
+///
+/// # Panics
+/// As [`batch_norm`].
+#[profiled]
+#[track_caller]
+pub fn batch_norm_relu(x: &Tensor, weight: Option<&Tensor>, bias: Option<&Tensor>, eps: f64) -> BatchNorm {
+    if has_epilogue(x) {
+        return train(x, weight, bias, eps, Activation::Relu);
+    }
+    let BatchNorm { output, mean, var } = batch_norm(x, weight, bias, eps);
+    BatchNorm { output: output.relu(), mean, var }
+}
+
+/// [`batch_norm`] and an activation.
+#[track_caller]
+fn train(x: &Tensor, weight: Option<&Tensor>, bias: Option<&Tensor>, eps: f64, activation: Activation) -> BatchNorm {
     let Planes { dense, sizes, compute, dtype } = Planes::of(x);
     let channels = sizes.0;
     let [weight, bias] =
@@ -57,7 +80,7 @@ pub fn batch_norm(x: &Tensor, weight: Option<&Tensor>, bias: Option<&Tensor>, ep
         let affine = |c: usize| (at(&weight, c, T::ONE), at(&bias, c, T::ZERO));
         let output = Tensor::build(dense.shape(), |out: &mut [T]| {
             let statistics = Statistics { mean: &mut mean, var: &mut var };
-            kernels::train(dense.as_slice::<T>().expect("contiguous"), sizes, affine, eps, statistics, out);
+            kernels::train(dense.as_slice::<T>().expect("contiguous"), sizes, affine, eps, activation.floor(), statistics, out);
         });
         BatchNorm {
             output: restore(output, x).to(dtype),
@@ -81,6 +104,40 @@ pub fn batch_norm_eval(
     bias: Option<&Tensor>,
     eps: f64,
 ) -> Tensor {
+    eval(x, mean, var, weight, bias, eps, Activation::None)
+}
+
+/// [`batch_norm_eval`] followed by [`Tensor::relu`], as [`batch_norm_relu`].
+///
+/// # Panics
+/// As [`batch_norm`].
+#[profiled]
+#[track_caller]
+pub fn batch_norm_eval_relu(
+    x: &Tensor,
+    mean: &Tensor,
+    var: &Tensor,
+    weight: Option<&Tensor>,
+    bias: Option<&Tensor>,
+    eps: f64,
+) -> Tensor {
+    if has_epilogue(x) {
+        return eval(x, mean, var, weight, bias, eps, Activation::Relu);
+    }
+    batch_norm_eval(x, mean, var, weight, bias, eps).relu()
+}
+
+/// [`batch_norm_eval`] and an activation.
+#[track_caller]
+fn eval(
+    x: &Tensor,
+    mean: &Tensor,
+    var: &Tensor,
+    weight: Option<&Tensor>,
+    bias: Option<&Tensor>,
+    eps: f64,
+    activation: Activation,
+) -> Tensor {
     let Planes { dense, sizes, compute, dtype } = Planes::of(x);
     let channels = sizes.0;
     let named = [("running_mean", Some(mean)), ("running_var", Some(var)), ("weight", weight), ("bias", bias)];
@@ -92,7 +149,7 @@ pub fn batch_norm_eval(
             (at(&mean, c, T::ZERO), T::from_f64(scale), at(&bias, c, T::ZERO))
         };
         let output = Tensor::build(dense.shape(), |out: &mut [T]| {
-            kernels::eval(dense.as_slice::<T>().expect("contiguous"), sizes, of, out);
+            kernels::eval(dense.as_slice::<T>().expect("contiguous"), sizes, of, activation.floor(), out);
         });
         restore(output, x).to(dtype)
     }, other => unreachable!("{other} was converted"))
