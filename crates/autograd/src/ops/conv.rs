@@ -2,6 +2,7 @@
 
 use crate::catalog::Entry;
 use crate::op::Context;
+use crate::ops::activation::record_relu;
 use crate::{Var, op};
 use wengert_tensor::{Conv2dOptions, Tensor, conv};
 
@@ -9,19 +10,18 @@ impl Var {
     /// [`Tensor::conv2d`](wengert_tensor::Tensor::conv2d).
     #[track_caller]
     pub fn conv2d(&self, weight: &Var, bias: Option<&Var>, options: &Conv2dOptions) -> Var {
-        let options = *options;
-        let value = self.value.conv2d(&weight.value, bias.map(|b| &b.value), &options);
+        let value = self.value.conv2d(&weight.value, bias.map(|b| &b.value), options);
         let nodes = [self.node.as_ref(), weight.node.as_ref(), bias.and_then(|b| b.node.as_ref())];
-        op::record_nodes("ConvolutionBackward0", value, nodes, || {
-            let x = weight.node.is_some().then(|| self.clone());
-            let w = self.node.is_some().then(|| weight.clone());
-            move |ctx: &Context<'_>, grad: &Var| {
-                let input = w.as_ref().filter(|_| ctx.needs(0)).map(|w| input_grad(ctx.shape(0), w, grad, &options));
-                let weight = x.as_ref().filter(|_| ctx.needs(1)).map(|x| weight_grad(x, ctx.shape(1), grad, &options));
-                let bias = ctx.needs(2).then(|| if grad.rank() == 4 { grad.sum([0, 2, 3]) } else { grad.sum([1, 2]) });
-                [input, weight, bias]
-            }
-        })
+        op::record_nodes("ConvolutionBackward0", value, nodes, || rule(self, weight, options))
+    }
+
+    /// [`Tensor::conv2d_relu`](wengert_tensor::Tensor::conv2d_relu): [`Var::conv2d`] followed by [`Var::relu`], recorded as one
+    /// operation. Values and gradients are the same to the bit.
+    #[track_caller]
+    pub fn conv2d_relu(&self, weight: &Var, bias: Option<&Var>, options: &Conv2dOptions) -> Var {
+        let value = self.value.conv2d_relu(&weight.value, bias.map(|b| &b.value), options);
+        let nodes = [self.node.as_ref(), weight.node.as_ref(), bias.and_then(|b| b.node.as_ref())];
+        record_relu("ConvolutionBackward0", value, nodes, || rule(self, weight, options))
     }
 
     /// [`Tensor::conv2d_input`].
@@ -29,6 +29,23 @@ impl Var {
     #[track_caller]
     pub fn conv2d_input(&self, shape: &[usize], weight: &Var, options: &Conv2dOptions) -> Var {
         input_grad_of(self.value.conv2d_input(shape, &weight.value, options), weight, self, options)
+    }
+}
+
+/// The rule of [`Var::conv2d`], for input, weight and bias.
+fn rule(
+    input: &Var,
+    weight: &Var,
+    options: &Conv2dOptions,
+) -> impl Fn(&Context<'_>, &Var) -> [Option<Var>; 3] + Send + Sync + use<> {
+    let options = *options;
+    let x = weight.node.is_some().then(|| input.clone());
+    let w = input.node.is_some().then(|| weight.clone());
+    move |ctx: &Context<'_>, grad: &Var| {
+        let input = w.as_ref().filter(|_| ctx.needs(0)).map(|w| input_grad(ctx.shape(0), w, grad, &options));
+        let weight = x.as_ref().filter(|_| ctx.needs(1)).map(|x| weight_grad(x, ctx.shape(1), grad, &options));
+        let bias = ctx.needs(2).then(|| if grad.rank() == 4 { grad.sum([0, 2, 3]) } else { grad.sum([1, 2]) });
+        [input, weight, bias]
     }
 }
 
@@ -73,8 +90,13 @@ pub(crate) fn catalog() -> Vec<Entry> {
         Entry::shaped(name, "ConvolutionBackward0", shapes, move |x| x[0].conv2d(&x[1], x.get(2), &options))
             .sizes(sizes)
     };
+    let fused = |name, sizes: &str, shapes: &[&[usize]], options: Conv2dOptions| {
+        Entry::shaped(name, "ReluBackward0", shapes, move |x| x[0].conv2d_relu(&x[1], x.get(2), &options)).sizes(sizes)
+    };
     let plain = Conv2dOptions::default();
     vec![
+        fused("conv2d_relu", "n c h2 w2, o c 2 2, o", &[&[2, 2, 3, 4], &[3, 2, 2, 2], &[3]], plain),
+        fused("conv2d_relu of one image, without bias", "c h4 w4, o c a b", &[&[1, 3, 3], &[2, 1, 2, 2]], plain),
         row("conv2d", "n c h2 w2, o c 2 2, o", &[&[2, 2, 3, 4], &[3, 2, 2, 2], &[3]], plain),
         row("conv2d of one image", "c h4 w4, o c a b", &[&[1, 3, 3], &[2, 1, 2, 2]], plain),
         row(

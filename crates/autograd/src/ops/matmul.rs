@@ -2,6 +2,7 @@
 
 use crate::catalog::Entry;
 use crate::op::Context;
+use crate::ops::activation::record_relu;
 use crate::{Var, op};
 
 impl Var {
@@ -82,15 +83,30 @@ impl Var {
             _ => "UnsafeViewBackward0",
         };
         let nodes = [bias.and_then(|b| b.node.as_ref()), self.node.as_ref(), weight.node.as_ref()];
-        op::record_nodes(name, value, nodes, || {
-            let x = weight.node.is_some().then(|| self.clone());
-            let w = self.node.is_some().then(|| weight.clone());
-            move |ctx: &Context<'_>, grad: &Var| {
-                let input = w.as_ref().filter(|_| ctx.needs(1)).map(|w| grad.matmul(w));
-                let weight = x.as_ref().filter(|_| ctx.needs(2)).map(|x| rows(grad).t().mm(&rows(x)));
-                [ctx.needs(0).then(|| rows(grad).sum(0)), input, weight]
-            }
-        })
+        op::record_nodes(name, value, nodes, || linear_rule(self, weight))
+    }
+
+    /// [`Tensor::linear_relu`](wengert_tensor::Tensor::linear_relu): [`Var::linear`] followed by [`Var::relu`], recorded as one
+    /// operation. Values and gradients are the same to the bit.
+    #[track_caller]
+    pub fn linear_relu(&self, weight: &Var, bias: Option<&Var>) -> Var {
+        if weight.rank() == 1 {
+            return self.linear(weight, bias).relu();
+        }
+        let value = self.value.linear_relu(&weight.value, bias.map(|b| &b.value));
+        let nodes = [bias.and_then(|b| b.node.as_ref()), self.node.as_ref(), weight.node.as_ref()];
+        record_relu("AddmmBackward0", value, nodes, || linear_rule(self, weight))
+    }
+}
+
+/// The rule of [`Var::linear`] with a weight of two axes, for bias, input and weight.
+fn linear_rule(input: &Var, weight: &Var) -> impl Fn(&Context<'_>, &Var) -> [Option<Var>; 3] + Send + Sync + use<> {
+    let x = weight.node.is_some().then(|| input.clone());
+    let w = input.node.is_some().then(|| weight.clone());
+    move |ctx: &Context<'_>, grad: &Var| {
+        let input = w.as_ref().filter(|_| ctx.needs(1)).map(|w| grad.matmul(w));
+        let weight = x.as_ref().filter(|_| ctx.needs(2)).map(|x| rows(grad).t().mm(&rows(x)));
+        [ctx.needs(0).then(|| rows(grad).sum(0)), input, weight]
     }
 }
 
@@ -177,6 +193,14 @@ pub(crate) fn catalog() -> Vec<Entry> {
         Entry::shaped("linear of a vector", "UnsafeViewBackward0", vector, |x| x[0].linear(&x[1], Some(&x[2])))
             .sizes("k, m k, m"),
     );
+    let fused: [(&str, &str, &[&[usize]]); 3] = [
+        ("linear_relu", "n k, m k, m", &[&[2, 3], &[4, 3], &[4]]),
+        ("linear_relu of a batch, without bias", "a b k, m k", &[&[2, 2, 3], &[2, 3]]),
+        ("linear_relu of a vector", "k, m k, m", &[&[3], &[2, 3], &[2]]),
+    ];
+    out.extend(fused.map(|(name, sizes, shapes)| {
+        Entry::shaped(name, "ReluBackward0", shapes, |x| x[0].linear_relu(&x[1], x.get(2))).sizes(sizes)
+    }));
     out.push(
         Entry::shaped("addmm", "AddmmBackward0", &[&[4], &[2, 3], &[3, 4]], |x| x[0].addmm(&x[1], &x[2]))
             .sizes("m, n k, k m"),

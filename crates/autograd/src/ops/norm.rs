@@ -2,8 +2,9 @@
 
 use crate::catalog::Entry;
 use crate::op::Context;
+use crate::ops::activation::record_relu;
 use crate::{Var, is_grad_enabled, op};
-use wengert_tensor::{Tensor, norm};
+use wengert_tensor::{DType, Tensor, norm};
 
 /// What [`Var::batch_norm`] returns.
 #[derive(Clone)]
@@ -16,13 +17,8 @@ pub struct BatchNorm {
     pub var: Tensor,
 }
 
-/// Scale, shift and what is added to the variance: the same for every kind of normalisation.
-#[derive(Clone, Copy)]
-struct Affine<'a> {
-    weight: Option<&'a Var>,
-    bias: Option<&'a Var>,
-    eps: f64,
-}
+/// What batch normalisation is called in graphs.
+const NAME: &str = "NativeBatchNormBackward0";
 
 impl Var {
     /// Normalises each channel (axis 1) by the batch's own statistics, then scales and shifts it
@@ -34,7 +30,22 @@ impl Var {
     pub fn batch_norm(&self, weight: Option<&Var>, bias: Option<&Var>, eps: f64) -> BatchNorm {
         let [w, b] = [weight, bias].map(|p| p.map(Var::value));
         let norm::BatchNorm { output, mean, var } = norm::batch_norm(&self.value, w, b, eps);
-        let output = self.channels_normalised(output, false, (&mean, &var), Affine { weight, bias, eps });
+        let nodes = [Some(self), weight, bias].map(|x| x.and_then(|x| x.node.as_ref()));
+        let output = op::record_nodes(NAME, output, nodes, || batch_rule(self, weight, false, (&mean, &var), eps));
+        BatchNorm { output, mean, var }
+    }
+
+    /// [`Var::batch_norm`] whose output goes through [`Var::relu`] ([`norm::batch_norm_relu`]), recorded as one operation.
+    /// Values and gradients are the same to the bit.
+    ///
+    /// # Panics
+    /// As [`norm::batch_norm`].
+    #[track_caller]
+    pub fn batch_norm_relu(&self, weight: Option<&Var>, bias: Option<&Var>, eps: f64) -> BatchNorm {
+        let [w, b] = [weight, bias].map(|p| p.map(Var::value));
+        let norm::BatchNorm { output, mean, var } = norm::batch_norm_relu(&self.value, w, b, eps);
+        let nodes = [Some(self), weight, bias].map(|x| x.and_then(|x| x.node.as_ref()));
+        let output = record_relu(NAME, output, nodes, || batch_rule(self, weight, false, (&mean, &var), eps));
         BatchNorm { output, mean, var }
     }
 
@@ -54,32 +65,27 @@ impl Var {
     ) -> Var {
         let [w, b] = [weight, bias].map(|p| p.map(Var::value));
         let output = norm::batch_norm_eval(&self.value, mean, var, w, b, eps);
-        self.channels_normalised(output, true, (mean, var), Affine { weight, bias, eps })
+        let nodes = [Some(self), weight, bias].map(|x| x.and_then(|x| x.node.as_ref()));
+        op::record_nodes(NAME, output, nodes, || batch_rule(self, weight, true, (mean, var), eps))
     }
 
-    /// Records `output`, which is this normalised by `statistics`: given ones if `fixed`, else the batch's own.
+    /// [`Var::batch_norm_eval`] followed by [`Var::relu`] ([`norm::batch_norm_eval_relu`]), as [`Var::batch_norm_relu`].
+    ///
+    /// # Panics
+    /// As [`norm::batch_norm_eval`].
     #[track_caller]
-    fn channels_normalised(
+    pub fn batch_norm_eval_relu(
         &self,
-        output: Tensor,
-        fixed: bool,
-        (mean, var): (&Tensor, &Tensor),
-        Affine { weight, bias, eps }: Affine<'_>,
+        mean: &Tensor,
+        var: &Tensor,
+        weight: Option<&Var>,
+        bias: Option<&Var>,
+        eps: f64,
     ) -> Var {
+        let [w, b] = [weight, bias].map(|p| p.map(Var::value));
+        let output = norm::batch_norm_eval_relu(&self.value, mean, var, w, b, eps);
         let nodes = [Some(self), weight, bias].map(|x| x.and_then(|x| x.node.as_ref()));
-        op::record_nodes("NativeBatchNormBackward0", output, nodes, || {
-            let (x, weight) = (self.clone(), weight.cloned());
-            let (mean, var) = (mean.clone(), var.clone());
-            move |ctx: &Context<'_>, grad: &Var| {
-                if is_grad_enabled() {
-                    let statistics = fixed.then_some((&mean, &var));
-                    return batch_rule(ctx, grad, &x, weight.as_ref(), statistics, eps);
-                }
-                let fused = if fixed { norm::batch_norm_eval_backward } else { norm::batch_norm_backward };
-                let grads = fused(&grad.value, &x.value, &mean, &var, weight.as_ref().map(Var::value), eps);
-                wanted(ctx, [grads.input, grads.weight, grads.bias])
-            }
-        })
+        record_relu(NAME, output, nodes, || batch_rule(self, weight, true, (mean, var), eps))
     }
 
     /// Normalises over the last axes, which must have the sizes of `shape`, then scales and shifts
@@ -107,6 +113,27 @@ impl Var {
     }
 }
 
+/// The rule of a batch normalisation of `x` by given statistics if `fixed`, else by the batch's own; for input, weight and bias.
+fn batch_rule(
+    x: &Var,
+    weight: Option<&Var>,
+    fixed: bool,
+    (mean, var): (&Tensor, &Tensor),
+    eps: f64,
+) -> impl Fn(&Context<'_>, &Var) -> [Option<Var>; 3] + Send + Sync + use<> {
+    let (x, weight) = (x.clone(), weight.cloned());
+    let (mean, var) = (mean.clone(), var.clone());
+    move |ctx: &Context<'_>, grad: &Var| {
+        if is_grad_enabled() {
+            let statistics = fixed.then_some((&mean, &var));
+            return batch_rule_in_operations(ctx, grad, &x, weight.as_ref(), statistics, eps);
+        }
+        let fused = if fixed { norm::batch_norm_eval_backward } else { norm::batch_norm_backward };
+        let grads = fused(&grad.value, &x.value, &mean, &var, weight.as_ref().map(Var::value), eps);
+        wanted(ctx, [grads.input, grads.weight, grads.bias])
+    }
+}
+
 fn wanted(ctx: &Context<'_>, grads: [Tensor; 3]) -> [Option<Var>; 3] {
     let mut index = 0;
     grads.map(|grad| {
@@ -117,7 +144,7 @@ fn wanted(ctx: &Context<'_>, grads: [Tensor; 3]) -> [Option<Var>; 3] {
 
 /// The gradients in operations that can be differentiated: statistics of the batch are computed anew from `x`.
 #[track_caller]
-fn batch_rule(
+fn batch_rule_in_operations(
     ctx: &Context<'_>,
     grad: &Var,
     x: &Var,
@@ -205,7 +232,15 @@ pub(crate) fn catalog() -> Vec<Entry> {
         })
         .sizes(sizes)
     };
+    let raised = |x: &[Var]| x[0].batch_norm_relu(x.get(1), x.get(2), 0.1).output;
+    let fixed_raised = |x: &[Var]| {
+        let of = |value: f64| Tensor::full([x[0].shape()[1]], value, DType::F64);
+        x[0].batch_norm_eval_relu(&of(-0.2), &of(0.7), x.get(1), x.get(2), 0.1)
+    };
     vec![
+        Entry::shaped("batch_norm_relu", "ReluBackward0", &[&[3, 2, 2, 2], &[2], &[2]], raised).sizes("n2 c l m, c, c"),
+        Entry::shaped("batch_norm_eval_relu", "ReluBackward0", &[&[2, 3, 2], &[3], &[3]], fixed_raised)
+            .sizes("n c l, c, c"),
         batch("batch_norm", "n2 c l m, c, c", &[&[3, 2, 2, 2], &[2], &[2]]),
         batch("batch_norm of points", "n2 c, c, c", &[&[4, 3], &[3], &[3]]),
         batch("batch_norm without shift", "n2 c l, c", &[&[2, 2, 3], &[2]]),
