@@ -3,6 +3,13 @@
 use crate::{Mode, Module, Parts, Rebuild, SpecError, Tree, Var};
 use wengert_tensor::{Dict, Value, bug};
 
+/// What a layer does to its output, in the same pass.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Then {
+    Nothing,
+    Relu,
+}
+
 /// max(x, 0); its gradient at 0 is 0 (`torch.nn.ReLU`).
 #[derive(Default, Tree)]
 #[tree(extra_repr = Self::text)]

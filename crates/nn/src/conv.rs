@@ -1,5 +1,6 @@
 //! Convolutions: [`Conv1d`], [`Conv2d`], [`Conv3d`].
 
+use crate::activation::Then;
 use crate::padding::pad;
 use crate::setting::tuple;
 use crate::{Mode, Module, Padding, PaddingMode, Param, Parts, Rebuild, Size, SpecError, Tree, Var, init};
@@ -190,22 +191,10 @@ impl<const AXES: usize> Conv<AXES> {
     fn text(&self) -> String {
         self.options.text()
     }
-}
 
-/// Sizes of so many axes as sizes of `M`, which is the same number.
-pub(crate) fn axes<const AXES: usize, const M: usize>(sizes: [usize; AXES]) -> [usize; M] {
-    std::array::from_fn(|i| sizes[i])
-}
-
-/// The last part of a class's name.
-pub(crate) fn class_name(class: &str) -> &str {
-    class.rsplit('.').next().unwrap_or(class)
-}
-
-#[wengert_nn_derive::module]
-impl<const AXES: usize> Module for Conv<AXES> {
+    /// The output, and what follows where images have two axes.
     #[track_caller]
-    fn forward(&self, input: &Var) -> Var {
+    fn convolve(&self, input: &Var, then: Then) -> Var {
         let options = &self.options;
         if AXES == 1 && input.rank() == 3 && input.size(1) != options.in_channels {
             // Below, a sequence is an image of one row, and the message would show that.
@@ -240,10 +229,34 @@ impl<const AXES: usize> Module for Conv<AXES> {
         }
         match AXES {
             1 => on!(conv1d, Window),
+            2 if then == Then::Relu => on!(conv2d_relu, PlaneWindow),
             2 => on!(conv2d, PlaneWindow),
             3 => on!(conv3d, Window),
             _ => bug!("conv", "images have one, two or three axes, not {AXES}"),
         }
+    }
+}
+
+/// Sizes of so many axes as sizes of `M`, which is the same number.
+pub(crate) fn axes<const AXES: usize, const M: usize>(sizes: [usize; AXES]) -> [usize; M] {
+    std::array::from_fn(|i| sizes[i])
+}
+
+/// The last part of a class's name.
+pub(crate) fn class_name(class: &str) -> &str {
+    class.rsplit('.').next().unwrap_or(class)
+}
+
+#[wengert_nn_derive::module]
+impl<const AXES: usize> Module for Conv<AXES> {
+    #[track_caller]
+    fn forward(&self, input: &Var) -> Var {
+        self.convolve(input, Then::Nothing)
+    }
+    #[track_caller]
+    fn forward_relu(&self, input: &Var) -> Var {
+        let output = self.convolve(input, Then::Relu);
+        if AXES == 2 { output } else { output.relu() }
     }
 }
 

@@ -97,7 +97,8 @@ pub fn plain(module: &dyn Module) -> bool {
     idle() && (DEPTH.get() > 0 || !has_children(module)) || is_innermost(module)
 }
 
-fn idle() -> bool {
+/// Whether there is nothing that wants to see what goes through modules.
+pub(crate) fn idle() -> bool {
     HOOKS.load(Ordering::Relaxed) == 0 && !OBSERVING.get()
 }
 

@@ -76,6 +76,10 @@ impl Module for Linear {
     fn forward(&self, input: &Var) -> Var {
         input.linear(&self.weight.var(), self.bias.as_ref().map(Param::var).as_ref())
     }
+    #[track_caller]
+    fn forward_relu(&self, input: &Var) -> Var {
+        input.linear_relu(&self.weight.var(), self.bias.as_ref().map(Param::var).as_ref())
+    }
 }
 
 /// Returns its input (`torch.nn.Identity`).

@@ -36,6 +36,29 @@ pub trait Module: Tree + AsModule + Send + Sync {
         bug!("", "Module [{}] is missing the required \"forward\" function", self.type_name())
     }
 
+    /// The output through a ReLU: the values, gradients and hooks of `self.forward(input).relu()`. Layers that can do both in one
+    /// pass over their output do; [`Sequential`](crate::Sequential) asks for it where a [`ReLU`](crate::ReLU) follows.
+    ///
+    /// A layer of yours need not have it. If it does, `#[module]` sees to it that what is watched runs [`forward`](Module::forward).
+    ///
+    /// # Panics
+    /// As [`forward`](Module::forward).
+    ///
+    /// # Examples
+    /// ```
+    /// use wengert_nn::{Conv2d, Module, Var, tensor::{DType, Tensor}};
+    /// let (conv, x) = (Conv2d::new(1, 2, 3), Var::from(Tensor::ones([1, 1, 4, 4], DType::F32)));
+    /// let (one, two) = (conv.forward_relu(&x), conv.forward(&x).relu());
+    /// assert_eq!(one.value().to_vec::<f32>(), two.value().to_vec::<f32>());
+    /// ```
+    #[track_caller]
+    fn forward_relu(&self, input: &Var) -> Var {
+        match self.pointee() {
+            Some(module) => module.forward_relu(input),
+            None => self.forward(input).relu(),
+        }
+    }
+
     /// Names and modules one level down.
     fn named_children(&self) -> Vec<(String, &dyn Module)> {
         walk::named_children(self.as_module())

@@ -1,5 +1,6 @@
 //! Normalisation: [`BatchNorm1d`], [`BatchNorm2d`], [`LayerNorm`].
 
+use crate::activation::Then;
 use crate::setting::optional;
 use crate::{Buffer, Mode, Module, Param, Parts, Rebuild, SpecError, Tree, Var};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -200,25 +201,41 @@ impl<const AXES: usize> BatchNorm<AXES> {
         let momentum = self.options.momentum.filter(|_| !self.cumulative.load(Ordering::Relaxed));
         momentum.unwrap_or_else(|| count.map_or(0.0, |count| 1.0 / count))
     }
-}
 
-#[wengert_nn_derive::module]
-impl<const AXES: usize> Module for BatchNorm<AXES> {
     #[track_caller]
-    fn forward(&self, input: &Var) -> Var {
+    fn normalise(&self, input: &Var, then: Then) -> Var {
         let training = self.mode.is_training();
         let batch_statistics = training || self.running_mean.is_none();
         self.check(input.shape(), batch_statistics);
         let [weight, bias] = [&self.weight, &self.bias].map(|p| p.as_ref().map(Param::var));
         let (weight, bias, eps) = (weight.as_ref(), bias.as_ref(), self.options.eps);
         if let (Some(mean), Some(variance), false) = (&self.running_mean, &self.running_var, batch_statistics) {
-            return input.batch_norm_eval(&mean.value(), &variance.value(), weight, bias, eps);
+            let (mean, variance) = (&mean.value(), &variance.value());
+            return match then {
+                Then::Nothing => input.batch_norm_eval(mean, variance, weight, bias, eps),
+                Then::Relu => input.batch_norm_eval_relu(mean, variance, weight, bias, eps),
+            };
         }
-        let BatchNormed { output, mean, var } = input.batch_norm(weight, bias, eps);
+        let BatchNormed { output, mean, var } = match then {
+            Then::Nothing => input.batch_norm(weight, bias, eps),
+            Then::Relu => input.batch_norm_relu(weight, bias, eps),
+        };
         if training {
             self.track(&mean, &var, input.numel() / input.shape()[1].max(1));
         }
         output
+    }
+}
+
+#[wengert_nn_derive::module]
+impl<const AXES: usize> Module for BatchNorm<AXES> {
+    #[track_caller]
+    fn forward(&self, input: &Var) -> Var {
+        self.normalise(input, Then::Nothing)
+    }
+    #[track_caller]
+    fn forward_relu(&self, input: &Var) -> Var {
+        self.normalise(input, Then::Relu)
     }
 }
 

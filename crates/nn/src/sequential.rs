@@ -1,12 +1,16 @@
 //! [`Sequential`]: modules that run one after another.
 
 use crate::container::{Entries, Key};
+use crate::hooks::{self, Level};
 use crate::replace::Slot;
-use crate::{Mode, Module, Parts, Rebuild, SpecError, Tree, Var, Visitor};
+use crate::walk::resolve;
+use crate::{Mode, Module, Parts, ReLU, Rebuild, SpecError, Tree, Var, Visitor};
 use std::ops::{Index, RangeBounds};
 use std::sync::Arc;
 
 /// Modules that run one after another, named by position or by you (`torch.nn.Sequential`).
+///
+/// A [`ReLU`] runs in one pass with the layer before it ([`Module::forward_relu`]), unless hooks or a summary want to see both.
 ///
 /// # Examples
 /// ```
@@ -115,7 +119,7 @@ impl Sequential {
 
     /// The modules in order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &dyn Module> + ExactSizeIterator {
-        self.entries.0.iter().map(|(_, module)| crate::walk::resolve(module))
+        self.entries.0.iter().map(|(_, module)| resolve(module))
     }
 }
 
@@ -136,13 +140,17 @@ impl Tree for Sequential {
 impl Module for Sequential {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
-        let mut modules = self.entries.0.iter();
-        let Some((_, first)) = modules.next() else {
-            return input.clone();
-        };
-        let mut value = first.forward(input);
-        for (_, module) in modules {
-            value = module.forward(&value);
+        let mut modules = self.entries.0.iter().map(|(_, module)| &**module).peekable();
+        let mut value = input.clone();
+        while let Some(module) = modules.next() {
+            value = match modules.next_if(|next| hooks::idle() && next.is::<ReLU>()) {
+                Some(relu) => {
+                    // What fails outside of the module's own pass fails in the ReLU.
+                    let _level = Level::new(resolve(relu));
+                    module.forward_relu(&value)
+                }
+                None => module.forward(&value),
+            };
         }
         value
     }

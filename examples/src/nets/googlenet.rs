@@ -44,10 +44,10 @@ impl Inception {
 #[module]
 impl Module for Inception {
     fn forward(&self, x: &Var) -> Var {
-        let p1 = self.p1_1.forward(x).relu();
-        let p2 = self.p2_2.forward(&self.p2_1.forward(x).relu()).relu();
-        let p3 = self.p3_2.forward(&self.p3_1.forward(x).relu()).relu();
-        let p4 = self.p4_2.forward(&self.p4_1.forward(x)).relu();
+        let p1 = self.p1_1.forward_relu(x);
+        let p2 = self.p2_2.forward_relu(&self.p2_1.forward_relu(x));
+        let p3 = self.p3_2.forward_relu(&self.p3_1.forward_relu(x));
+        let p4 = self.p4_2.forward_relu(&self.p4_1.forward(x));
         Var::cat(&[p1, p2, p3, p4], 1)
     }
 }

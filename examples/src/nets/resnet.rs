@@ -39,7 +39,7 @@ impl Residual {
 #[module]
 impl Module for Residual {
     fn forward(&self, x: &Var) -> Var {
-        let y = self.bn1.forward(&self.conv1.forward(x)).relu();
+        let y = self.bn1.forward_relu(&self.conv1.forward(x));
         let y = self.bn2.forward(&self.conv2.forward(&y));
         match &self.conv3 {
             Some(conv3) => (&y + &conv3.forward(x)).relu(),

@@ -4,6 +4,8 @@ use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
 use quote::quote;
 
 /// `impl Module for T { fn forward(…) {…} }` with the body moved to a method of `T`, and a `forward` that runs it under watch.
+///
+/// So with `forward_relu`, which goes through `forward` if that is watched.
 pub(crate) fn expand(input: TokenStream) -> Result<TokenStream, syn::Error> {
     let mut tokens: Vec<TokenTree> = input.into_iter().collect();
     let Some(TokenTree::Group(body)) = tokens.pop().filter(|t| is_group(t, Delimiter::Brace)) else {
@@ -21,48 +23,66 @@ pub(crate) fn expand(input: TokenStream) -> Result<TokenStream, syn::Error> {
     let whole: TokenStream = tokens.iter().cloned().collect();
     let generics: TokenStream = generics.into_iter().collect();
 
-    let items: Vec<TokenTree> = body.stream().into_iter().collect();
-    let Some(keyword) =
-        (0..items.len().saturating_sub(1)).find(|&i| is_ident(&items[i], "fn") && is_ident(&items[i + 1], "forward"))
-    else {
-        // A list has no forward pass.
-        let items: TokenStream = items.into_iter().collect();
-        return Ok(quote! { #whole { #items fn is_watched(&self) -> bool { true } } });
+    let mut items: Vec<TokenTree> = body.stream().into_iter().collect();
+    let (mut moved, mut methods) = (TokenStream::new(), TokenStream::new());
+    for (name, watched) in [
+        (
+            "forward",
+            quote! { ::wengert_nn::hooks::watched(self, __input, &|__input: &::wengert_nn::Var| self.__forward(__input)) },
+        ),
+        ("forward_relu", quote! { ::wengert_nn::Module::forward(self, __input).relu() }),
+    ] {
+        let Some((name, signature)) = take(&mut items, name)? else {
+            // A list has no forward pass, and few layers have one that goes on with a ReLU.
+            continue;
+        };
+        let inner = Ident::new(&format!("__{name}"), name.span());
+        moved.extend(quote! {
+            #[doc(hidden)]
+            #[track_caller]
+            #[inline]
+            fn #inner #signature
+        });
+        methods.extend(quote! {
+            #[track_caller]
+            fn #name(&self, __input: &::wengert_nn::Var) -> ::wengert_nn::Var {
+                if ::wengert_nn::hooks::plain(self) {
+                    let __level = ::wengert_nn::hooks::Level::new(self);
+                    return self.#inner(__input);
+                }
+                #watched
+            }
+        });
+    }
+    let items: TokenStream = items.into_iter().collect();
+    // Lists may be foreign types, which can have no methods of their own here.
+    let own = (!moved.is_empty()).then(|| quote! { impl #generics #target { #moved } });
+    Ok(quote! {
+        #own
+
+        #whole {
+            #items
+            #methods
+            fn is_watched(&self) -> bool { true }
+        }
+    })
+}
+
+/// Takes a method with its attributes out of the items: its name, and `(&self, x: &Var) -> Var { … }`.
+fn take(items: &mut Vec<TokenTree>, name: &str) -> Result<Option<(Ident, TokenStream)>, syn::Error> {
+    let found = items.windows(2).position(|pair| is_ident(&pair[0], "fn") && is_ident(&pair[1], name));
+    let Some((keyword, TokenTree::Ident(name))) = found.map(|at| (at, items[at + 1].clone())) else {
+        return Ok(None);
     };
     let Some(end) = (keyword..items.len()).find(|&i| is_group(&items[i], Delimiter::Brace)) else {
-        return Err(syn::Error::new(items[keyword].span(), "`forward` has no body"));
+        return Err(syn::Error::new(name.span(), format!("`{name}` has no body")));
     };
     let mut first = keyword;
     while first >= 2 && matches!(&items[first - 2], TokenTree::Punct(p) if p.as_char() == '#') {
         first -= 2;
     }
-    let before: TokenStream = items[..first].iter().cloned().collect();
-    let rest: TokenStream = items[end + 1..].iter().cloned().collect();
-    // `(&self, x: &Var) -> Var { … }`
-    let signature: TokenStream = items[keyword + 2..=end].iter().cloned().collect();
-    let name = Ident::new("__forward", items[keyword + 1].span());
-    Ok(quote! {
-        impl #generics #target {
-            #[doc(hidden)]
-            #[track_caller]
-            #[inline]
-            fn #name #signature
-        }
-
-        #whole {
-            #before
-            #[track_caller]
-            fn forward(&self, __input: &::wengert_nn::Var) -> ::wengert_nn::Var {
-                if ::wengert_nn::hooks::plain(self) {
-                    let __level = ::wengert_nn::hooks::Level::new(self);
-                    return self.#name(__input);
-                }
-                ::wengert_nn::hooks::watched(self, __input, &|__input: &::wengert_nn::Var| self.#name(__input))
-            }
-            fn is_watched(&self) -> bool { true }
-            #rest
-        }
-    })
+    let method: Vec<TokenTree> = items.drain(first..=end).collect();
+    Ok(Some((name, method[keyword + 2 - first..].iter().cloned().collect())))
 }
 
 fn is_ident(token: &TokenTree, text: &str) -> bool {
@@ -118,6 +138,21 @@ mod tests {
         assert!(
             text.contains("ModuleforNet<F,N>whereF:Send{fnother(&self){}#[track_caller]fnforward(&self,__input"),
             "{text}"
+        );
+    }
+
+    #[test]
+    fn a_forward_with_a_relu_is_not_run_where_the_forward_alone_is_watched() {
+        let text = text(quote! {
+            impl Module for Net {
+                #[track_caller]
+                fn forward_relu(&self, x: &Var) -> Var { x.fused() }
+                fn forward(&self, x: &Var) -> Var { x.plain() }
+            }
+        });
+        assert!(text.contains("fn__forward_relu(&self,x:&Var)->Var{x.fused()}"), "{text}");
+        assert!(
+            text.contains("returnself.__forward_relu(__input);}::wengert_nn::Module::forward(self,__input).relu()")
         );
     }
 
