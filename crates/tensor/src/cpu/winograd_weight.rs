@@ -61,7 +61,12 @@ pub(super) fn weight_grad<T: Tiled>(g: &Geometry, x: &[T], dy: &[T], dw: &mut [T
     let some = (CHUNK / (PLACES * (g.depth + g.out))).clamp(FEWEST, CHAIN);
     let at_once = if PLACES * g.depth * g.out < SUMS { CHAIN } else { 2 * CHAIN };
     let rows = if total * tiles[1] <= at_once { total } else { (some / tiles[1]).clamp(1, total) };
-    let plan = Plan { groups: g.groups, step, tiles, rows: total.div_ceil(total.div_ceil(rows)) };
+    let rows = total.div_ceil(total.div_ceil(rows));
+    // Threads wait for each other less often if more is transformed at a time, which makes no difference to any chain.
+    let unit = rows * tiles[1];
+    let threads = par::num_threads();
+    let rows = if threads > 1 { (rows * 3 * threads).min(total) } else { rows };
+    let plan = Plan { groups: g.groups, step, tiles, rows };
     let width = even_width(g.depth, kernels.nr(), kernels.lanes);
     let high = even_width(g.out, HIGH, 8);
     let inputs = Operand {
@@ -130,7 +135,7 @@ pub(super) fn weight_grad<T: Tiled>(g: &Geometry, x: &[T], dy: &[T], dw: &mut [T
                 let left = &left[block * left_block..][..left_block];
                 let right = &right[other * right_block..][..right_block];
                 let start = if first == 0 { Start::Zero } else { Start::Keep };
-                add_products((left, high), (right, kernels.read(wide)), (channels, wide), start, sums, width);
+                add_products((left, high), (right, kernels.read(wide)), (channels, wide), unit, start, sums, width);
                 match kernel {
                     _ if !last => {}
                     3 => read_off::<T, 3>(sums, (high, width), wide, &mut parts),
@@ -202,6 +207,7 @@ fn add_products<T: Tiled>(
     (left, high): (&[T], usize),
     (right, row): (&[T], usize),
     (channels, wide): (usize, usize),
+    unit: usize,
     start: Start<'_, T>,
     sums: &mut [T],
     width: usize,
@@ -213,8 +219,12 @@ fn add_products<T: Tiled>(
     for place in 0..PLACES {
         let (left, right) = (&left[place * count * high..], &right[place * count * row..]);
         let sums = &mut sums[place * high * width..];
-        for tile in (0..count).step_by(CHAIN) {
-            let rows = Rows::new(&at[..CHAIN.min(count - tile)]);
+        let chains = (0..count).step_by(unit).flat_map(|first| {
+            let last = (first + unit).min(count);
+            (first..last).step_by(CHAIN).map(move |tile| (tile, CHAIN.min(last - tile)))
+        });
+        for (tile, len) in chains {
+            let rows = Rows::new(&at[..len]);
             let from = if tile == 0 { start } else { Start::Keep };
             for channel in (0..channels).step_by(kernels.mr) {
                 let some = kernels.mr.min(channels - channel);
