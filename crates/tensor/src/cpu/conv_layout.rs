@@ -16,11 +16,11 @@ pub(super) struct Layout<'a> {
 
 /// Taps that lie side by side.
 pub(super) struct Run {
-    /// Offset of the first tap.
+    /// Offset of the first tap, or if the run is put together from shorter ones, how many of theirs are before it.
     pub(super) at: usize,
     pub(super) len: usize,
-    /// If the run is put together from shorter ones: how many, and how far apart.
-    pub(super) parts: (usize, usize),
+    /// The length of the shorter ones, and how far apart they are.
+    pub(super) parts: Option<(usize, usize)>,
 }
 
 impl Layout<'_> {
@@ -31,20 +31,23 @@ impl Layout<'_> {
         let down = g.dilation[0] * row;
         let runs = if g.dilation[1] > 1 {
             let at = |i: usize| i / wide * down + i % wide * g.dilation[1] * g.depth;
-            (0..high * wide).map(|i| Run { at: at(i), len: g.depth, parts: (1, 0) }).collect()
+            (0..high * wide).map(|i| Run { at: at(i), len: g.depth, parts: None }).collect()
         } else {
-            (0..high).map(|i| Run { at: i * down, len: wide * g.depth, parts: (1, 0) }).collect()
+            (0..high).map(|i| Run { at: i * down, len: wide * g.depth, parts: None }).collect()
         };
         Layout { g, row, image: padded[0] * row, runs }
     }
 
-    /// Puts short runs together, if they would waste vectors.
-    pub(super) fn join_short_runs(mut self, lanes: usize) -> Self {
+    /// Puts short runs together, if they would waste vectors, to as many runs as wanted of whole vectors.
+    pub(super) fn join_short_runs(mut self, lanes: usize, wanted: usize) -> Self {
         let (len, count) = (self.runs[0].len, self.runs.len());
         let wasted = (len.next_multiple_of(lanes) - len) * count;
         if self.g.dilation[1] == 1 && len < 4 * lanes && wasted >= lanes {
-            let apart = self.g.dilation[0] * self.row;
-            self.runs = vec![Run { at: 0, len: count * len, parts: (count, apart) }];
+            let parts = Some((len, self.g.dilation[0] * self.row));
+            let (all, vectors) = (count * len, (count * len).div_ceil(lanes));
+            let pieces = wanted.min(vectors);
+            let start = |i: usize| (i * vectors / pieces * lanes).min(all);
+            self.runs = (0..pieces).map(|i| Run { at: start(i), len: start(i + 1) - start(i), parts }).collect();
         }
         self
     }

@@ -9,6 +9,7 @@ use super::tile::{Rows, Size, Start, Tiled};
 use super::{winograd, winograd_weight};
 use crate::storage::Storage;
 use crate::{Element, Tensor};
+use std::ops::Range;
 
 /// The gradient with respect to the weight.
 pub(crate) fn weight_grad<T: Tiled>(x: &Tensor, dy: &Tensor, g: &Geometry, shape: &[usize]) -> Tensor {
@@ -118,13 +119,13 @@ const STEP: usize = 16;
 /// The sums of an element go over images and positions in order, whatever the threads, which divide the elements.
 fn weight_grad_tiles<T: Tiled>(g: &Geometry, x: &[T], dy: &[T], dw: &mut [T]) {
     let kernels = T::kernels();
-    let layout = Layout::new(g).join_short_runs(kernels.lanes);
+    let work = g.units() * g.out * g.positions() * g.taps() / 8;
+    let threads = if par::worth(work) { par::num_threads() } else { 1 };
+    let layout = Layout::new(g).join_short_runs(kernels.lanes, threads);
     let (mr, positions, taps) = (kernels.mr, g.positions(), g.taps());
     let panels = g.out.div_ceil(mr);
     let unit = layout.image + panels * mr * positions;
     let chunk = (CHUNK / unit).clamp(1, g.batch);
-    let work = g.units() * g.out * positions * taps / 8;
-    let threads = if par::worth(work) { par::num_threads() } else { 1 };
     let mut memory = Storage::zeroed(T::DTYPE, chunk * layout.image + STEP);
     let images = memory.as_mut_slice::<T>();
     let mut memory = Storage::zeroed(T::DTYPE, chunk * panels * mr * positions);
@@ -154,7 +155,8 @@ fn weight_grad_tiles<T: Tiled>(g: &Geometry, x: &[T], dy: &[T], dw: &mut [T]) {
                 }
             });
             // Threads divide the output channels, and if these are few the runs.
-            let pieces = (2 * threads).div_ceil(layout.runs.len()).min(panels);
+            let wanted = if layout.runs[0].parts.is_some() { threads } else { 2 * threads };
+            let pieces = wanted.div_ceil(layout.runs.len()).min(panels);
             let high = if threads == 1 { g.out } else { panels.div_ceil(pieces) * mr };
             let mut tasks = Vec::new();
             let mut rest = &mut *sums;
@@ -192,7 +194,7 @@ fn add_products<T: Tiled>(
     let (g, kernels) = (layout.g, T::kernels());
     let (mr, positions) = (kernels.mr, g.positions());
     let width = even_width(run.len, kernels.nr(), kernels.lanes);
-    let packed_len = if run.parts.0 > 1 { SPAN.min(count * positions) * run.len + STEP } else { 0 };
+    let packed_len = if run.parts.is_some() { SPAN.min(count * positions) * run.len + STEP } else { 0 };
     let mut memory = Storage::stale(T::DTYPE, packed_len);
     let packed = memory.as_mut_slice::<T>();
     let mut at = vec![0; SPAN];
@@ -200,13 +202,16 @@ fn add_products<T: Tiled>(
     for start in (0..total).step_by(SPAN) {
         let at = &mut at[..SPAN.min(total - start)];
         layout.positions(start, at);
-        at.iter_mut().for_each(|at| *at += run.at);
-        let right = if run.parts.0 > 1 {
-            unfold(images, at, run.parts, run.len / run.parts.0, packed);
-            at.iter_mut().enumerate().for_each(|(i, at)| *at = i * run.len);
-            &*packed
-        } else {
-            images
+        let right = match run.parts {
+            Some(parts) => {
+                unfold(images, at, parts, run.at..run.at + run.len, packed);
+                at.iter_mut().enumerate().for_each(|(i, at)| *at = i * run.len);
+                &*packed
+            }
+            None => {
+                at.iter_mut().for_each(|at| *at += run.at);
+                images
+            }
         };
         let blocks: Vec<Rows<'_>> = at.chunks(POSITIONS).map(Rows::new).collect();
         for j in (0..run.len).step_by(width) {
@@ -227,19 +232,20 @@ fn add_products<T: Tiled>(
 }
 
 multiversion! {
-    /// Puts runs together: `out[p·count·len + i·len ..] = from[at[p] + i·apart ..]`, in whole steps of which the next
-    /// run overwrites what is too much.
-    fn unfold[T: Element](from: &[T], at: &[usize], parts: (usize, usize), len: usize, out: &mut [T]) {
-        let (count, apart) = parts;
+    /// Puts runs of `len` elements, `apart` from each other, together, of which those in `taps` are wanted, for each place
+    /// `at`: in whole steps, of which the next run overwrites what is too much.
+    fn unfold[T: Element](from: &[T], at: &[usize], parts: (usize, usize), taps: Range<usize>, out: &mut [T]) {
+        let (len, apart) = parts;
         let mut to = 0;
         for &at in at {
-            for i in 0..count {
-                let from = &from[at + i * apart..];
-                for k in (0..len).step_by(STEP) {
+            for i in taps.start / len..taps.end.div_ceil(len) {
+                let (first, last) = ((i * len).max(taps.start), ((i + 1) * len).min(taps.end));
+                let from = &from[at + i * apart + (first - i * len)..];
+                for k in (0..last - first).step_by(STEP) {
                     let out: &mut [T; STEP] = out[to + k..].first_chunk_mut().expect("a step longer");
                     *out = *from[k..].first_chunk().expect("a step longer");
                 }
-                to += len;
+                to += last - first;
             }
         }
     }
