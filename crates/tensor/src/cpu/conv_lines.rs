@@ -2,8 +2,9 @@
 //! it lies, so that no patch is ever copied.
 
 use super::conv::{Filter, Geometry};
-use super::conv_layout::{Layout, even_width};
+use super::conv_layout::Layout;
 use super::par;
+use super::simd::prefetch;
 use super::tile::{Finish, Rows, Size, Start, Tiled};
 use crate::storage::Storage;
 use std::ops::Range;
@@ -14,6 +15,8 @@ const KC: usize = 160;
 const STEP: usize = 16;
 /// Elements of the sums kept at a time: an eighth of the second cache.
 const SUMS: usize = 1 << 15;
+/// Elements of the weight packed at a time: half of the first cache.
+const LINES: usize = 1 << 12;
 /// Elements of images laid out at a time, if more than one is.
 const CHUNK: usize = 1 << 17;
 
@@ -35,88 +38,162 @@ pub(super) fn convolve<T: Tiled>(
     let work = out.len() * g.taps() / 8;
     let threads = if par::worth(work) { par::num_threads() } else { 1 };
     let unit = g.out * g.positions();
-    let panels = Panels::new::<T>(g.out);
+    // Where the weight is larger than all images, these are read again for each panel, and not it for each image.
+    let heavy = g.out * g.taps() >= g.batch * layout.image;
+    // Few images: channels are divided.
+    let few = threads > 1 && g.batch < 2 * threads;
+    let panels = Panels::new::<T>(g.out, if heavy || few { threads } else { 1 });
     let taps = layout.taps(filter.turned);
     for group in 0..g.groups {
-        let weight = Weight::new(filter, group, g, &panels);
+        let weight = Weight { filter, group, g };
         let bias = bias.map(|bias| &bias[group * g.out..][..g.out]);
-        let lay = |first: usize, count: usize| {
+        let lay = |first: usize, count: usize, work: usize| {
             let mut memory = Storage::zeroed(T::DTYPE, count * layout.image + STEP);
-            for (i, laid) in memory.as_mut_slice().chunks_exact_mut(layout.image.max(1)).take(count).enumerate() {
+            let images = memory.as_mut_slice().chunks_exact_mut(layout.image.max(1)).take(count);
+            par::share(images, work, &|i, laid| {
                 layout.lay(&x[((first + i) * g.groups + group) * g.image()..][..g.image()], laid);
-            }
+            });
             memory
         };
         let mut images: Vec<&mut [T]> =
             out.chunks_mut(g.groups * unit).map(|i| &mut i[group * unit..][..unit]).collect();
-        if threads > 1 && g.batch < 2 * threads {
-            // Few images: channels are divided.
-            let some = panels.count.div_ceil(2 * threads);
+        if heavy {
+            let laid = lay(0, g.batch, 4 * g.batch * layout.image);
+            let tasks = panels.divide(images, panels.count, g.positions());
+            par::share(tasks.into_iter(), work, &|_, (own, mut out)| {
+                let mut packed = Storage::stale(T::DTYPE, panels.packed_len(own.clone(), g.taps()));
+                weight.pack(panels.channels(own.start), 0..g.depth, packed.as_mut_slice());
+                positions(&layout, &taps, packed.as_slice(), &panels, own, laid.as_slice(), bias, floor, &mut out);
+            });
+            continue;
+        }
+        let packed = weight.pack_all(&panels);
+        let weight = |own: &Range<usize>| &packed.as_slice::<T>()[panels.packed_len(0..own.start, g.taps())..];
+        if few {
+            let pieces = panels.count.min(2 * threads);
             for (index, image) in images.into_iter().enumerate() {
-                let laid = lay(index, 1);
-                par::share(image.chunks_mut(some * panels.width * g.positions()), work, &|i, out| {
-                    let own = i * some..((i + 1) * some).min(panels.count);
-                    positions(&layout, &taps, &weight, &panels, own, laid.as_slice(), bias, floor, &mut [out]);
+                let laid = lay(index, 1, 0);
+                let tasks = panels.divide(vec![image], pieces, g.positions());
+                par::share(tasks.into_iter(), work, &|_, (own, mut out)| {
+                    positions(&layout, &taps, weight(&own), &panels, own, laid.as_slice(), bias, floor, &mut out);
                 });
             }
             continue;
         }
         let joined = (CHUNK / layout.image.max(1)).clamp(1, (g.batch / (2 * threads)).max(1));
         par::share(images.chunks_mut(joined), work, &|index, out: &mut [&mut [T]]| {
-            let laid = lay(index * joined, out.len());
-            positions(&layout, &taps, &weight, &panels, 0..panels.count, laid.as_slice(), bias, floor, out);
+            let (laid, own) = (lay(index * joined, out.len(), 0), 0..panels.count);
+            positions(&layout, &taps, weight(&own), &panels, own, laid.as_slice(), bias, floor, out);
         });
     }
 }
 
-/// How output channels are divided into the columns of tiles.
+/// How output channels are divided into the columns of tiles: as evenly as whole vectors can be.
 struct Panels {
-    width: usize,
+    out: usize,
+    lanes: usize,
+    vectors: usize,
     count: usize,
 }
 
 impl Panels {
-    fn new<T: Tiled>(out: usize) -> Panels {
-        let width = even_width(out, T::kernels().nr(), T::kernels().lanes);
-        Panels { width, count: out.div_ceil(width) }
+    /// As few panels as possible, but as many for each of so many threads.
+    fn new<T: Tiled>(out: usize, threads: usize) -> Panels {
+        let kernels = T::kernels();
+        let vectors = out.div_ceil(kernels.lanes);
+        let count = vectors.div_ceil(kernels.nr() / kernels.lanes).next_multiple_of(threads).min(vectors);
+        Panels { out, lanes: kernels.lanes, vectors, count }
+    }
+
+    /// The first channel of a panel.
+    fn first(&self, panel: usize) -> usize {
+        (panel * self.vectors / self.count * self.lanes).min(self.out)
+    }
+
+    /// The channels of a panel.
+    fn channels(&self, panel: usize) -> Range<usize> {
+        self.first(panel)..self.first(panel + 1)
+    }
+
+    /// Elements of the packed weight of some panels.
+    fn packed_len(&self, panels: Range<usize>, taps: usize) -> usize {
+        (self.first(panels.end) - self.first(panels.start)).next_multiple_of(self.lanes) * taps
+    }
+
+    /// Pieces of some panels each, and for each the rows of the images that it computes.
+    fn divide<'a, T>(
+        &self,
+        images: Vec<&'a mut [T]>,
+        pieces: usize,
+        positions: usize,
+    ) -> Vec<(Range<usize>, Vec<&'a mut [T]>)> {
+        let own = |i: usize| i * self.count / pieces..(i + 1) * self.count / pieces;
+        let mut tasks = Vec::from_iter((0..pieces).map(|i| (own(i), Vec::new())));
+        for mut image in images {
+            for (panels, rows) in &mut tasks {
+                let channels = self.first(panels.end) - self.first(panels.start);
+                let (now, later) = image.split_at_mut(channels * positions);
+                rows.push(now);
+                image = later;
+            }
+        }
+        tasks
     }
 }
 
-/// The weight of a group: for each panel of output channels `[tap][channel]`, taps in the order of the filter: input
-/// channels, then rows and columns of the kernel.
-struct Weight {
-    data: Storage,
+/// The weight of a group: packed, it is for each panel of output channels `[tap][channel]`, taps in the order of the filter:
+/// input channels, then rows and columns of the kernel.
+struct Weight<'a, T> {
+    filter: Filter<'a, T>,
+    group: usize,
+    g: &'a Geometry,
 }
 
-impl Weight {
-    fn new<T: Tiled>(filter: Filter<'_, T>, group: usize, g: &Geometry, panels: &Panels) -> Weight {
+impl<T: Tiled> Weight<'_, T> {
+    fn pack_all(&self, panels: &Panels) -> Storage {
+        let g = self.g;
         let (places, taps) = (g.kernel[0] * g.kernel[1], g.taps());
-        let w = &filter.data[group * g.out * taps..][..g.out * taps];
-        let panel = panels.width * taps;
-        let mut data = Storage::stale(T::DTYPE, panels.count * panel);
+        let mut data = Storage::stale(T::DTYPE, panels.packed_len(0..panels.count, taps));
         // Pieces of some input channels, since large panels are few.
-        let piece = |wide: usize| (1 << 14) / (wide * places) + 1;
         let mut pieces = Vec::new();
-        for (index, panel) in data.as_mut_slice::<T>().chunks_exact_mut(panel).enumerate() {
-            let first = index * panels.width;
-            let count = panels.width.min(g.out - first);
-            let row = T::kernels().read(count);
-            let some = piece(row);
-            let parts = panel[..row * taps].chunks_mut(some * places * row).enumerate();
-            pieces.extend(parts.map(|(i, out)| (first, count, row, i * some, out)));
+        let mut rest = data.as_mut_slice::<T>();
+        for panel in 0..panels.count {
+            let (own, later) = rest.split_at_mut(panels.packed_len(panel..panel + 1, taps));
+            let row = own.len() / taps.max(1);
+            let some = (1 << 14) / (row * places).max(1) + 1;
+            for (i, out) in own.chunks_mut((some * places * row).max(1)).enumerate() {
+                pieces.push((panel, i * some..((i + 1) * some).min(g.depth), out));
+            }
+            rest = later;
         }
-        par::share(pieces.into_iter(), 2 * g.out * taps, &|_, (first, count, row, channel, out)| {
-            if filter.turned {
-                for (i, out) in out.chunks_exact_mut(places * row).enumerate() {
-                    let from = &w[((channel + i) * g.out + first) * places..];
-                    T::transpose(from, places, (count, places), row, out);
+        par::share(pieces.into_iter(), 2 * g.out * taps, &|_, (panel, inputs, out)| {
+            self.pack(panels.channels(panel), inputs, out);
+        });
+        data
+    }
+
+    /// Some input channels of a panel.
+    fn pack(&self, channels: Range<usize>, inputs: Range<usize>, out: &mut [T]) {
+        let g = self.g;
+        let (places, taps) = (g.kernel[0] * g.kernel[1], g.taps());
+        let w = &self.filter.data[self.group * g.out * taps..][..g.out * taps];
+        let row = T::kernels().read(channels.len());
+        // What is written stays in the first cache; what comes next is asked for.
+        let some = LINES / (row * places) + 1;
+        for (start, out) in inputs.clone().step_by(some).zip(out.chunks_mut(some * places * row)) {
+            let next = (start + some).min(inputs.end)..(start + 2 * some).min(inputs.end);
+            if self.filter.turned {
+                let from = |c: usize| &w[(c * g.out + channels.start) * places..];
+                next.for_each(|c| prefetch(&from(c)[..channels.len() * places]));
+                for (c, out) in (start..).zip(out.chunks_exact_mut(places * row)) {
+                    T::transpose(from(c), places, (channels.len(), places), row, out);
                 }
             } else {
-                let len = out.len() / row;
-                T::transpose(&w[first * taps + channel * places..], taps, (count, len), row, out);
+                let from = |o: usize, c: usize| &w[o * taps + c * places..];
+                channels.clone().for_each(|o| prefetch(&from(o, next.start)[..next.len() * places]));
+                T::transpose(from(channels.start, start), taps, (channels.len(), out.len() / row), row, out);
             }
-        });
-        Weight { data }
+        }
     }
 }
 
@@ -124,7 +201,7 @@ impl Weight {
 fn positions<T: Tiled>(
     layout: &Layout<'_>,
     taps_at: &[usize],
-    weight: &Weight,
+    weight: &[T],
     panels: &Panels,
     own: Range<usize>,
     images: &[T],
@@ -133,10 +210,9 @@ fn positions<T: Tiled>(
     out: &mut [&mut [T]],
 ) {
     let (g, kernels) = (layout.g, T::kernels());
-    let (mr, taps, positions, width) = (kernels.mr, g.taps(), g.positions(), panels.width);
-    let first = own.start * width;
-    let channels = (own.end * width).min(g.out) - first;
-    let weight = weight.data.as_slice::<T>();
+    let (mr, taps, positions) = (kernels.mr, g.taps(), g.positions());
+    let first = panels.first(own.start);
+    let channels = panels.first(own.end) - first;
     let total = out.len() * positions;
     let high = (SUMS / channels / mr * mr).max(6 * mr).min(total.next_multiple_of(mr));
     let mut memory = Storage::stale(T::DTYPE, high * channels);
@@ -153,10 +229,9 @@ fn positions<T: Tiled>(
             let floor = if tap + terms == taps { floor } else { T::NEG_INFINITY };
             for (i, &at) in starts.iter().enumerate() {
                 for panel in own.clone() {
-                    let j = panel * width - first;
-                    let wide = width.min(channels - j);
+                    let (j, wide) = (panels.first(panel) - first, panels.channels(panel).len());
                     let row = kernels.read(wide);
-                    let w = &weight[panel * width * taps + tap * row..][..terms * row];
+                    let w = &weight[j * taps + tap * row..][..terms * row];
                     let start = match bias {
                         _ if tap > 0 => Start::Keep,
                         Some(bias) => Start::Rows(&bias[first + j..], 0),
