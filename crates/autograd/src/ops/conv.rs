@@ -2,7 +2,7 @@
 
 use crate::catalog::Entry;
 use crate::op::Context;
-use crate::ops::activation::record_relu;
+use crate::ops::activation::through_relu;
 use crate::{Var, op};
 use wengert_tensor::{Conv2dOptions, Tensor, conv};
 
@@ -11,17 +11,32 @@ impl Var {
     #[track_caller]
     pub fn conv2d(&self, weight: &Var, bias: Option<&Var>, options: &Conv2dOptions) -> Var {
         let value = self.value.conv2d(&weight.value, bias.map(|b| &b.value), options);
-        let nodes = [self.node.as_ref(), weight.node.as_ref(), bias.and_then(|b| b.node.as_ref())];
-        op::record_nodes("ConvolutionBackward0", value, nodes, || rule(self, weight, options))
+        self.convolved(value, weight, bias, options)
     }
 
-    /// [`Tensor::conv2d_relu`](wengert_tensor::Tensor::conv2d_relu): [`Var::conv2d`] followed by [`Var::relu`], recorded as one
-    /// operation. Values and gradients are the same to the bit.
+    /// [`Tensor::conv2d_relu`](wengert_tensor::Tensor::conv2d_relu): [`Var::conv2d`] followed by [`Var::relu`], in one pass over
+    /// the result. Values, gradients and graph are the same.
     #[track_caller]
     pub fn conv2d_relu(&self, weight: &Var, bias: Option<&Var>, options: &Conv2dOptions) -> Var {
         let value = self.value.conv2d_relu(&weight.value, bias.map(|b| &b.value), options);
+        through_relu(&self.convolved(value, weight, bias, options))
+    }
+
+    /// Records `value` as the result of [`Var::conv2d`].
+    #[track_caller]
+    fn convolved(&self, value: Tensor, weight: &Var, bias: Option<&Var>, options: &Conv2dOptions) -> Var {
+        let options = *options;
         let nodes = [self.node.as_ref(), weight.node.as_ref(), bias.and_then(|b| b.node.as_ref())];
-        record_relu("ConvolutionBackward0", value, nodes, || rule(self, weight, options))
+        op::record_nodes("ConvolutionBackward0", value, nodes, || {
+            let x = weight.node.is_some().then(|| self.clone());
+            let w = self.node.is_some().then(|| weight.clone());
+            move |ctx: &Context<'_>, grad: &Var| {
+                let input = w.as_ref().filter(|_| ctx.needs(0)).map(|w| input_grad(ctx.shape(0), w, grad, &options));
+                let weight = x.as_ref().filter(|_| ctx.needs(1)).map(|x| weight_grad(x, ctx.shape(1), grad, &options));
+                let bias = ctx.needs(2).then(|| if grad.rank() == 4 { grad.sum([0, 2, 3]) } else { grad.sum([1, 2]) });
+                [input, weight, bias]
+            }
+        })
     }
 
     /// [`Tensor::conv2d_input`].
@@ -29,23 +44,6 @@ impl Var {
     #[track_caller]
     pub fn conv2d_input(&self, shape: &[usize], weight: &Var, options: &Conv2dOptions) -> Var {
         input_grad_of(self.value.conv2d_input(shape, &weight.value, options), weight, self, options)
-    }
-}
-
-/// The rule of [`Var::conv2d`], for input, weight and bias.
-fn rule(
-    input: &Var,
-    weight: &Var,
-    options: &Conv2dOptions,
-) -> impl Fn(&Context<'_>, &Var) -> [Option<Var>; 3] + Send + Sync + use<> {
-    let options = *options;
-    let x = weight.node.is_some().then(|| input.clone());
-    let w = input.node.is_some().then(|| weight.clone());
-    move |ctx: &Context<'_>, grad: &Var| {
-        let input = w.as_ref().filter(|_| ctx.needs(0)).map(|w| input_grad(ctx.shape(0), w, grad, &options));
-        let weight = x.as_ref().filter(|_| ctx.needs(1)).map(|x| weight_grad(x, ctx.shape(1), grad, &options));
-        let bias = ctx.needs(2).then(|| if grad.rank() == 4 { grad.sum([0, 2, 3]) } else { grad.sum([1, 2]) });
-        [input, weight, bias]
     }
 }
 

@@ -2,8 +2,9 @@
 
 use crate::catalog::Entry;
 use crate::op::Context;
-use crate::ops::activation::record_relu;
+use crate::ops::activation::through_relu;
 use crate::{Var, op};
+use wengert_tensor::Tensor;
 
 impl Var {
     /// [`Tensor::matmul`](wengert_tensor::Tensor::matmul): products of vectors, matrices and batches of them.
@@ -77,36 +78,38 @@ impl Var {
             let out = self.matmul(weight);
             return bias.map_or(out.clone(), |bias| &out + bias);
         }
-        let name = match (self.rank(), bias) {
-            (2, Some(_)) => "AddmmBackward0",
-            (2, None) => "MmBackward0",
-            _ => "UnsafeViewBackward0",
-        };
-        let nodes = [bias.and_then(|b| b.node.as_ref()), self.node.as_ref(), weight.node.as_ref()];
-        op::record_nodes(name, value, nodes, || linear_rule(self, weight))
+        self.mapped(value, weight, bias)
     }
 
-    /// [`Tensor::linear_relu`](wengert_tensor::Tensor::linear_relu): [`Var::linear`] followed by [`Var::relu`], recorded as one
-    /// operation. Values and gradients are the same to the bit.
+    /// [`Tensor::linear_relu`](wengert_tensor::Tensor::linear_relu): [`Var::linear`] followed by [`Var::relu`], in one pass over
+    /// the result. Values, gradients and graph are the same.
     #[track_caller]
     pub fn linear_relu(&self, weight: &Var, bias: Option<&Var>) -> Var {
         if weight.rank() == 1 {
             return self.linear(weight, bias).relu();
         }
         let value = self.value.linear_relu(&weight.value, bias.map(|b| &b.value));
-        let nodes = [bias.and_then(|b| b.node.as_ref()), self.node.as_ref(), weight.node.as_ref()];
-        record_relu("AddmmBackward0", value, nodes, || linear_rule(self, weight))
+        through_relu(&self.mapped(value, weight, bias))
     }
-}
 
-/// The rule of [`Var::linear`] with a weight of two axes, for bias, input and weight.
-fn linear_rule(input: &Var, weight: &Var) -> impl Fn(&Context<'_>, &Var) -> [Option<Var>; 3] + Send + Sync + use<> {
-    let x = weight.node.is_some().then(|| input.clone());
-    let w = input.node.is_some().then(|| weight.clone());
-    move |ctx: &Context<'_>, grad: &Var| {
-        let input = w.as_ref().filter(|_| ctx.needs(1)).map(|w| grad.matmul(w));
-        let weight = x.as_ref().filter(|_| ctx.needs(2)).map(|x| rows(grad).t().mm(&rows(x)));
-        [ctx.needs(0).then(|| rows(grad).sum(0)), input, weight]
+    /// Records `value` as the result of [`Var::linear`].
+    #[track_caller]
+    fn mapped(&self, value: Tensor, weight: &Var, bias: Option<&Var>) -> Var {
+        let name = match (self.rank(), bias) {
+            (2, Some(_)) => "AddmmBackward0",
+            (2, None) => "MmBackward0",
+            _ => "UnsafeViewBackward0",
+        };
+        let nodes = [bias.and_then(|b| b.node.as_ref()), self.node.as_ref(), weight.node.as_ref()];
+        op::record_nodes(name, value, nodes, || {
+            let x = weight.node.is_some().then(|| self.clone());
+            let w = self.node.is_some().then(|| weight.clone());
+            move |ctx: &Context<'_>, grad: &Var| {
+                let input = w.as_ref().filter(|_| ctx.needs(1)).map(|w| grad.matmul(w));
+                let weight = x.as_ref().filter(|_| ctx.needs(2)).map(|x| rows(grad).t().mm(&rows(x)));
+                [ctx.needs(0).then(|| rows(grad).sum(0)), input, weight]
+            }
+        })
     }
 }
 
@@ -121,7 +124,7 @@ fn rows(x: &Var) -> Var {
 }
 
 #[track_caller]
-fn product(name: &'static str, value: wengert_tensor::Tensor, a: &Var, b: &Var) -> Var {
+fn product(name: &'static str, value: Tensor, a: &Var, b: &Var) -> Var {
     op::record(name, value, [a, b], || {
         let (rank_a, rank_b) = (a.rank(), b.rank());
         let (x, y) = (b.node.is_some().then(|| a.clone()), a.node.is_some().then(|| b.clone()));

@@ -2,7 +2,7 @@
 
 use crate::catalog::Entry;
 use crate::op::Context;
-use crate::ops::activation::record_relu;
+use crate::ops::activation::through_relu;
 use crate::{Var, is_grad_enabled, op};
 use wengert_tensor::{DType, Tensor, norm};
 
@@ -17,8 +17,13 @@ pub struct BatchNorm {
     pub var: Tensor,
 }
 
-/// What batch normalisation is called in graphs.
-const NAME: &str = "NativeBatchNormBackward0";
+/// Scale, shift and what is added to the variance: the same for every kind of normalisation.
+#[derive(Clone, Copy)]
+struct Affine<'a> {
+    weight: Option<&'a Var>,
+    bias: Option<&'a Var>,
+    eps: f64,
+}
 
 impl Var {
     /// Normalises each channel (axis 1) by the batch's own statistics, then scales and shifts it
@@ -30,13 +35,12 @@ impl Var {
     pub fn batch_norm(&self, weight: Option<&Var>, bias: Option<&Var>, eps: f64) -> BatchNorm {
         let [w, b] = [weight, bias].map(|p| p.map(Var::value));
         let norm::BatchNorm { output, mean, var } = norm::batch_norm(&self.value, w, b, eps);
-        let nodes = [Some(self), weight, bias].map(|x| x.and_then(|x| x.node.as_ref()));
-        let output = op::record_nodes(NAME, output, nodes, || batch_rule(self, weight, false, (&mean, &var), eps));
+        let output = self.channels_normalised(output, false, (&mean, &var), Affine { weight, bias, eps });
         BatchNorm { output, mean, var }
     }
 
-    /// [`Var::batch_norm`] whose output goes through [`Var::relu`] ([`norm::batch_norm_relu`]), recorded as one operation.
-    /// Values and gradients are the same to the bit.
+    /// [`Var::batch_norm`] whose output goes through [`Var::relu`], in one pass ([`norm::batch_norm_relu`]). Values, gradients
+    /// and graph are the same.
     ///
     /// # Panics
     /// As [`norm::batch_norm`].
@@ -44,9 +48,8 @@ impl Var {
     pub fn batch_norm_relu(&self, weight: Option<&Var>, bias: Option<&Var>, eps: f64) -> BatchNorm {
         let [w, b] = [weight, bias].map(|p| p.map(Var::value));
         let norm::BatchNorm { output, mean, var } = norm::batch_norm_relu(&self.value, w, b, eps);
-        let nodes = [Some(self), weight, bias].map(|x| x.and_then(|x| x.node.as_ref()));
-        let output = record_relu(NAME, output, nodes, || batch_rule(self, weight, false, (&mean, &var), eps));
-        BatchNorm { output, mean, var }
+        let output = self.channels_normalised(output, false, (&mean, &var), Affine { weight, bias, eps });
+        BatchNorm { output: through_relu(&output), mean, var }
     }
 
     /// Normalises each channel by given statistics ([`norm::batch_norm_eval`]): `torch.nn.functional.batch_norm` in
@@ -65,11 +68,11 @@ impl Var {
     ) -> Var {
         let [w, b] = [weight, bias].map(|p| p.map(Var::value));
         let output = norm::batch_norm_eval(&self.value, mean, var, w, b, eps);
-        let nodes = [Some(self), weight, bias].map(|x| x.and_then(|x| x.node.as_ref()));
-        op::record_nodes(NAME, output, nodes, || batch_rule(self, weight, true, (mean, var), eps))
+        self.channels_normalised(output, true, (mean, var), Affine { weight, bias, eps })
     }
 
-    /// [`Var::batch_norm_eval`] followed by [`Var::relu`] ([`norm::batch_norm_eval_relu`]), as [`Var::batch_norm_relu`].
+    /// [`Var::batch_norm_eval`] followed by [`Var::relu`], in one pass ([`norm::batch_norm_eval_relu`]). Values, gradients and
+    /// graph are the same.
     ///
     /// # Panics
     /// As [`norm::batch_norm_eval`].
@@ -84,8 +87,32 @@ impl Var {
     ) -> Var {
         let [w, b] = [weight, bias].map(|p| p.map(Var::value));
         let output = norm::batch_norm_eval_relu(&self.value, mean, var, w, b, eps);
+        through_relu(&self.channels_normalised(output, true, (mean, var), Affine { weight, bias, eps }))
+    }
+
+    /// Records `output`, which is this normalised by `statistics`: given ones if `fixed`, else the batch's own.
+    #[track_caller]
+    fn channels_normalised(
+        &self,
+        output: Tensor,
+        fixed: bool,
+        (mean, var): (&Tensor, &Tensor),
+        Affine { weight, bias, eps }: Affine<'_>,
+    ) -> Var {
         let nodes = [Some(self), weight, bias].map(|x| x.and_then(|x| x.node.as_ref()));
-        record_relu(NAME, output, nodes, || batch_rule(self, weight, true, (mean, var), eps))
+        op::record_nodes("NativeBatchNormBackward0", output, nodes, || {
+            let (x, weight) = (self.clone(), weight.cloned());
+            let (mean, var) = (mean.clone(), var.clone());
+            move |ctx: &Context<'_>, grad: &Var| {
+                if is_grad_enabled() {
+                    let statistics = fixed.then_some((&mean, &var));
+                    return batch_rule(ctx, grad, &x, weight.as_ref(), statistics, eps);
+                }
+                let fused = if fixed { norm::batch_norm_eval_backward } else { norm::batch_norm_backward };
+                let grads = fused(&grad.value, &x.value, &mean, &var, weight.as_ref().map(Var::value), eps);
+                wanted(ctx, [grads.input, grads.weight, grads.bias])
+            }
+        })
     }
 
     /// Normalises over the last axes, which must have the sizes of `shape`, then scales and shifts
@@ -113,27 +140,6 @@ impl Var {
     }
 }
 
-/// The rule of a batch normalisation of `x` by given statistics if `fixed`, else by the batch's own; for input, weight and bias.
-fn batch_rule(
-    x: &Var,
-    weight: Option<&Var>,
-    fixed: bool,
-    (mean, var): (&Tensor, &Tensor),
-    eps: f64,
-) -> impl Fn(&Context<'_>, &Var) -> [Option<Var>; 3] + Send + Sync + use<> {
-    let (x, weight) = (x.clone(), weight.cloned());
-    let (mean, var) = (mean.clone(), var.clone());
-    move |ctx: &Context<'_>, grad: &Var| {
-        if is_grad_enabled() {
-            let statistics = fixed.then_some((&mean, &var));
-            return batch_rule_in_operations(ctx, grad, &x, weight.as_ref(), statistics, eps);
-        }
-        let fused = if fixed { norm::batch_norm_eval_backward } else { norm::batch_norm_backward };
-        let grads = fused(&grad.value, &x.value, &mean, &var, weight.as_ref().map(Var::value), eps);
-        wanted(ctx, [grads.input, grads.weight, grads.bias])
-    }
-}
-
 fn wanted(ctx: &Context<'_>, grads: [Tensor; 3]) -> [Option<Var>; 3] {
     let mut index = 0;
     grads.map(|grad| {
@@ -144,7 +150,7 @@ fn wanted(ctx: &Context<'_>, grads: [Tensor; 3]) -> [Option<Var>; 3] {
 
 /// The gradients in operations that can be differentiated: statistics of the batch are computed anew from `x`.
 #[track_caller]
-fn batch_rule_in_operations(
+fn batch_rule(
     ctx: &Context<'_>,
     grad: &Var,
     x: &Var,
