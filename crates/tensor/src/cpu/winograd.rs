@@ -31,6 +31,8 @@ pub(super) const PLACES: usize = SIDE * SIDE;
 const A: f64 = 0.75;
 const B: f64 = 1.5;
 
+/// Tiles of a block at most.
+const MOST: usize = 384;
 /// Elements of a block's transformed tiles.
 const BLOCK: usize = 1 << 18;
 /// Filters whose values are twice the second cache.
@@ -59,10 +61,12 @@ struct Plan {
     tiles: [usize; 2],
     /// Blocks of rows of tiles, counted through all images.
     blocks: usize,
-    /// Distance between rows of a block's transformed tiles; a step longer than they are.
+    /// Distance between rows of a block's transformed tiles.
     stride: usize,
     /// Input channels that are summed in one chain.
     chain: usize,
+    /// Whether each block is one thread's; else the parts are divided.
+    alone: bool,
     /// Output channels whose sums are kept at a time: a part.
     channels: usize,
 }
@@ -87,19 +91,25 @@ impl Plan {
         let tiles = out_size.map(|n| n.div_ceil(step));
         let total = batch * tiles[0];
         // More tiles make more of a filter read, which matters where all of them do not fit in the second cache.
-        let fitting = if inner * outer > FILTERS { 384 } else { (BLOCK / (PLACES * inner)).clamp(192, 384) };
+        let fitting = if inner * outer > FILTERS { MOST } else { (BLOCK / (PLACES * inner)).clamp(192, MOST) };
         let rows = (fitting / tiles[1]).clamp(1, total);
         let blocks = total.div_ceil(rows);
         let chain = if total.div_ceil(blocks) * tiles[1] < 128 { CHAIN / 2 } else { CHAIN };
         let chain = inner.div_ceil(inner.div_ceil(chain));
         // Neither blocks nor parts make a difference to any element. Threads get as many of them each, if these are few.
         let threads = par::num_threads();
-        let blocks = if blocks < 2 * threads { blocks } else { blocks.next_multiple_of(threads).min(total) };
-        let stride = (total.div_ceil(blocks) * tiles[1]).next_multiple_of(STEP) + STEP;
-        // An odd number of steps keeps rows from falling into the same cache sets.
-        let stride = if (stride / STEP).is_multiple_of(2) { stride + STEP } else { stride };
+        let fewer = blocks / threads * threads;
+        let blocks = match blocks {
+            _ if fewer > 0 && total.div_ceil(fewer) * tiles[1] <= MOST => fewer,
+            _ if blocks >= 2 * threads => blocks.next_multiple_of(threads).min(total),
+            _ => blocks,
+        };
+        let alone = blocks.is_multiple_of(threads) || blocks > 2 * threads;
+        let steps = (total.div_ceil(blocks) * tiles[1]).div_ceil(STEP);
+        // Where a tile takes a part of a row, an odd number of steps keeps rows from falling into the same cache sets.
+        let stride = STEP * if steps > 3 { steps | 1 } else { steps };
         let mut parts = outer.div_ceil(CHANNELS);
-        if blocks < 2 * threads {
+        if !alone {
             parts = parts.max((2 * threads).div_ceil(blocks));
             parts = (parts..).find(|parts| (blocks * parts).is_multiple_of(threads)).expect("a multiple");
         }
@@ -118,6 +128,7 @@ impl Plan {
             blocks,
             stride,
             chain,
+            alone,
             channels,
         }
     }
@@ -186,7 +197,7 @@ fn convolve<T: Tiled>(plan: &Plan, x: &[T], filter: Filter<'_, T>, bias: Option<
         let filters = Filters::new(filter, group, [plan.inner, plan.outer], plan.kernel);
         let packed = (blocks > 1).then(|| filters.transform_all(plan.chain));
         let packed = packed.as_ref().map(|packed| packed.as_slice());
-        if blocks >= 2 * threads || threads == 1 {
+        if plan.alone {
             par::share(parts.into_iter(), usize::MAX, &|block, parts| {
                 let mut tiles = Tiles::new::<T>(plan, 1);
                 tiles.pieces(plan).for_each(|(piece, out)| transform_tiles(plan, x, group, block, piece, out));
@@ -465,7 +476,7 @@ fn transform_tiles<T: Tiled>(plan: &Plan, x: &[T], group: usize, block: usize, c
             input_values(d, o0, o1, o2, o3, o4, o5);
             for (column, values) in whole.chunks_exact(plane).enumerate() {
                 let to = (row * SIDE + column) * place + index * plan.stride;
-                close_up(values, &starts, plan.tiles[1], &mut out[to..][..plan.stride]);
+                close_up(values, &starts, plan.tiles[1], &mut out[to..][..plan.stride + STEP]);
             }
         }
     }
