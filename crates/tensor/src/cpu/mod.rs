@@ -26,6 +26,7 @@ pub(crate) mod sort;
 pub(crate) mod special;
 pub(crate) mod sums;
 pub(crate) mod tile;
+pub(crate) mod tile_args;
 pub(crate) mod update;
 pub(crate) mod walk;
 pub(crate) mod winograd;

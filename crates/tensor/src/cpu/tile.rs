@@ -8,6 +8,7 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::simd::{Isa, Real, isa};
+pub(crate) use super::tile_args::{Finish, Rows, Size, Start};
 use crate::Element;
 
 /// A vector register of numbers.
@@ -100,81 +101,7 @@ lanes! {
     __m256d, f64, 4, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd, _mm256_add_pd, _mm256_max_pd;
 }
 
-/// What a tile is added to, before it is stored.
-#[derive(Clone, Copy)]
-pub(crate) enum Start<'a, T> {
-    /// Nothing.
-    Zero,
-    /// What the output holds.
-    Keep,
-    /// Row `i` is `data[i·stride..]`.
-    Rows(&'a [T], usize),
-    /// All of row `i` is `data[i·stride]`.
-    Splat(&'a [T], usize),
-}
-
-impl<T> Start<'_, T> {
-    /// Panics unless `m` rows of `n` numbers are there.
-    fn check(&self, m: usize, n: usize) {
-        match *self {
-            Start::Zero | Start::Keep => {}
-            Start::Rows(data, stride) => assert!((m - 1) * stride + n <= data.len(), "an addend is too small"),
-            Start::Splat(data, stride) => assert!((m - 1) * stride < data.len(), "an addend is too small"),
-        }
-    }
-}
-
-/// How the sums of a tile become what is stored.
-#[derive(Clone, Copy)]
-pub(crate) struct Finish<'a, T> {
-    /// What they are added to first.
-    pub(crate) start: Start<'a, T>,
-    /// What they are then raised to where they are less; NaN stays. Zero makes it a ReLU.
-    pub(crate) floor: T,
-}
-
-impl<'a, T: Real> From<Start<'a, T>> for Finish<'a, T> {
-    /// Nothing is below the floor.
-    fn from(start: Start<'a, T>) -> Finish<'a, T> {
-        Finish { start, floor: T::NEG_INFINITY }
-    }
-}
-
-/// The rows and columns of a tile, and how far apart its rows are in the output.
-#[derive(Clone, Copy)]
-pub(crate) struct Size {
-    pub(crate) m: usize,
-    pub(crate) n: usize,
-    pub(crate) step: usize,
-}
-
-impl Size {
-    /// Where the last row ends.
-    fn end(self) -> usize {
-        self.m.saturating_sub(1).saturating_mul(self.step).saturating_add(self.n)
-    }
-}
-
-/// Where the rows of an operand start in its slice.
-#[derive(Clone, Copy)]
-pub(crate) struct Rows<'a> {
-    at: &'a [usize],
-    /// The largest of `at`.
-    last: usize,
-}
-
-impl<'a> Rows<'a> {
-    pub(crate) fn new(at: &'a [usize]) -> Rows<'a> {
-        Rows { at, last: at.iter().copied().max().unwrap_or(0) }
-    }
-
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.at.len()
-    }
-}
-
-/// Sums of products over `rows.at.len()` rows: `c[i][j] = ends(Σ_p a[p][i] · b[at[p] + j])`.
+/// Sums of products over `rows.len()` rows: `c[i][j] = ends(Σ_p a[p][i] · b[at[p] + j])`.
 ///
 /// # Safety
 /// `a` holds `MR` numbers per row; each row of `b` has `NV·N` readable numbers; `m <= MR` rows of `c`, at
@@ -619,13 +546,13 @@ impl<T: Tiled> Kernels<T> {
         }
         assert!(m <= self.mr && wide <= self.nr(), "a tile is too large");
         let (mr, vectors) = (self.padded(m), wide / self.lanes);
-        assert!(a.len() >= rows.at.len() * mr, "a factor is too short");
-        assert!(rows.at.is_empty() || rows.last + wide <= b.len(), "a factor's rows leave it");
+        assert!(a.len() >= rows.at().len() * mr, "a factor is too short");
+        assert!(rows.at().is_empty() || rows.last() + wide <= b.len(), "a factor's rows leave it");
         ends.start.check(m, n);
         // SAFETY: the assertions give `tile` what it demands of a, b and ends (m <= mr rows and n <= wide columns, mr
         // the constant MR and vectors the constant NV of the chosen entry), the caller the rest; the table was chosen
         // for this processor's instructions.
-        unsafe { self.tiles[mr / 2 - 1][vectors - 1]((a.as_ptr(), b.as_ptr(), rows.at), (c, size), ends) }
+        unsafe { self.tiles[mr / 2 - 1][vectors - 1]((a.as_ptr(), b.as_ptr(), rows.at()), (c, size), ends) }
     }
 
     /// One tile whose left factor is read where it lies: `c[i·step + j] = ends(Σ_p x[x_at[i] + taps[p]] · w[p][j])` for
@@ -648,14 +575,14 @@ impl<T: Tiled> Kernels<T> {
             return;
         }
         assert!(m <= self.mr && m == x_at.len() && wide <= self.nr(), "a tile is too large");
-        assert!(taps.at.is_empty() || x_at.last + taps.last < x.len(), "a factor's rows leave it");
-        assert!(taps.at.len() * wide <= w.len(), "a factor is too short");
+        assert!(taps.at().is_empty() || x_at.last() + taps.last() < x.len(), "a factor's rows leave it");
+        assert!(taps.at().len() * wide <= w.len(), "a factor is too short");
         assert!(size.end() <= c.len(), "a tile leaves its output");
         ends.start.check(m, n);
         let kernel = self.lines[wide / self.lanes - 1];
         // SAFETY: the assertions keep all reads in x, w and ends and all writes in c; the table was chosen for this
         // processor's instructions.
-        unsafe { kernel((x.as_ptr(), x_at.at, taps.at), w.as_ptr(), (c.as_mut_ptr(), size), ends) }
+        unsafe { kernel((x.as_ptr(), x_at.at(), taps.at()), w.as_ptr(), (c.as_mut_ptr(), size), ends) }
     }
 
     /// The most rows of the first operand of [`Kernels::dots`].
