@@ -8,6 +8,7 @@ pub(crate) mod conv_lines;
 pub(crate) mod conv_weight;
 pub(crate) mod copy;
 pub(crate) mod elementary;
+pub(crate) mod extreme;
 pub(crate) mod floor;
 pub(crate) mod gemm;
 pub(crate) mod half;

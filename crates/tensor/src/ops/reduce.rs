@@ -1,8 +1,8 @@
 //! Reductions over any set of axes, and running sums and products.
 
+use crate::cpu::extreme::extreme;
 use crate::cpu::reduce::{
-    Deviations, Exponentials, Folder, Largest, Number, Product, Smallest, Squares, Sum, extreme, fold, fold_loaded,
-    folder, scan,
+    Deviations, Exponentials, Folder, Largest, Number, Product, Smallest, Squares, Sum, fold, fold_loaded, folder, scan,
 };
 use crate::ops::unary::memory_axes;
 use crate::shape::{Axes, IntoDims, IntoShape, Shape, axes, axis};

@@ -1,0 +1,137 @@
+//! The largest or the smallest of rows and columns, and where it is.
+
+use super::par;
+use super::simd::multiversion;
+use crate::Element;
+
+/// The extreme of `x[o, ..., j]` and its first index; the largest or the smallest, NaN before all.
+pub(crate) fn extreme<T: Element, const LARGEST: bool>(
+    x: &[T],
+    len: usize,
+    inner: usize,
+    values: &mut [T],
+    indices: &mut [i64],
+) {
+    if values.is_empty() {
+        return;
+    }
+    // The end of a row takes as long as some hundred elements.
+    let work = x.len() + if inner == 1 { 256 * values.len() } else { 0 };
+    let group = (par::GRAIN / (work / (values.len() / inner))).max(1);
+    let pieces = values.chunks_mut(group * inner).zip(indices.chunks_mut(group * inner));
+    par::share(pieces, work, &|i, (values, indices)| {
+        let x = x[i * group * len * inner..].chunks_exact(len * inner);
+        let mut lanes = Lanes { best: [T::ZERO; EXTREMES], unordered: [0; EXTREMES] };
+        for ((x, values), indices) in x.zip(values.chunks_exact_mut(inner)).zip(indices.chunks_exact_mut(inner)) {
+            if inner == 1 {
+                (values[0], indices[0]) = extreme_of_row(Which::<LARGEST>, x, &mut lanes);
+            } else {
+                extreme_of_columns::<T, LARGEST>(x, values, indices);
+            }
+        }
+    });
+}
+
+/// Whether `x` beats `best`: it is larger (or smaller), or the first NaN.
+#[inline(always)]
+#[allow(clippy::eq_op)]
+fn beats<T: PartialOrd + Copy, const LARGEST: bool>(x: T, best: T) -> bool {
+    (if LARGEST { x > best } else { x < best }) || (x != x && best == best)
+}
+
+/// The extremes down the columns of rows as long as `values`.
+fn extreme_of_columns<T: Element, const LARGEST: bool>(x: &[T], values: &mut [T], indices: &mut [i64]) {
+    let inner = values.len();
+    values.copy_from_slice(&x[..inner]);
+    indices.fill(0);
+    for (r, row) in x.chunks_exact(inner).enumerate().skip(1) {
+        for ((best, at), &x) in values.iter_mut().zip(indices.iter_mut()).zip(row) {
+            let wins = beats::<T, LARGEST>(x, *best);
+            *best = if wins { x } else { *best };
+            *at = if wins { r as i64 } else { *at };
+        }
+    }
+}
+
+multiversion! {
+    /// The extreme of a row and its first index; a NaN is more extreme than any number.
+    ///
+    /// Two passes, since a comparison and a selection per element and then a search take less than keeping positions does.
+    #[allow(clippy::eq_op)]
+    fn extreme_of_row[T: Element, const LARGEST: bool](
+        _which: Which<LARGEST>, x: &[T], lanes: &mut Lanes<T>,
+    ) -> (T, i64) {
+        let Lanes { best, unordered } = lanes;
+        (*best, *unordered) = ([x[0]; EXTREMES], [0; EXTREMES]);
+        extreme_of_chunks::<T, LARGEST>(x, best, unordered);
+        // What is left, with some that are not; a row that has no others is filled up.
+        match x.last_chunk::<EXTREMES>() {
+            _ if x.len().is_multiple_of(EXTREMES) => {}
+            Some(last) => extreme_of_chunks::<T, LARGEST>(last, best, unordered),
+            None => {
+                let mut last = [x[0]; EXTREMES];
+                last[..x.len()].copy_from_slice(x);
+                extreme_of_chunks::<T, LARGEST>(&last, best, unordered);
+            }
+        }
+        let mut width = EXTREMES / 2;
+        while width > 0 {
+            let (low, high) = best.split_at_mut(width);
+            for (old, &x) in low.iter_mut().zip(&*high) {
+                *old = further::<T, LARGEST>(x, *old);
+            }
+            width /= 2;
+        }
+        let nan = unordered.iter().fold(0, |any, n| any | n) != 0;
+        let value = best[0];
+        let index = if nan { first(x, |x| x != x) } else { first(x, |x| x == value) };
+        (x[index], index as i64)
+    }
+}
+
+/// The first place whose element is looked for; one is.
+#[inline(always)]
+fn first<T: Element>(x: &[T], found: impl Fn(T) -> bool) -> usize {
+    // Whole chunks first: a search that ends within one is not vectorised.
+    let any = |chunk: &[T; EXTREMES]| chunk.iter().fold(0, |any, &x| any | u32::from(found(x))) != 0;
+    let (chunks, _) = x.as_chunks::<EXTREMES>();
+    let start = chunks.iter().position(any).unwrap_or(chunks.len()) * EXTREMES;
+    start + x[start..].iter().position(|&x| found(x)).expect("one is")
+}
+
+/// The larger, or the smaller; `old` if one is NaN or both are equal.
+#[inline(always)]
+fn further<T: PartialOrd, const LARGEST: bool>(x: T, old: T) -> T {
+    if if LARGEST { x > old } else { x < old } { x } else { old }
+}
+
+/// Goes on with whole chunks of a row.
+///
+/// The lanes are copied in and out, and belong to a caller that is not compiled into this: otherwise they stay in memory.
+#[inline(always)]
+#[allow(clippy::eq_op)]
+fn extreme_of_chunks<T: Element, const LARGEST: bool>(
+    x: &[T],
+    best: &mut [T; EXTREMES],
+    unordered: &mut [u32; EXTREMES],
+) {
+    let (mut own, mut nan) = (*best, *unordered);
+    for chunk in x.as_chunks::<EXTREMES>().0 {
+        own = std::array::from_fn(|lane| further::<T, LARGEST>(chunk[lane], own[lane]));
+        nan = std::array::from_fn(|lane| nan[lane] | u32::from(chunk[lane] != chunk[lane]));
+    }
+    (*best, *unordered) = (own, nan);
+}
+
+/// The extremes of a row's elements in each lane, and whether one there is NaN; as wide as most elements, so that it is a
+/// vector of the same length.
+struct Lanes<T> {
+    best: [T; EXTREMES],
+    unordered: [u32; EXTREMES],
+}
+
+/// Whether the largest or the smallest is looked for.
+struct Which<const LARGEST: bool>;
+
+/// Lanes that look for an extreme side by side.
+const EXTREMES: usize = 64;
