@@ -22,30 +22,47 @@ fn bound<T: Real>(x: T, low: T, high: T) -> T {
     if x < low { low } else { x }
 }
 
+/// Twice each coefficient.
+macro_rules! twice {
+    ($ty:ident $c:expr) => {{
+        let mut c = $c;
+        let mut k = 0;
+        while k < c.len() {
+            c[k] *= 2.0;
+            k += 1;
+        }
+        c
+    }};
+}
+
 /// One set of formulas for both types; `ln2` in a part short enough that small multiples are exact and a rest, the
-/// coefficients of `(e^r - 1 - r) / r²` and of fdlibm's logarithm, and the arguments beyond which `exp` is 0 or infinite.
+/// coefficients of `(e^r - 1 - r) / r²` (fits whose relative error in `e^r` is a thirtieth of the last place), those for
+/// `exp_below`, and of fdlibm's logarithm, and the arguments beyond which `exp` is 0, near the smallest normal number, or infinite.
+///
+/// In `f32` the coefficients for `exp_below` are Cephes's, one more than needed: losses of training rest on it, and some curves
+/// fork on a last bit, so that it keeps those that were held against PyTorch's curves.
 macro_rules! elementary {
     ($module:ident $ty:ident, bits $bits:ident $int:ident $mantissa:literal $bias:literal, ln2 $high:literal $low:literal,
-     range $lowest:literal $highest:literal, exp $exp:expr, ln $ln:expr) => {
+     range $lowest:literal $normal:literal $highest:literal, exp $exp:expr, below $below:expr, ln $ln:expr) => {
         pub(super) mod $module {
             use super::{bound, fma, poly};
 
-            /// Adding it rounds to a whole number, which then stands in the low bits.
-            const ROUND: $ty = 1.5 * (1u64 << $mantissa) as $ty;
+            /// Adding it rounds to a whole number `n`, and leaves the exponent of `2^(n - 1)` in the low bits.
+            const ROUND: $ty = 1.5 * (1u64 << $mantissa) as $ty + ($bias - 1) as $ty;
 
-            /// `x = n ln 2 + r`: `n` as an integer, and `r`.
+            /// `x = n ln 2 + r`: bits for [`half_power`], and `r`.
             #[inline(always)]
-            fn reduce<const FMA: bool>(x: $ty) -> ($int, $ty) {
+            fn reduce<const FMA: bool>(x: $ty) -> ($bits, $ty) {
                 let shifted = fma::<FMA, $ty>(x, std::$ty::consts::LOG2_E, ROUND);
                 let n = shifted - ROUND;
                 let r = fma::<FMA, $ty>(n, -$low, fma::<FMA, $ty>(n, -$high, x));
-                (shifted.to_bits().wrapping_sub(ROUND.to_bits()) as $int, r)
+                (shifted.to_bits(), r)
             }
 
-            /// `2^n` for the exponents of normal numbers.
+            /// `2^(n - 1)`, if that is a normal number.
             #[inline(always)]
-            fn power(n: $int) -> $ty {
-                $ty::from_bits((n.wrapping_add($bias) as $bits) << $mantissa)
+            fn half_power(bits: $bits) -> $ty {
+                $ty::from_bits(bits << $mantissa)
             }
 
             /// `e^r - 1` for `|r| <= ln(2) / 2`.
@@ -54,22 +71,59 @@ macro_rules! elementary {
                 fma::<FMA, $ty>(r * r, poly::<FMA, $ty, _>(r, $exp), r)
             }
 
+            /// `2 e^r` for `|r| <= ln(2) / 2`.
+            #[inline(always)]
+            fn twice<const FMA: bool>(r: $ty) -> $ty {
+                let sum = poly::<FMA, $ty, _>(r, const { twice!($ty $exp) });
+                if FMA {
+                    return fma::<FMA, $ty>(fma::<FMA, $ty>(sum, r, 2.0), r, 2.0);
+                }
+                // Products that are rounded lose less apart from the larger terms.
+                r * r * sum + (r + r) + 2.0
+            }
+
+            /// Lifts the exponents of subnormal results to those of normal numbers.
+            const LIFT: $bits = 64;
+
             #[inline(always)]
             pub(crate) fn exp<const FMA: bool>(x: $ty) -> $ty {
-                let (n, r) = reduce::<FMA>(bound(x, $lowest, $highest));
-                // In two factors: the largest and the subnormal results have exponents outside those of one.
-                let half = n >> 1;
-                (small::<FMA>(r) + 1.0) * power(half) * power(n.wrapping_sub(half))
+                let (bits, r) = reduce::<FMA>(bound(x, $lowest, $highest));
+                let tiny = x < $normal;
+                let bits = if tiny { bits.wrapping_add(LIFT) } else { bits };
+                let y = twice::<FMA>(r) * half_power(bits);
+                if tiny { y * (1.0 / (1u128 << LIFT) as $ty) } else { y }
+            }
+
+            /// [`exp`] of what is not above 0.
+            #[inline(always)]
+            pub(crate) fn exp_below<const FMA: bool>(x: $ty) -> $ty {
+                let (bits, r) = reduce::<FMA>(if x < $lowest { $lowest } else { x });
+                let tiny = x < $normal;
+                let bits = bits.wrapping_add(if tiny { LIFT + 1 } else { 1 });
+                let y = (fma::<FMA, $ty>(r * r, poly::<FMA, $ty, _>(r, $below), r) + 1.0) * half_power(bits);
+                if tiny { y * (1.0 / (1u128 << LIFT) as $ty) } else { y }
+            }
+
+            /// [`exp`] of what is not below the logarithm of the smallest normal number.
+            #[inline(always)]
+            pub(crate) fn exp_normal<const FMA: bool>(x: $ty) -> $ty {
+                let (bits, r) = reduce::<FMA>(bound(x, $normal, $highest));
+                twice::<FMA>(r) * half_power(bits)
             }
 
             #[inline(always)]
             pub(crate) fn expm1<const FMA: bool>(x: $ty) -> $ty {
-                let (n, r) = reduce::<FMA>(bound(x, -($mantissa as $ty), $highest));
-                // Half the power of two, so that the largest results do not overflow on the way.
-                let scale = power(n.wrapping_sub(1));
-                let y = fma::<FMA, $ty>(small::<FMA>(r), scale, scale - 0.5) * 2.0;
+                let y = half_expm1::<FMA>(bound(x, -($mantissa as $ty), $highest)) * 2.0;
                 // Keeps the sign of zero.
                 if x == 0.0 { x } else { y }
+            }
+
+            /// `(e^x - 1) / 2`, which the largest results do not overflow, for `x` within the bounds of [`expm1`].
+            #[inline(always)]
+            fn half_expm1<const FMA: bool>(x: $ty) -> $ty {
+                let (bits, r) = reduce::<FMA>(x);
+                let scale = half_power(bits);
+                fma::<FMA, $ty>(small::<FMA>(r), scale, scale - 0.5)
             }
 
             /// Natural logarithm, by fdlibm's series in `f / (2 + f)` for `x = 2^e (1 + f)`, `1 + f` in `[√½, √2)`.
@@ -106,20 +160,29 @@ macro_rules! elementary {
             #[inline(always)]
             pub(crate) fn tanh<const FMA: bool>(x: $ty) -> $ty {
                 // Beyond the bound the result is 1 to the last bit.
-                let e = expm1::<FMA>(bound(x.abs() * 2.0, 0.0, $mantissa as $ty));
-                (e / (e + 2.0)).copysign(x)
+                let twice = x.abs() * 2.0;
+                let half = half_expm1::<FMA>(if twice > $mantissa as $ty { $mantissa as $ty } else { twice });
+                (half / (half + 1.0)).copysign(x)
             }
         }
     };
 }
 
-elementary!(single f32, bits u32 i32 23 127, ln2 6.931_381e-1 9.058_001e-6, range -104.0 89.0,
-    exp [0.5, 1.666_666_5e-1, 4.166_579_6e-2, 8.333_452e-3, 1.398_199_9e-3, 1.987_569_2e-4],
+elementary!(single f32, bits u32 i32 23 127, ln2 6.931_381e-1 9.058_001e-6, range -104.0 -86.0 89.0,
+    exp [0.499_999_94, 0.166_665_21, 4.166_848_2e-2, 8.368_672e-3, 1.380_908_4e-3],
+    below [0.5, 1.666_666_5e-1, 4.166_579_6e-2, 8.333_452e-3, 1.398_199_9e-3, 1.987_569_2e-4],
     ln [0.666_666_6, 0.400_009_72, 0.284_987_87, 0.242_790_8]);
-elementary!(double f64, bits u64 i64 52 1023, ln2 6.931_471_803_691_238e-1 1.908_214_929_270_587_7e-10, range -746.0 710.0,
+elementary!(double f64, bits u64 i64 52 1023, ln2 6.931_471_803_691_238e-1 1.908_214_929_270_587_7e-10,
+range -746.0 -707.0 710.0,
 exp [
-    0.5, 1.0 / 6.0, 1.0 / 24.0, 1.0 / 120.0, 1.0 / 720.0, 1.0 / 5040.0, 1.0 / 40_320.0, 1.0 / 362_880.0,
-    1.0 / 3_628_800.0, 1.0 / 39_916_800.0, 1.0 / 479_001_600.0, 1.0 / 6_227_020_800.0
+    0.500_000_000_000_001_1, 0.166_666_666_666_664_24, 4.166_666_666_653_031e-2, 8.333_333_333_486_102e-3,
+    1.388_888_894_360_968_5e-3, 1.984_126_952_513_869_5e-4, 2.480_149_311_778_523e-5, 2.755_756_973_116_61e-6,
+    2.763_024_041_358_169e-7, 2.500_529_116_982_393e-8
+],
+below [
+    0.500_000_000_000_001_1, 0.166_666_666_666_664_24, 4.166_666_666_653_031e-2, 8.333_333_333_486_102e-3,
+    1.388_888_894_360_968_5e-3, 1.984_126_952_513_869_5e-4, 2.480_149_311_778_523e-5, 2.755_756_973_116_61e-6,
+    2.763_024_041_358_169e-7, 2.500_529_116_982_393e-8
 ],
 ln [
     6.666_666_666_666_735e-1, 3.999_999_999_940_942e-1, 2.857_142_874_366_239e-1, 2.222_219_843_214_978_4e-1,
@@ -264,7 +327,7 @@ mod tests {
 
     /// One row per function: the bound in ulp, ours with and without fused multiply-add, and the reference in `f64`.
     macro_rules! within {
-        ($ulps:ident, $ty:ty, $($name:literal $bound:literal $ours:path, $exact:expr;)*) => { $(
+        ($ulps:ident, $ty:ty, $($name:literal $bound:literal $ours:expr, $exact:expr;)*) => { $(
             let mut worst = (0.0, 0.0);
             for x in sweep() {
                 let x = x as $ty;
@@ -282,6 +345,8 @@ mod tests {
         within! { ulps_f32, f32,
             "exp" 1.0 single::exp::<true>, f64::exp;
             "exp without fma" 1.0 single::exp::<false>, f64::exp;
+            "exp of what is not above 0" 1.0 |x: f32| single::exp_below::<true>(-x.abs()), |x: f64| (-x.abs()).exp();
+            "the same without fma" 1.0 |x: f32| single::exp_below::<false>(-x.abs()), |x: f64| (-x.abs()).exp();
             "expm1" 2.0 single::expm1::<true>, f64::exp_m1;
             "expm1 without fma" 2.0 single::expm1::<false>, f64::exp_m1;
             "ln" 1.0 single::ln::<true>, f64::ln;
@@ -315,6 +380,7 @@ mod tests {
     fn f64_functions_are_within_their_bounds() {
         within! { ulps_f64, f64,
             "exp" 1.0 double::exp::<true>, |x: f64| x.exp();
+            "exp of what is not above 0" 1.0 |x: f64| double::exp_below::<true>(-x.abs()), |x: f64| (-x.abs()).exp();
             "expm1" 2.0 double::expm1::<true>, |x: f64| x.exp_m1();
             "ln" 1.0 double::ln::<true>, |x: f64| x.ln();
             "ln without fma" 1.0 double::ln::<false>, |x: f64| x.ln();

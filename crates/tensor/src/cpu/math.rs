@@ -9,6 +9,10 @@ use crate::Element;
 pub(crate) trait Math: Real {
     /// `e^self`.
     fn exp<const FMA: bool>(self) -> Self;
+    /// `e^self`, or a number near the smallest normal one where it would be less: as good as `exp` beside 1.
+    fn exp_normal<const FMA: bool>(self) -> Self;
+    /// `e^self` of what is not above 0.
+    fn exp_below<const FMA: bool>(self) -> Self;
     /// Natural logarithm.
     fn ln<const FMA: bool>(self) -> Self;
     /// Hyperbolic tangent.
@@ -47,7 +51,7 @@ pub(crate) trait Math: Real {
     /// `1 / (1 + e^-self)`.
     #[inline(always)]
     fn sigmoid<const FMA: bool>(self) -> Self {
-        Self::ONE / (Self::ONE + (-self).exp::<FMA>())
+        Self::ONE / (Self::ONE + (-self).exp_normal::<FMA>())
     }
 }
 
@@ -132,6 +136,10 @@ macro_rules! math {
         impl Math for $ty {
             #[inline(always)]
             fn exp<const FMA: bool>(self) -> Self { super::elementary::$module::exp::<FMA>(self) }
+            #[inline(always)]
+            fn exp_normal<const FMA: bool>(self) -> Self { super::elementary::$module::exp_normal::<FMA>(self) }
+            #[inline(always)]
+            fn exp_below<const FMA: bool>(self) -> Self { super::elementary::$module::exp_below::<FMA>(self) }
             #[inline(always)]
             fn ln<const FMA: bool>(self) -> Self { super::elementary::$module::ln::<FMA>(self) }
             #[inline(always)]

@@ -142,13 +142,13 @@ fn sum_exp<T: Math, const FMA: bool>(x: &[T], top: T) -> T {
     let (chunks, rest) = x.as_chunks::<LANES>();
     for chunk in chunks {
         for j in 0..LANES {
-            lanes[j] += (chunk[j] - top).exp::<FMA>();
+            lanes[j] += (chunk[j] - top).exp_below::<FMA>();
         }
     }
     if !rest.is_empty() {
         let (last, others) = window(x, top);
         for j in 0..LANES {
-            let exp = (last[j] - top).exp::<FMA>();
+            let exp = (last[j] - top).exp_below::<FMA>();
             lanes[j] += if j as u32 >= others as u32 { exp } else { T::ZERO };
         }
     }
@@ -191,19 +191,19 @@ multiversion! {
         let (chunks, rest) = x.as_chunks::<LANES>();
         for (x, o) in chunks.iter().zip(out.as_chunks_mut::<LANES>().0) {
             for j in 0..LANES {
-                o[j] = (x[j] - top).exp::<FMA>();
+                o[j] = (x[j] - top).exp_below::<FMA>();
                 lanes[j] += o[j];
             }
         }
         if x.len() < LANES / 2 {
             for (t, (&x, o)) in lanes.iter_mut().zip(x.iter().zip(&mut *out)) {
-                *o = (x - top).exp::<FMA>();
+                *o = (x - top).exp_below::<FMA>();
                 *t += *o;
             }
         } else if !rest.is_empty() {
             let (mut last, others) = window(x, top);
             for j in 0..LANES {
-                last[j] = (last[j] - top).exp::<FMA>();
+                last[j] = (last[j] - top).exp_below::<FMA>();
                 lanes[j] += if j as u32 >= others as u32 { last[j] } else { T::ZERO };
             }
             let count = x.len().min(LANES);
@@ -264,14 +264,14 @@ multiversion! {
         let ((chunks, rest), (others, _)) = (y.as_chunks::<LANES>(), dy.as_chunks::<LANES>());
         for (o, (y, dy)) in out.as_chunks_mut::<LANES>().0.iter_mut().zip(chunks.iter().zip(others)) {
             for j in 0..LANES {
-                o[j] = dy[j] - y[j].exp::<FMA>() * total;
+                o[j] = dy[j] - y[j].exp_below::<FMA>() * total;
             }
         }
         if !rest.is_empty() {
             let (mut last, _) = window(y, T::ZERO);
             let (grads, _) = window(dy, T::ZERO);
             for j in 0..LANES {
-                last[j] = grads[j] - last[j].exp::<FMA>() * total;
+                last[j] = grads[j] - last[j].exp_below::<FMA>() * total;
             }
             let count = y.len().min(LANES);
             out[y.len() - count..].copy_from_slice(&last[LANES - count..]);
@@ -301,7 +301,7 @@ multiversion! {
         for (row, out) in x.chunks_exact(inner).zip(out.chunks_exact_mut(inner)) {
             let (row, out) = (&row[at..at + width], &mut out[at..at + width]);
             for ((o, &x), (&m, s)) in out.iter_mut().zip(row).zip(top.iter().zip(&mut sum)) {
-                *o = (x - m).exp::<FMA>();
+                *o = (x - m).exp_below::<FMA>();
                 *s += *o;
             }
         }
@@ -345,7 +345,7 @@ multiversion! {
         for ((y, dy), out) in y.chunks_exact(inner).zip(dy.chunks_exact(inner)).zip(out.chunks_exact_mut(inner)) {
             let (y, dy, out) = (&y[at..at + width], &dy[at..at + width], &mut out[at..at + width]);
             for ((o, &t), (&y, &dy)) in out.iter_mut().zip(&total).zip(y.iter().zip(dy)) {
-                *o = if log { dy - y.exp::<FMA>() * t } else { y * (dy - t) };
+                *o = if log { dy - y.exp_below::<FMA>() * t } else { y * (dy - t) };
             }
         }
     }

@@ -177,7 +177,7 @@ unary! {
     #[doc(alias = "expit")]
     sigmoid Sigmoid 10 float |x| x.sigmoid::<FMA>();
     /// `x * sigmoid(x)`.
-    silu Silu 10 float |x| x / (T::ONE + (-x).exp::<FMA>());
+    silu Silu 10 float |x| x / (T::ONE + (-x).exp_normal::<FMA>());
     /// `x * Φ(x)` with the normal distribution function Φ (PyTorch's `approximate='none'`).
     gelu Gelu 12 float |x| x.gelu::<FMA>();
 }
