@@ -13,6 +13,7 @@
 //! wait so long works alone for a while.
 
 use rayon::{Scope, ThreadPool, ThreadPoolBuilder};
+use smallvec::SmallVec;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -31,10 +32,16 @@ const LATE: Duration = Duration::from_micros(300);
 const ALONE: Duration = Duration::from_millis(4);
 const ALONE_AT_MOST: Duration = Duration::from_millis(64);
 
+/// Whether `work` (in cheap element operations) is enough to be cut in pieces.
+#[inline]
+pub(crate) fn much(work: usize) -> bool {
+    work >= 2 * GRAIN
+}
+
 /// Whether `work` (in cheap element operations) is worth splitting at all.
 #[inline]
 pub(crate) fn worth(work: usize) -> bool {
-    work >= 2 * GRAIN && num_threads() > 1
+    much(work) && num_threads() > 1
 }
 
 /// Runs `f(start, piece)` over consecutive pieces of `out`, each a multiple of `unit` elements except the last.
@@ -70,18 +77,70 @@ impl<T, F: Fn(usize, &mut [T]) + Sync> SliceJob<T> for F {
     }
 }
 
+/// Bytes of results of which the second-level cache still holds a good part when they are written.
+pub(crate) const CACHED: usize = 1 << 18;
+
+/// Whether the next sweep over much memory starts at its end: every other one does, since what the last one did at its own
+/// end is still in the second-level cache.
+fn from_the_end() -> bool {
+    static LAST: AtomicBool = AtomicBool::new(true);
+    !LAST.fetch_xor(true, Ordering::Relaxed)
+}
+
 /// [`chunks`], compiled once per element type and not for each caller's closure.
 #[inline(never)]
 fn spread_chunks<T: Send>(out: &mut [T], unit: usize, cost: usize, f: &dyn SliceJob<T>) {
     let work = out.len().saturating_mul(cost);
-    if !worth(work) {
-        return f.run(0, out);
-    }
+    let back = size_of_val(out) >= CACHED && from_the_end();
     let unit = unit.max(1);
-    let size = (GRAIN / cost.max(1)).div_ceil(unit).max(1) * unit;
-    // One piece for all where nobody can help: fewer calls.
-    let size = if help(work) == 0 { out.len() } else { size };
-    share(out.chunks_mut(size), work, &|i, piece| f.run(i * size, piece));
+    let least = (GRAIN / cost.max(1)).div_ceil(unit).max(1) * unit;
+    let helpers = if worth(work) { take(help(work).min(out.len().div_ceil(least) - 1)) } else { 0 };
+    if helpers == 0 {
+        if !back {
+            return f.run(0, out);
+        }
+        let pieces = out.chunks_mut(least).enumerate();
+        return pieces.rev().for_each(|(i, piece)| f.run(i * least, piece));
+    }
+    // A share of consecutive pieces each, so that a thread finds in its own cache what it did in the last sweep.
+    let size = out.len().div_ceil((helpers + 1) * unit) * unit;
+    let shares = out.chunks_mut(size).enumerate().map(|(i, rest)| Share { start: i * size, rest });
+    let shares: Mutex<SmallVec<[Share<'_, T>; 8]>> = Mutex::new(shares.collect());
+    crew(helpers, &|| {
+        let own = rayon::current_thread_index().map_or(0, |i| i + 1);
+        loop {
+            // Apart from the call of `f`, during which the shares must be free.
+            let next = next(&mut shares.lock().unwrap_or_else(PoisonError::into_inner), own, back, unit, least);
+            let Some(piece) = next else { return };
+            f.run(piece.start, piece.rest);
+        }
+    });
+}
+
+/// Elements that are left to do, from index `start` on.
+struct Share<'a, T> {
+    start: usize,
+    rest: &'a mut [T],
+}
+
+/// A piece of a thread's own share; where that is done, one of another's, from the end that its owner comes to last.
+fn next<'a, T>(shares: &mut [Share<'a, T>], own: usize, back: bool, unit: usize, least: usize) -> Option<Share<'a, T>> {
+    let (own, count) = (own % shares.len(), shares.len());
+    let k = (0..count).map(|k| (own + k) % count).find(|&k| !shares[k].rest.is_empty())?;
+    let Share { start, rest } = &mut shares[k];
+    // Large pieces first, small ones last, so that nobody waits long.
+    let size = (rest.len() / 4 / unit * unit).clamp(least, rest.len().max(least)).min(rest.len());
+    let all = std::mem::take(rest);
+    if back == (k == own) {
+        let (left, piece) = all.split_at_mut((all.len() - size).next_multiple_of(unit));
+        *rest = left;
+        Some(Share { start: *start + rest.len(), rest: piece })
+    } else {
+        let (piece, left) = all.split_at_mut(size);
+        let first = *start;
+        (*start, *rest) = (first + size, left);
+        Some(Share { start: first, rest: piece })
+    }
 }
 
 /// Runs `f(i, item)` for every item, in parallel if the whole is worth it; `cost` is the work of one.
@@ -374,6 +433,51 @@ mod tests {
         for threads in [1, 2, 3] {
             let pool = ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
             assert_eq!(pool.install(|| squares(1000, MUCH)), expected);
+        }
+    }
+
+    #[test]
+    fn chunks_cover_every_element_once() {
+        // Small and large enough for sweeps from either end, whole units and a rest.
+        for (len, unit) in [(0, 1), (1, 7), (MUCH, 1), (MUCH + 5, 3), (MUCH, 1000), (MUCH + 1, MUCH), (999, 2000)] {
+            for cost in [1, 8] {
+                let mut out = vec![0u32; len];
+                for sweep in 1..=4 {
+                    chunks(&mut out, unit, cost, |start, piece| {
+                        assert!(
+                            start.is_multiple_of(unit)
+                                && (piece.len().is_multiple_of(unit) || start + piece.len() == len)
+                        );
+                        piece.iter_mut().enumerate().for_each(|(i, o)| *o += (start + i) as u32);
+                    });
+                    assert!(out.iter().enumerate().all(|(i, &o)| o == sweep * i as u32), "{len} by {unit}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn shares_are_done_from_one_end_and_taken_over_from_the_other() {
+        for back in [false, true] {
+            for (len, unit, least) in [(1000, 1, 10), (1000, 7, 21), (95, 10, 20), (3, 10, 10)] {
+                let mut out = vec![0; len];
+                let size = len.div_ceil(2 * unit) * unit;
+                let shares = out.chunks_mut(size).enumerate().map(|(i, rest)| Share { start: i * size, rest });
+                let mut shares: Vec<_> = shares.collect();
+                let (mut turn, mut edges) = (0, [None; 2]);
+                while let Some(piece) = next(&mut shares, turn % 3, back, unit, least) {
+                    assert!(!piece.rest.is_empty() && piece.start.is_multiple_of(unit));
+                    assert!(piece.rest.len().is_multiple_of(unit) || piece.start + piece.rest.len() == len);
+                    piece.rest.iter_mut().for_each(|o| *o += 1);
+                    if turn < 2 {
+                        edges[turn] = Some((piece.start, piece.start + piece.rest.len()));
+                    }
+                    turn += 1;
+                }
+                assert!(out.iter().all(|&o| o == 1), "{len} by {unit}");
+                let first = edges[0].expect("there is something to do");
+                assert_eq!(if back { first.1 } else { first.0 }, if back { size.min(len) } else { 0 });
+            }
         }
     }
 

@@ -415,7 +415,7 @@ fn zip_alike<T: Element>(cost: usize, kernel: Zip<T, T>, x: &Tensor, y: &Tensor)
     let (a, b) = (&x.data::<T>()[x.layout().offset()..], &y.data::<T>()[y.layout().offset()..]);
     x.build_like(|out: &mut [T]| {
         let len = out.len();
-        if par::worth(len.saturating_mul(cost)) {
+        if par::much(len.saturating_mul(cost)) {
             par::chunks(out, 1, cost, |at, out| kernel(&a[at..][..out.len()], &b[at..][..out.len()], out));
         } else {
             kernel(&a[..len], &b[..len], out);

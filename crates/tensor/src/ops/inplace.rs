@@ -310,7 +310,7 @@ fn update_alike(x: &mut Tensor, op: &Binary, y: &Tensor) -> bool {
 fn zip_alike<T: Math>(cost: usize, kernel: Zip<T, T>, x: &mut Tensor, y: &Tensor) {
     let out = x.as_mut_slice::<T>();
     let y = &y.data::<T>()[y.layout().offset()..][..out.len()];
-    if par::worth(out.len().saturating_mul(cost)) {
+    if par::much(out.len().saturating_mul(cost)) {
         par::chunks(out, 1, cost, |at, out| map::zip_in_place(&y[at..][..out.len()], out, kernel));
     } else {
         map::zip_in_place(y, out, kernel);
