@@ -1,6 +1,6 @@
 //! Elementwise operations and reductions: promotion, broadcasting, in-place updates, error wording.
 
-use wengert_tensor::{DType, Tensor};
+use wengert_tensor::{DType, Tensor, manual_seed, rand, randn};
 
 fn f(data: &[f32]) -> Tensor {
     Tensor::from_slice(data, [data.len()])
@@ -144,4 +144,53 @@ fn mistakes_are_told_in_pytorchs_words() {
         text,
         "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: Long"
     );
+}
+
+#[test]
+fn large_operands_that_are_given_away_lend_their_memory_and_change_nothing_else() {
+    type Owned = fn(Tensor, &Tensor) -> Tensor;
+    type Borrowed = fn(&Tensor, &Tensor) -> Tensor;
+    let rows: [(Owned, Borrowed); 8] = [
+        (|x, y| x + y, |x, y| x + y),
+        (|x, y| x - y, |x, y| x - y),
+        (|x, y| x * y, |x, y| x * y),
+        (|x, y| x / y, |x, y| x / y),
+        (|x, _| x + 1.25, |x, _| x + 1.25),
+        (|x, _| x - 3, |x, _| x - 3),
+        (|x, _| x * 0.1, |x, _| x * 0.1),
+        (|x, _| x / 3.0, |x, _| x / 3.0),
+    ];
+    manual_seed(5);
+    for dtype in [DType::F32, DType::F64, DType::F16, DType::I64] {
+        let [x, y] = [0; 2].map(|_| (randn([300, 401]) * 50.0).to(dtype) * 2 + 1);
+        let views = [
+            (x.copy(), y.copy()),
+            (x.copy(), y.narrow(0, 0, 1)),
+            (x.copy(), y.t().copy().t()),
+            (x.t(), y.t()),
+            (x.narrow(0, 1, 299), y.narrow(0, 0, 299)),
+            (x.copy(), y.to(DType::F64)),
+            (x.narrow(0, 0, 1), y.copy()),
+        ];
+        for (x, y) in &views {
+            for (owned, borrowed) in rows {
+                let expected = borrowed(x, y);
+                let before = x.to_vec::<f64>();
+                // Alone, shared with another tensor, and as a view that is given away.
+                for operand in [x.copy(), x.clone(), x.copy().clone()] {
+                    let shared = operand.clone();
+                    let got = owned(operand, y);
+                    assert_eq!((got.dtype(), got.shape()), (expected.dtype(), expected.shape()));
+                    assert_eq!(got.to_vec::<f64>(), expected.to_vec::<f64>());
+                    assert_eq!(shared.to_vec::<f64>(), before);
+                }
+                let got = owned(x.copy(), y);
+                assert_eq!((got.dtype(), got.shape()), (expected.dtype(), expected.shape()));
+                assert_eq!(got.to_vec::<f64>(), expected.to_vec::<f64>());
+            }
+        }
+    }
+    let x = rand([1 << 18]);
+    let memory = x.as_slice::<f32>().map(<[f32]>::as_ptr);
+    assert_eq!((x * 2.0 + 1.0).as_slice::<f32>().map(<[f32]>::as_ptr), memory);
 }

@@ -223,9 +223,11 @@ pub(crate) fn zip_in_place<T: Element>(y: &[T], out: &mut [T], kernel: Zip<T, T>
 
 /// `out[i] = kernel(out[i], c)`.
 pub(crate) fn number_in_place<T: Element>(c: T, out: &mut [T], kernel: Zip<T, T>) {
-    let number = [c; BLOCK];
+    let (number, mut before) = ([c; BLOCK], [T::ZERO; BLOCK]);
     for out in out.chunks_mut(BLOCK) {
-        zip_in_place(&number[..out.len()], out, kernel);
+        let before = &mut before[..out.len()];
+        before.copy_from_slice(out);
+        kernel(before, &number[..out.len()], out);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The operators `+ - * /` and unary `-`, for every mix of owned and borrowed tensors and numbers.
 
 use super::binary::{Add as AddOp, Binary, Div as DivOp, Mul as MulOp, Operand, OperandRef, Sub as SubOp, binary};
+use super::inplace::reuse;
 use crate::Tensor;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
@@ -15,7 +16,9 @@ macro_rules! operators {
         impl<R: Operand> $Trait<R> for Tensor {
             type Output = Tensor;
             #[track_caller]
-            fn $method(self, other: R) -> Tensor { Tensor::$method(&self, other) }
+            fn $method(mut self, other: R) -> Tensor {
+                if reuse(&mut self, &$Op::KERNELS, other.operand()) { self } else { Tensor::$method(&self, other) }
+            }
         }
         // One float and one integer type only: with two, a literal on the left would be ambiguous.
         operators!(@numbers $Trait $method $Op f64 i64);

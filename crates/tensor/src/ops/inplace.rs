@@ -290,6 +290,27 @@ fn update<'a>(x: &'a mut Tensor, op: &Binary, other: OperandRef<'_>) -> &'a mut 
     x
 }
 
+/// `x = op(x, other)` in the memory of an operand that is given away, if that spares much and changes nothing else: a large one
+/// of floats that fills memory of its own, beside a number or a tensor of its shape and dtype.
+#[inline]
+pub(crate) fn reuse(x: &mut Tensor, op: &Binary, other: OperandRef<'_>) -> bool {
+    if x.nbytes() < par::CACHED {
+        return false;
+    }
+    let own = Arc::strong_count(x.storage()) == 1 && !x.storage().is_shown() && x.storage().len() == x.numel();
+    let fits = match other {
+        OperandRef::Tensor(y) => y.dtype() == x.dtype() && same(y.shape(), x.shape()),
+        OperandRef::Scalar(_) => result_type(OperandRef::Tensor(x), other) == x.dtype(),
+    };
+    if !(own && fits && x.is_contiguous() && matches!(x.dtype(), DType::F32 | DType::F64)) {
+        return false;
+    }
+    let _span = crate::profile::span(op.name);
+    crate::profile::flops(|| x.numel());
+    update(x, op, other);
+    true
+}
+
 /// `x = op(x, y)` in place, if both lie in C order with one shape and dtype, `f32` or `f64`, and nobody shares `x`'s memory.
 fn update_alike(x: &mut Tensor, op: &Binary, y: &Tensor) -> bool {
     if x.dtype() != y.dtype() || !x.is_contiguous() || !y.is_contiguous() || !same(x.shape(), y.shape()) {
