@@ -1,7 +1,7 @@
 //! Matrix products of strided matrices, alone and in batches.
 //!
-//! The plan is BLIS's: blocks of the right factor are packed into panels of a tile's width that stay in the second
-//! cache, rows of the left one into panels of a tile's height in the first, and register tiles run over both.
+//! The plan is BLIS's: blocks of the right factor are packed into strips of a tile's width that stay in the second
+//! cache, rows of the left one are read where they lie (or packed too, if they lie badly), and register tiles run over both.
 //!
 //! Each element of a result is a chain of fused multiply-adds over [`KC`] steps at a time, and the chains are added in
 //! order. No cut of rows or columns changes that, so results do not depend on the number of threads, although the cuts do.
@@ -9,15 +9,14 @@
 use super::floor::{Lowest, raise};
 use super::par;
 use super::simd::{Real, fma, multiversion};
-use super::tile::{Finish, Rows, Size, Start, Tiled};
+use super::tile::{Finish, Size, Start, Tiled};
 use crate::Element;
 use crate::storage::Storage;
-use smallvec::SmallVec;
 
-/// Steps of the inner axis per block: a packed panel of 8 rows takes 8 KB, a quarter of the first cache.
+/// Steps of the inner axis per block at most: 6 rows of them take 6 KB, an eighth of the first cache.
 pub(super) const KC: usize = 256;
-/// Columns per block: with [`KC`] steps 480 KB of f32, half of the second cache.
-const NC: usize = 480;
+/// Columns per block: with [`KC`] steps 512 KB of f32, half of the second cache or less.
+const NC: usize = 512;
 
 /// A matrix inside a slice: element `(i, j)` is `data[at + i·rs + j·cs]`.
 ///
@@ -79,6 +78,14 @@ impl<'a, T: Copy> Mat<'a, T> {
     #[inline(always)]
     fn from(&self, i: usize, j: usize) -> &'a [T] {
         &self.data[self.index(i, j)..]
+    }
+
+    /// Whether a product reads it where it lies, if it is the left factor: rows one after another, or steps, unless these are
+    /// so far apart that most fall into few sets of the caches.
+    fn in_place(&self) -> bool {
+        const FAR: usize = 2048;
+        let near = self.cs >= 0 && self.cs as usize * size_of::<T>() <= FAR;
+        self.rs >= 0 && (self.cs == 1 || self.rs == 1 && near)
     }
 
     /// Element `(i, j)`.
@@ -287,7 +294,7 @@ unsafe fn dots<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, floor:
 unsafe fn blocks<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, floor: T, c: *mut T, ldc: usize) {
     let (m, k, n) = (a.rows, a.cols, b.cols);
     let kernels = T::kernels();
-    let (nr, mr) = (kernels.nr(), kernels.mr);
+    let (mr, nr) = kernels.product_size();
     let whole = match init {
         Init::From(mat) => !(matches!(mat.cs, 0 | 1) && mat.rs >= 0),
         _ => k == 0,
@@ -302,34 +309,40 @@ unsafe fn blocks<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, floo
             raise(floor, unsafe { std::slice::from_raw_parts_mut(c.add(i * ldc), n) });
         }
     }
+    if m == 0 || n == 0 || k == 0 {
+        return;
+    }
     let init = if whole { Init::Keep } else { init };
-    let (steps, width) = (k.min(KC), n.min(NC / nr * nr).next_multiple_of(nr));
-    // Few rows do not pay for packing rows of `b` that lie well.
-    let direct = b.cs == 1 && b.rs >= 0 && m <= 2 * mr;
-    let mut memory = Storage::stale(T::DTYPE, steps * (width + mr));
-    let (packed_a, packed_b) = memory.as_mut_slice::<T>().split_at_mut(steps * mr);
-    let panel_rows: SmallVec<[usize; KC]> = (0..steps).map(|p| p * nr).collect();
-    let direct_rows: SmallVec<[usize; KC]> = (0..if direct { steps } else { 0 }).map(|p| p * b.rs as usize).collect();
-    for jc in (0..n).step_by(width) {
-        let nc = width.min(n - jc);
-        for pc in (0..k).step_by(KC) {
-            let kc = KC.min(k - pc);
+    let (steps, high, wide) = (even(k, KC, 1), even(m, mr, 2), even(n, nr, kernels.lanes));
+    // Few rows of the left factor do not pay for packing those of the right one, if they lie well. Where they are not many,
+    // each strip is used up while it is in the first cache.
+    let (in_place, direct) = (a.in_place(), b.cs == 1 && b.rs >= 0 && m <= 32);
+    let block = if in_place && m <= 128 { wide } else { n.min(NC / wide * wide).next_multiple_of(kernels.lanes) };
+    let mut memory = Storage::stale(T::DTYPE, steps * (block + if in_place { 0 } else { high }));
+    let (packed_b, packed_a) = memory.as_mut_slice::<T>().split_at_mut(steps * block);
+    for jc in (0..n).step_by(block) {
+        let nc = block.min(n - jc);
+        for pc in (0..k).step_by(steps) {
+            let kc = steps.min(k - pc);
             let floor = if pc + kc == k { floor } else { T::NEG_INFINITY };
-            let panel_rows = Rows::new(&panel_rows[..kc]);
-            let direct_rows = Rows::new(&direct_rows[..kc.min(direct_rows.len())]);
-            let lies = |j: usize| {
-                let wide = kernels.read(nr.min(n - j));
-                direct && b.index(pc + kc - 1, j) + wide <= b.data.len()
-            };
-            for j in (0..nc).step_by(nr).filter(|&j| !lies(jc + j)) {
-                pack_columns(b, pc..pc + kc, jc + j, nr, &mut packed_b[j * kc..][..nr * kc]);
+            let lies = direct && b.index(pc + kc - 1, jc) + nc.next_multiple_of(kernels.lanes) <= b.data.len();
+            if !lies {
+                pack_strips(
+                    b.rows(pc, kc).cols(jc, nc),
+                    wide,
+                    &mut packed_b[..kc * nc.next_multiple_of(kernels.lanes)],
+                );
             }
-            for i in (0..m).step_by(mr) {
-                let rows = mr.min(m - i);
-                let high = kernels.padded(rows);
-                pack_columns(a.t(), pc..pc + kc, i, high, &mut packed_a[..high * kc]);
-                for j in (0..nc).step_by(nr) {
-                    let (cols, at) = (nr.min(nc - j), jc + j);
+            for i in (0..m).step_by(high) {
+                let rows = high.min(m - i);
+                let left = if in_place {
+                    (a.from(i, pc), a.rs as usize, a.cs as usize)
+                } else {
+                    pack_columns(a.t(), pc..pc + kc, i, rows, &mut packed_a[..rows * kc]);
+                    (&packed_a[..rows * kc], 1, rows)
+                };
+                for j in (0..nc).step_by(wide) {
+                    let (cols, at) = (wide.min(nc - j), jc + j);
                     let start = match init {
                         _ if pc > 0 => Start::Keep,
                         Init::Zero => Start::Zero,
@@ -337,17 +350,62 @@ unsafe fn blocks<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, floo
                         Init::From(mat) if mat.cs == 0 => Start::Splat(mat.from(i, at), mat.rs as usize),
                         Init::From(mat) => Start::Rows(mat.from(i, at), mat.rs as usize),
                     };
-                    let (right, right_rows) = match lies(at) {
-                        true => (b.from(pc, at), direct_rows),
-                        false => (&packed_b[j * kc..][..nr * kc], panel_rows),
+                    let right = match lies {
+                        true => (b.from(pc, at), b.rs as usize),
+                        false => (&packed_b[j * kc..], kernels.read(cols)),
                     };
                     let size = Size { m: rows, n: cols, step: ldc };
                     // SAFETY: rows i.. and columns at.. of c, `rows` and `cols` many, are among the promised.
                     unsafe {
                         let ends = Finish { start, floor };
-                        kernels.tile_at(packed_a, right, right_rows, c.add(i * ldc + at), size, ends);
+                        kernels.product_at(left, right, kc, c.add(i * ldc + at), size, ends);
                     }
                 }
+            }
+        }
+    }
+}
+
+/// The size of pieces of at most `most` that divide `len` as evenly as can be in multiples of `unit`.
+fn even(len: usize, most: usize, unit: usize) -> usize {
+    len.div_ceil(len.div_ceil(most)).next_multiple_of(unit)
+}
+
+/// Copies a matrix in strips of `width` columns, one after another: in each, rows lie one after another, padded to whole
+/// vectors.
+fn pack_strips<T: Tiled>(mat: Mat<'_, T>, width: usize, out: &mut [T]) {
+    let (steps, whole) = (mat.rows, if mat.cs == 1 && mat.rs >= 0 { mat.cols / width } else { 0 });
+    let (strips, rest) = out.split_at_mut(whole * width * steps);
+    if whole > 0 {
+        let (from, stride) = (mat.from(0, 0), mat.rs as usize);
+        match T::kernels().lanes {
+            16 => pack_rows([(); 16], from, stride, width, steps, strips),
+            8 => pack_rows([(); 8], from, stride, width, steps, strips),
+            _ => pack_rows([(); 4], from, stride, width, steps, strips),
+        }
+    }
+    for (j, strip) in (whole * width..mat.cols).step_by(width).zip(rest.chunks_mut(width * steps)) {
+        pack_columns(mat, 0..steps, j, strip.len() / steps, strip);
+    }
+}
+
+multiversion! {
+    /// `out[(s·steps + p)·width + j] = from[p·stride + s·width + j]` for `j < width`, a multiple of `L`: row by row, since
+    /// memory is read fastest as it lies.
+    fn pack_rows[T: Element, const L: usize](
+        _vector: [(); L], from: &[T], stride: usize, width: usize, steps: usize, out: &mut [T],
+    ) {
+        let (vectors, apart) = (width / L, steps * width);
+        for p in 0..steps {
+            let row = from[p * stride..].as_chunks::<L>().0;
+            let mut at = p * width;
+            let mut first = 0;
+            while at < out.len() {
+                let to = out[at..][..width].as_chunks_mut::<L>().0;
+                for (to, from) in to.iter_mut().zip(&row[first..][..vectors]) {
+                    *to = *from;
+                }
+                (at, first) = (at + apart, first + vectors);
             }
         }
     }
@@ -367,8 +425,14 @@ pub(super) fn pack_columns<T: Tiled>(
         out.fill(T::ZERO);
     }
     if mat.cs == 1 {
-        for (p, out) in steps.zip(out.chunks_exact_mut(width)) {
-            out[..count].copy_from_slice(&mat.from(p, j)[..count]);
+        // A fixed number at a time: what is too much, the next step overwrites.
+        const SOME: usize = 8;
+        for (p, at) in steps.zip((0..).step_by(width)) {
+            let (from, out) = (mat.from(p, j), &mut out[at..]);
+            match (from.first_chunk::<SOME>(), out.first_chunk_mut::<SOME>()) {
+                (Some(from), Some(out)) if count <= SOME && count == width => *out = *from,
+                _ => out[..count].copy_from_slice(&from[..count]),
+            }
         }
     } else if mat.rs == 1 && mat.cs >= 0 && !steps.is_empty() && count > 0 {
         T::transpose(mat.from(steps.start, j), mat.cs as usize, (count, steps.len()), width, out);
@@ -458,7 +522,7 @@ pub(crate) fn batched<'a, T: Gemm>(
     let batch = c.len() / (m * n);
     assert_eq!(c.len(), batch * m * n, "whole products");
     let work = (m * n).saturating_mul(k.max(1));
-    let (rows, cols) = cut(batch, (m, n), work);
+    let (rows, cols) = cut(batch, (m, n), work, || operands(0).0.in_place());
     let (down, across) = (m.div_ceil(rows), n.div_ceil(cols));
     let c = Shared(c.as_mut_ptr());
     let piece = |index: usize| {
@@ -480,19 +544,21 @@ pub(crate) fn batched<'a, T: Gemm>(
 }
 
 /// The rows and columns per piece of a product, given how many there are: about two pieces per thread, if they are
-/// worth it, of whole rows where these are many.
-fn cut(batch: usize, (m, n): (usize, usize), work: usize) -> (usize, usize) {
+/// worth it. Each piece packs all of the right factor that it needs, and of the left one unless that is read in place: then
+/// pieces of columns pack nothing twice.
+fn cut(batch: usize, (m, n): (usize, usize), work: usize, in_place: impl Fn() -> bool) -> (usize, usize) {
     /// Multiply-adds per piece: some 20 µs.
     const WORTH: usize = 1 << 20;
     let threads = if work < 2 * WORTH { 1 } else { par::num_threads() };
-    let pieces = (2 * threads).div_ceil(batch).min(work / WORTH);
+    let in_place = threads == 1 || in_place();
+    let pieces = (if in_place { 2 * threads } else { threads }).div_ceil(batch).min(work / WORTH);
     if threads == 1 || pieces < 2 {
         return (m, n);
     }
-    if m >= 32 * pieces || m >= n {
-        (m.div_ceil(pieces).next_multiple_of(8), n)
+    if n >= 64 * pieces && (n >= m || in_place) || m < 12 * pieces {
+        (m, n.div_ceil(pieces).next_multiple_of(16))
     } else {
-        (m, n.div_ceil(pieces).next_multiple_of(48))
+        (m.div_ceil(pieces).next_multiple_of(12), n)
     }
 }
 
@@ -520,9 +586,10 @@ mod tests {
     #[test]
     fn every_path_gives_the_product() {
         let big = if cfg!(miri) { 9 } else { 300 };
-        for (m, n, k) in
-            [(1, 5, 9), (6, 1, 17), (3, 4, 2), (20, 5, 3), (big, 50, 4), (9, 50, big), (2, big, 3), (4, 3, 0)]
-        {
+        let small = [(1, 5, 9), (6, 1, 17), (3, 4, 2), (20, 5, 3), (big, 50, 4), (9, 50, big), (2, big, 3), (4, 3, 0)];
+        // Strips one by one or together, packed or not, several blocks of steps, several pieces.
+        let large = [(40, 70, 300), (140, 81, 20), (257, 600, 129), (40, 900, 70)];
+        for (m, n, k) in small.into_iter().chain(large.into_iter().filter(|_| !cfg!(miri))) {
             let (a, b, bias) = (numbers(1, m * k), numbers(2, k * n), numbers(3, m * n));
             let (at, bt): (Vec<f32>, Vec<f32>) = (
                 (0..m * k).map(|i| a[i % m * k + i / m]).collect(),

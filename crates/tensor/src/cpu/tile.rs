@@ -7,99 +7,13 @@
 // Indices run over several arrays of registers at once.
 #![allow(clippy::needless_range_loop)]
 
+use super::finish::finish;
+use super::lanes::{Lanes, Plain};
 use super::simd::{Isa, Real, isa};
 pub(crate) use super::tile_args::{Finish, Rows, Size, Start};
 use crate::Element;
-
-/// A vector register of numbers.
-///
-/// # Safety
-/// The methods may be called only where the processor has the instructions behind them, and on pointers to `N`
-/// readable (`load`) or writable (`store`) numbers.
-trait Lanes: Copy {
-    type T: Real;
-    const N: usize;
-    unsafe fn splat(x: Self::T) -> Self;
-    unsafe fn load(at: *const Self::T) -> Self;
-    unsafe fn store(self, at: *mut Self::T);
-    /// `self · b + c`.
-    unsafe fn fma(self, b: Self, c: Self) -> Self;
-    unsafe fn add(self, b: Self) -> Self;
-    /// `self` where it is more, else `b`, also where either is NaN.
-    unsafe fn max(self, b: Self) -> Self;
-}
-
-/// Four numbers for processors without a written-out path; the compiler finds their registers.
-#[derive(Clone, Copy)]
-struct Plain<T>([T; 4]);
-
-impl<T: Real> Lanes for Plain<T> {
-    type T = T;
-    const N: usize = 4;
-    #[inline(always)]
-    unsafe fn splat(x: T) -> Self {
-        Plain([x; 4])
-    }
-    #[inline(always)]
-    unsafe fn load(at: *const T) -> Self {
-        // SAFETY: the caller gives a pointer to N readable numbers; an array of them has their alignment.
-        Plain(unsafe { *at.cast() })
-    }
-    #[inline(always)]
-    unsafe fn store(self, at: *mut T) {
-        // SAFETY: as in `load`, writable.
-        unsafe { *at.cast() = self.0 }
-    }
-    #[inline(always)]
-    unsafe fn fma(self, b: Self, c: Self) -> Self {
-        const FMA: bool = cfg!(target_arch = "aarch64");
-        Plain(std::array::from_fn(|i| super::simd::fma::<FMA, T>(self.0[i], b.0[i], c.0[i])))
-    }
-    #[inline(always)]
-    unsafe fn add(self, b: Self) -> Self {
-        Plain(std::array::from_fn(|i| self.0[i] + b.0[i]))
-    }
-    #[inline(always)]
-    unsafe fn max(self, b: Self) -> Self {
-        Plain(std::array::from_fn(|i| if self.0[i] > b.0[i] { self.0[i] } else { b.0[i] }))
-    }
-}
-
 #[cfg(target_arch = "x86_64")]
-macro_rules! lanes {
-    ($($register:ident, $ty:ty, $n:literal, $splat:ident, $load:ident, $store:ident, $fma:ident, $add:ident, $max:ident;)*) => {
-        use std::arch::x86_64::*;
-        $(impl Lanes for $register {
-            type T = $ty;
-            const N: usize = $n;
-            #[inline(always)]
-            // SAFETY: (all six) what the trait demands is what the intrinsic demands.
-            unsafe fn splat(x: $ty) -> Self { unsafe { $splat(x) } }
-            #[inline(always)]
-            // SAFETY: see `splat`.
-            unsafe fn load(at: *const $ty) -> Self { unsafe { $load(at) } }
-            #[inline(always)]
-            // SAFETY: see `splat`.
-            unsafe fn store(self, at: *mut $ty) { unsafe { $store(at, self) } }
-            #[inline(always)]
-            // SAFETY: see `splat`.
-            unsafe fn fma(self, b: Self, c: Self) -> Self { unsafe { $fma(self, b, c) } }
-            #[inline(always)]
-            // SAFETY: see `splat`.
-            unsafe fn add(self, b: Self) -> Self { unsafe { $add(self, b) } }
-            #[inline(always)]
-            // SAFETY: see `splat`.
-            unsafe fn max(self, b: Self) -> Self { unsafe { $max(self, b) } }
-        })*
-    };
-}
-#[cfg(target_arch = "x86_64")]
-lanes! {
-    __m512, f32, 16, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps, _mm512_add_ps, _mm512_max_ps;
-    __m512d, f64, 8, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_fmadd_pd, _mm512_add_pd, _mm512_max_pd;
-    __m256, f32, 8, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_add_ps, _mm256_max_ps;
-    __m256d, f64, 4, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd, _mm256_add_pd, _mm256_max_pd;
-}
+use std::arch::x86_64::*;
 
 /// Sums of products over `rows.len()` rows: `c[i][j] = ends(Σ_p a[p][i] · b[at[p] + j])`.
 ///
@@ -167,69 +81,41 @@ unsafe fn lines<V: Lanes, const MR: usize, const NV: usize>(
     }
 }
 
-/// Stores the sums of a tile, finished by `ends`.
+/// A factor of [`product`] and two numbers: of the left one the distances of rows and of steps, of the right one the distance
+/// of steps and their count.
+type Strided<T> = (*const T, usize, usize);
+
+/// Like [`tile`], with steps at even distances in both factors: `c[i][j] = ends(Σ_p a[i·rs + p·cs] · b[p·bs + j])`.
 ///
 /// # Safety
-/// As [`tile`] for `c` and `ends`.
+/// All these elements are readable for `i < m`, `j < NV·N`, `p < steps`; `c` and `ends` as for [`tile`], `m >= 1`.
 #[inline(always)]
-unsafe fn finish<V: Lanes, const MR: usize, const NV: usize>(
-    acc: [[V; NV]; MR],
+unsafe fn product<V: Lanes, const MR: usize, const NV: usize>(
+    (a, rs, cs): Strided<V::T>,
+    (b, bs, steps): Strided<V::T>,
     (c, size): (*mut V::T, Size),
     ends: Finish<'_, V::T>,
 ) {
-    // SAFETY: the promise is passed on.
+    // SAFETY: the pointers are in bounds as the caller promises; where `m` is less than MR, its last row is read again.
     unsafe {
-        // Where there is no floor, to raise the sums to it would cost a tile of 64 steps 1.5 %.
-        if ends.floor > V::T::NEG_INFINITY {
-            store::<V, MR, NV, true>(acc, (c, size), ends);
-        } else {
-            store::<V, MR, NV, false>(acc, (c, size), ends);
-        }
-    }
-}
-
-/// [`finish`], with a floor if `RAISED`.
-///
-/// # Safety
-/// As [`tile`] for `c` and `ends`.
-#[inline(always)]
-unsafe fn store<V: Lanes, const MR: usize, const NV: usize, const RAISED: bool>(
-    acc: [[V; NV]; MR],
-    (c, Size { m, n, step }): (*mut V::T, Size),
-    Finish { start, floor }: Finish<'_, V::T>,
-) {
-    // SAFETY: the pointers are in bounds as the caller promises, see each use.
-    unsafe {
-        let floors = V::splat(floor);
-        for i in 0..MR {
-            if i >= m {
-                break;
-            }
-            let out = c.add(i * step);
-            let (from, splat) = match start {
-                Start::Zero => (std::ptr::null(), None),
-                Start::Keep => (out.cast_const(), None),
-                Start::Rows(data, stride) => (data.as_ptr().add(i * stride), None),
-                Start::Splat(data, stride) => (std::ptr::null(), Some(V::splat(*data.as_ptr().add(i * stride)))),
-            };
+        let mut acc = [[V::splat(V::T::ZERO); NV]; MR];
+        let rows: [*const V::T; MR] = std::array::from_fn(|i| a.add(i.min(size.m - 1) * rs));
+        let (mut at, mut b) = (0, b);
+        for _ in 0..steps {
+            let mut x = [V::splat(V::T::ZERO); NV];
             for v in 0..NV {
-                let (first, sum) = (v * V::N, acc[i][v]);
-                let sum = splat.map_or(sum, |s| s.add(sum));
-                if first + V::N <= n {
-                    let sum = if from.is_null() { sum } else { V::load(from.add(first)).add(sum) };
-                    let sum = if RAISED { floors.max(sum) } else { sum };
-                    sum.store(out.add(first));
-                } else if first < n {
-                    let mut part = [V::T::ZERO; 16];
-                    sum.store(part.as_mut_ptr());
-                    for j in first..n {
-                        let value = part[j - first];
-                        let value = if from.is_null() { value } else { *from.add(j) + value };
-                        *out.add(j) = if RAISED && value < floor { floor } else { value };
-                    }
+                x[v] = V::load(b.add(v * V::N));
+            }
+            for i in 0..MR {
+                let s = V::splat(*rows[i].add(at));
+                for v in 0..NV {
+                    acc[i][v] = s.fma(x[v], acc[i][v]);
                 }
             }
+            at += cs;
+            b = b.wrapping_add(bs);
         }
+        finish(acc, (c, size), ends);
     }
 }
 
@@ -285,6 +171,7 @@ unsafe fn dots<V: Lanes, const MR: usize, const NT: usize>(
 
 type DotsFn<T> = unsafe fn((*const T, &[usize], usize), (*const T, &[usize], usize), (usize, usize), &mut [T]);
 type LinesFn<T> = unsafe fn((*const T, &[usize], &[usize]), *const T, (*mut T, Size), Finish<'_, T>);
+type ProductFn<T> = unsafe fn(Strided<T>, Strided<T>, (*mut T, Size), Finish<'_, T>);
 type TileFn<T> = unsafe fn((*const T, *const T, &[usize]), (*mut T, Size), Finish<'_, T>);
 
 /// The register tiles of one element type on this processor.
@@ -295,6 +182,8 @@ pub(crate) struct Kernels<T: 'static> {
     pub(crate) mr: usize,
     /// `tiles[(rows+1)/2 - 1][vectors - 1]`.
     tiles: &'static [[TileFn<T>; 3]],
+    /// `products[(rows+1)/2 - 1][vectors - 1]`.
+    products: &'static [&'static [ProductFn<T>]],
     /// `lines[vectors - 1]`, `mr` rows high.
     lines: [LinesFn<T>; 3],
     /// The widest of `dots`, less one: `dots[rows - 1][0]` takes so many rows of the second operand, `[1]` one more.
@@ -384,7 +273,7 @@ unsafe fn transpose_block(from: *const f32, stride: usize, out: *mut f32, width:
 }
 
 macro_rules! tiled {
-    ($($ty:ty, $r512:ident, $r256:ident, $v512:ident, $v256:ident, $plain:ident, $l512:ident, $l256:ident, $lplain:ident, $d512:ident, $d256:ident, $dplain:ident, {$($more:tt)*};)*) => { $(
+    ($($ty:ty, $r512:ident, $r256:ident, $v512:ident, $v256:ident, $plain:ident, $p512:ident, $p256:ident, $pplain:ident, $l512:ident, $l256:ident, $lplain:ident, $d512:ident, $d256:ident, $dplain:ident, {$($more:tt)*};)*) => { $(
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx512f,avx2,fma")]
         unsafe fn $v512<const MR: usize, const NV: usize>(
@@ -406,6 +295,28 @@ macro_rules! tiled {
         ) {
             // SAFETY: the caller promises what `tile` demands; plain lanes need no feature.
             unsafe { tile::<Plain<$ty>, MR, NV>(ab, c, ends) }
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx2,fma")]
+        unsafe fn $p512<const MR: usize, const NV: usize>(
+            a: Strided<$ty>, b: Strided<$ty>, c: (*mut $ty, Size), ends: Finish<'_, $ty>,
+        ) {
+            // SAFETY: the caller promises what `product` demands; the features are enabled here.
+            unsafe { product::<$r512, MR, NV>(a, b, c, ends) }
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn $p256<const MR: usize, const NV: usize>(
+            a: Strided<$ty>, b: Strided<$ty>, c: (*mut $ty, Size), ends: Finish<'_, $ty>,
+        ) {
+            // SAFETY: as above.
+            unsafe { product::<$r256, MR, NV>(a, b, c, ends) }
+        }
+        unsafe fn $pplain<const MR: usize, const NV: usize>(
+            a: Strided<$ty>, b: Strided<$ty>, c: (*mut $ty, Size), ends: Finish<'_, $ty>,
+        ) {
+            // SAFETY: the caller promises what `product` demands; plain lanes need no feature.
+            unsafe { product::<Plain<$ty>, MR, NV>(a, b, c, ends) }
         }
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx512f,avx2,fma")]
@@ -464,6 +375,10 @@ macro_rules! tiled {
                         [$v512::<4, 1>, $v512::<4, 2>, $v512::<4, 3>],
                         [$v512::<6, 1>, $v512::<6, 2>, $v512::<6, 3>],
                         [$v512::<8, 1>, $v512::<8, 2>, $v512::<8, 3>],
+                    ], products: &[
+                        &[$p512::<2, 1>, $p512::<2, 2>, $p512::<2, 3>, $p512::<2, 4>],
+                        &[$p512::<4, 1>, $p512::<4, 2>, $p512::<4, 3>, $p512::<4, 4>],
+                        &[$p512::<6, 1>, $p512::<6, 2>, $p512::<6, 3>, $p512::<6, 4>],
                     ], lines: [$l512::<1>, $l512::<2>, $l512::<3>], dot_width: 5, dots: &[
                         [$d512::<1, 5>, $d512::<1, 6>], [$d512::<2, 5>, $d512::<2, 6>],
                         [$d512::<3, 5>, $d512::<3, 6>], [$d512::<4, 5>, $d512::<4, 6>],
@@ -471,6 +386,8 @@ macro_rules! tiled {
                     static MIDDLE: Kernels<$ty> = Kernels { lanes: $r256::N, mr: 4, tiles: &[
                         [$v256::<2, 1>, $v256::<2, 2>, $v256::<2, 3>],
                         [$v256::<4, 1>, $v256::<4, 2>, $v256::<4, 3>],
+                    ], products: &[
+                        &[$p256::<2, 1>, $p256::<2, 2>], &[$p256::<4, 1>, $p256::<4, 2>], &[$p256::<6, 1>, $p256::<6, 2>],
                     ], lines: [$l256::<1>, $l256::<2>, $l256::<3>], dot_width: 4, dots: &[[$d256::<1, 4>, $d256::<1, 5>], [$d256::<2, 4>, $d256::<2, 5>]] };
                     match isa() {
                         Isa::Avx512 => return &WIDE,
@@ -481,6 +398,8 @@ macro_rules! tiled {
                 static NARROW: Kernels<$ty> = Kernels { lanes: 4, mr: 4, tiles: &[
                     [$plain::<2, 1>, $plain::<2, 2>, $plain::<2, 3>],
                     [$plain::<4, 1>, $plain::<4, 2>, $plain::<4, 3>],
+                ], products: &[
+                    &[$pplain::<2, 1>, $pplain::<2, 2>, $pplain::<2, 3>], &[$pplain::<4, 1>, $pplain::<4, 2>, $pplain::<4, 3>],
                 ], lines: [$lplain::<1>, $lplain::<2>, $lplain::<3>], dot_width: 4, dots: &[[$dplain::<1, 4>, $dplain::<1, 5>], [$dplain::<2, 4>, $dplain::<2, 5>]] };
                 &NARROW
             }
@@ -488,7 +407,7 @@ macro_rules! tiled {
     )* };
 }
 tiled! {
-    f32, __m512, __m256, f32_avx512, f32_avx2, f32_plain, f32_lines_avx512, f32_lines_avx2, f32_lines_plain, f32_dots_avx512, f32_dots_avx2, f32_dots_plain, {
+    f32, __m512, __m256, f32_avx512, f32_avx2, f32_plain, f32_product_avx512, f32_product_avx2, f32_product_plain, f32_lines_avx512, f32_lines_avx2, f32_lines_plain, f32_dots_avx512, f32_dots_avx2, f32_dots_plain, {
         #[cfg(target_arch = "x86_64")]
         fn transpose(from: &[f32], stride: usize, (count, len): (usize, usize), width: usize, out: &mut [f32]) {
             if !transpose_blocks(from, stride, (count, len), width, out) {
@@ -496,7 +415,7 @@ tiled! {
             }
         }
     };
-    f64, __m512d, __m256d, f64_avx512, f64_avx2, f64_plain, f64_lines_avx512, f64_lines_avx2, f64_lines_plain, f64_dots_avx512, f64_dots_avx2, f64_dots_plain, {};
+    f64, __m512d, __m256d, f64_avx512, f64_avx2, f64_plain, f64_product_avx512, f64_product_avx2, f64_product_plain, f64_lines_avx512, f64_lines_avx2, f64_lines_plain, f64_dots_avx512, f64_dots_avx2, f64_dots_plain, {};
 }
 
 impl<T: Tiled> Kernels<T> {
@@ -512,7 +431,8 @@ impl<T: Tiled> Kernels<T> {
 
     /// Columns that a tile of `n` columns reads.
     pub(crate) fn read(&self, n: usize) -> usize {
-        n.next_multiple_of(self.lanes)
+        // A power of two, which spares a division per tile.
+        (n + self.lanes - 1) & !(self.lanes - 1)
     }
 
     /// One tile: `c[i·step + j] = ends(Σ_p a[p·padded(m) + i] · b[rows[p] + j])` for `i < m`, `j < n`.
@@ -545,7 +465,7 @@ impl<T: Tiled> Kernels<T> {
             return;
         }
         assert!(m <= self.mr && wide <= self.nr(), "a tile is too large");
-        let (mr, vectors) = (self.padded(m), wide / self.lanes);
+        let (mr, vectors) = (self.padded(m), wide >> self.lanes.trailing_zeros());
         assert!(a.len() >= rows.at().len() * mr, "a factor is too short");
         assert!(rows.at().is_empty() || rows.last() + wide <= b.len(), "a factor's rows leave it");
         ends.start.check(m, n);
@@ -553,6 +473,48 @@ impl<T: Tiled> Kernels<T> {
         // the constant MR and vectors the constant NV of the chosen entry), the caller the rest; the table was chosen
         // for this processor's instructions.
         unsafe { self.tiles[mr / 2 - 1][vectors - 1]((a.as_ptr(), b.as_ptr(), rows.at()), (c, size), ends) }
+    }
+
+    /// Rows and columns of the largest [`Kernels::product`].
+    pub(crate) fn product_size(&self) -> (usize, usize) {
+        (2 * self.products.len(), self.products[0].len() * self.lanes)
+    }
+
+    /// One tile of a product of matrices: `c[i·step + j] = ends(Σ_p a[i·rs + p·cs] · b[p·bs + j])` for `i < m`, `j < n`
+    /// and `p < steps`, where `a` comes with `(rs, cs)`, and `b` with `bs`.
+    ///
+    /// # Panics
+    /// If a slice is too short for that (each row of `b` is read up to [`Kernels::read`]`(n)`).
+    ///
+    /// # Safety
+    /// `c + i·step` points to `n` numbers that may be written, and that nothing else reads or writes meanwhile.
+    #[inline]
+    pub(crate) unsafe fn product_at(
+        &self,
+        (a, rs, cs): (&[T], usize, usize),
+        (b, bs): (&[T], usize),
+        steps: usize,
+        c: *mut T,
+        size: Size,
+        ends: Finish<'_, T>,
+    ) {
+        let (m, n, wide) = (size.m, size.n, self.read(size.n));
+        if m == 0 || n == 0 {
+            return;
+        }
+        let (high, widest) = self.product_size();
+        assert!(m <= high && wide <= widest, "a tile is too large");
+        if let Some(last) = steps.checked_sub(1) {
+            let end = |x: usize, y: usize, z: usize| x.checked_mul(y).and_then(|xy| xy.checked_add(z));
+            let of_a = end(m - 1, rs, 1).and_then(|row| end(last, cs, row));
+            assert!(of_a.is_some_and(|end| end <= a.len()), "a factor is too short");
+            assert!(end(last, bs, wide).is_some_and(|end| end <= b.len()), "a factor's rows leave it");
+        }
+        ends.start.check(m, n);
+        let kernel = self.products[m.div_ceil(2) - 1][(wide >> self.lanes.trailing_zeros()) - 1];
+        // SAFETY: the assertions give `product` what it demands of a, b and ends, the caller the rest; the table was chosen
+        // for this processor's instructions.
+        unsafe { kernel((a.as_ptr(), rs, cs), (b.as_ptr(), bs, steps), (c, size), ends) }
     }
 
     /// One tile whose left factor is read where it lies: `c[i·step + j] = ends(Σ_p x[x_at[i] + taps[p]] · w[p][j])` for
