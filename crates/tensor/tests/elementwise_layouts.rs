@@ -333,3 +333,29 @@ fn long_reductions_agree_with_plain_loops() {
         }
     }
 }
+
+#[test]
+fn rows_beside_one_that_all_share_are_computed_one_by_one() {
+    let mut choices = Choices(23);
+    for (rows, len) in [(2, 1), (3, 5), (700, 7), (33, 64), (40, 100), (5, 1000), (9, 1024), (3, 2048), (3, 5000)] {
+        for dtype in [DType::F32, DType::F64, DType::F16, DType::I32] {
+            let values: Vec<f64> =
+                (0..(rows + 2) * len).map(|_| choices.value()).map(|v| if v.is_finite() { v } else { 1.0 }).collect();
+            let all = Tensor::from_vec(values, [rows + 2, len]).to(dtype);
+            let (x, row) = (all.narrow(0, 1, rows), all.select(0, rows as isize + 1));
+            // A row along memory, one against it, one number for all, and one per row.
+            for y in
+                [row.clone(), row.flip([0]), row.narrow(0, 0, 1).expand([len]), all.narrow(1, 0, 1).narrow(0, 0, rows)]
+            {
+                let spread = y.expand([rows, len]).copy();
+                for (got, expected) in
+                    [(x.mul(&y), x.mul(&spread)), (y.sub(&x), spread.sub(&x)), (x.lt(&y), x.lt(&spread))]
+                {
+                    assert_eq!(got.to_vec::<f64>(), expected.to_vec::<f64>(), "{rows} rows of {len}, {dtype}");
+                }
+                let mut own = x.copy();
+                assert_eq!(own.add_(&y).to_vec::<f64>(), x.add(&spread).to_vec::<f64>());
+            }
+        }
+    }
+}

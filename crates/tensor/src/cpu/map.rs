@@ -13,6 +13,10 @@ use std::marker::PhantomData;
 const BLOCK: usize = 512;
 /// Rows shorter than this are gathered several at a time.
 const SHORT: usize = 24;
+/// Elements in a block of rows of which some operand repeats one: a part of the first-level cache.
+const REPEATED: usize = 2048;
+/// Elements after which the widest vectors begin anew.
+const VECTOR: usize = 16;
 
 /// What is done to slices of equal length, `N` operands and a result.
 pub(crate) type Kernel<'k, S, O, const N: usize> = dyn Fn([&[S]; N], &mut [O]) + Sync + 'k;
@@ -40,6 +44,9 @@ pub(crate) fn run<S: Element, O: Element, const N: usize>(
     }
     let walk = Walk::new(shape, strides);
     let len = walk.row_len();
+    if repeated_rows(&walk, data, offsets, out, cost, kernel) {
+        return;
+    }
     par::chunks(out, len, cost + 1, |start, piece| {
         let rows = start / len..(start + piece.len()) / len;
         if len < SHORT {
@@ -66,6 +73,48 @@ fn slices<S, const N: usize>(data: [&[S]; N], at: [usize; N], start: usize, len:
         out[k] = &data[k][at[k] + start..][..len];
     }
     out
+}
+
+/// Blocks of several rows, where each operand either lies in rows that follow each other or has one row for all, such as a bias:
+/// that is written down as often as it is needed. Says whether it is so.
+///
+/// A call per row costs 20 ns, and vectors would lie across cache lines in most rows.
+fn repeated_rows<S: Element, O: Element, const N: usize>(
+    walk: &Walk<N>,
+    data: [&[S]; N],
+    offsets: [usize; N],
+    out: &mut [O],
+    cost: usize,
+    kernel: &Kernel<'_, S, O, N>,
+) -> bool {
+    let (len, steps) = (walk.row_len(), walk.row_strides());
+    // So many rows end where a vector does.
+    let whole = VECTOR >> len.trailing_zeros().min(VECTOR.trailing_zeros());
+    let fit = REPEATED / len;
+    let count = if fit > whole { fit / whole * whole } else { fit }.min(walk.rows());
+    let dense = std::array::from_fn::<bool, N, _>(|k| steps[k] == 1 && walk.is_dense(k));
+    let repeated = |k: usize| walk.strides[k][..walk.shape.len() - 1].iter().all(|&stride| stride == 0);
+    if count < 2 || !(0..N).all(|k| dense[k] || repeated(k)) {
+        return false;
+    }
+    let size = count * len;
+    let blocks: [Vec<S>; N] = std::array::from_fn(|k| {
+        let mut block = vec![S::ZERO; if dense[k] { 0 } else { size }];
+        if let Some(row) = block.get_mut(..len) {
+            gather_piece(data[k], offsets[k] as isize, steps[k], row);
+            (1..count).for_each(|i| block.copy_within(..len, i * len));
+        }
+        block
+    });
+    par::chunks(out, size, cost, |start, out| {
+        for (i, out) in out.chunks_mut(size).enumerate() {
+            let rows = std::array::from_fn(|k| {
+                if dense[k] { &data[k][offsets[k] + start + i * size..][..out.len()] } else { &blocks[k][..out.len()] }
+            });
+            kernel(rows, out);
+        }
+    });
+    true
 }
 
 /// Rows that are worth a kernel call each: slices where memory allows, scratch elsewhere.
@@ -150,12 +199,6 @@ fn short_rows<S: Element, O: Element, const N: usize>(
         }
         kernel(slices, piece);
     };
-    if (0..N).all(|k| dense[k] || same[k]) {
-        for (block, piece) in out.chunks_mut(per_block * len).enumerate() {
-            emit(&scratch, first + block * per_block, piece);
-        }
-        return;
-    }
     let mut out = out.chunks_mut(per_block * len).enumerate();
     let mut filled = 0;
     let mut left = rows.len();
