@@ -110,14 +110,11 @@ pub(crate) fn channels_normalised(
     bias: Option<&Param>,
     eps: f64,
 ) -> Var {
-    let shape: Vec<isize> = input.shape().iter().map(|&n| n as isize).collect();
-    let size = input.shape()[1..].iter().product::<usize>() / groups;
-    let rows = input.shape()[0] * groups;
-    let normed = match size {
-        0 => input.clone(),
-        _ => input.reshape([rows as isize, size as isize]).layer_norm(&[size], None, None, eps).reshape(shape),
-    };
-    scaled(normed, weight, bias)
+    if input.numel() == 0 {
+        return scaled(input.clone(), weight, bias);
+    }
+    let [weight, bias] = [weight, bias].map(|param| param.map(Param::var));
+    input.group_norm(groups, weight.as_ref(), bias.as_ref(), eps)
 }
 
 /// Each channel (axis 1) scaled and shifted.

@@ -1,14 +1,41 @@
 //! Normalisation of groups of channels, of single channels, by the root mean square, and across channels.
 
-use crate::Var;
+use super::norm::{pull, wanted};
 use crate::catalog::Entry;
-use wengert_tensor::{DType, bug};
+use crate::op::Context;
+use crate::{Var, is_grad_enabled, op};
+use wengert_tensor::{DType, bug, norm};
 
 /// A parameter of each channel (axis 1), to broadcast over `rank` axes.
 fn per_channel(p: &Var, rank: usize) -> Var {
     let mut shape = vec![1; rank];
     shape[1] = p.numel();
     p.reshape(&shape[..])
+}
+
+/// The gradients of [`Var::group_norm`] in operations that can be differentiated: statistics are computed anew from `x`.
+#[track_caller]
+fn group_rule(
+    ctx: &Context<'_>,
+    grad: &Var,
+    x: &Var,
+    groups: usize,
+    weight: Option<&Var>,
+    eps: f64,
+) -> [Option<Var>; 3] {
+    let rows = x.shape()[0] * groups;
+    let by_group = |x: &Var| x.reshape([rows, x.numel() / rows]);
+    let grouped = by_group(x);
+    let centred = &grouped - grouped.mean_keepdim(1);
+    let inverse = (centred.square().mean_keepdim(1) + eps).rsqrt();
+    let normal = centred * &inverse;
+    let axes: Vec<isize> = (0..x.rank() as isize).filter(|&axis| axis != 1).collect();
+    let input = ctx.needs(0).then(|| {
+        let upstream = weight.map_or_else(|| grad.clone(), |weight| grad * per_channel(weight, x.rank()));
+        pull(&by_group(&upstream), &normal, &inverse, &[1]).reshape(x.shape())
+    });
+    let along = |parameter: Var| parameter.sum(&axes[..]);
+    [input, ctx.needs(1).then(|| along(grad * normal.reshape(x.shape()))), ctx.needs(2).then(|| along(grad.clone()))]
 }
 
 impl Var {
@@ -27,7 +54,7 @@ impl Var {
         if self.rank() < 2 {
             bug!("", "Expected at least 2 dimensions for input tensor but received {}", self.rank());
         }
-        let (n, c) = (self.shape()[0], self.shape()[1]);
+        let c = self.shape()[1];
         if groups == 0 || !c.is_multiple_of(groups) {
             bug!(
                 "",
@@ -62,8 +89,20 @@ impl Var {
             let (weight, bias) = (weight.map(wide), bias.map(wide));
             return wide(self).group_norm(groups, weight.as_ref(), bias.as_ref(), eps).to(self.dtype());
         }
-        let size = self.numel() / (n * groups);
-        self.reshape([n * groups, size]).layer_norm(&[size], None, None, eps).reshape(self.shape()).affine(weight, bias)
+        let [w, b] = [weight, bias].map(|p| p.map(Var::value));
+        let norm::LayerNorm { output, mean, rstd } = norm::group_norm(&self.value, groups, w, b, eps);
+        let nodes = [Some(self), weight, bias].map(|x| x.and_then(|x| x.node.as_ref()));
+        op::record_nodes("NativeGroupNormBackward0", output, nodes, || {
+            let (x, weight) = (self.clone(), weight.cloned());
+            move |ctx: &Context<'_>, grad: &Var| {
+                if is_grad_enabled() {
+                    return group_rule(ctx, grad, &x, groups, weight.as_ref(), eps);
+                }
+                let w = weight.as_ref().map(Var::value);
+                let grads = norm::group_norm_backward(&grad.value, &x.value, groups, &mean, &rstd, w);
+                wanted(ctx, [grads.input, grads.weight, grads.bias])
+            }
+        })
     }
 
     /// Normalises each channel (axis 1) of each sample by its own statistics, then scales and shifts it.
@@ -155,8 +194,10 @@ impl Var {
 pub(crate) fn catalog() -> Vec<Entry> {
     let channels: &[&[usize]] = &[&[2, 4, 3], &[4], &[4]];
     vec![
-        Entry::shaped("group_norm", "", channels, |x| x[0].group_norm(2, Some(&x[1]), Some(&x[2]), 1e-5))
-            .sizes("n 2c l2, 2c, 2c"),
+        Entry::shaped("group_norm", "NativeGroupNormBackward0", channels, |x| {
+            x[0].group_norm(2, Some(&x[1]), Some(&x[2]), 1e-5)
+        })
+        .sizes("n 2c l2, 2c, 2c"),
         Entry::shaped("instance_norm", "", channels, |x| x[0].instance_norm(Some(&x[1]), Some(&x[2]), 1e-5))
             .sizes("n c l2, c, c"),
         Entry::shaped("rms_norm", "", &[&[2, 3], &[3]], |x| x[0].rms_norm(&[3], Some(&x[1]), Some(1e-5)))

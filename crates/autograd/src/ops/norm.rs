@@ -140,7 +140,8 @@ impl Var {
     }
 }
 
-fn wanted(ctx: &Context<'_>, grads: [Tensor; 3]) -> [Option<Var>; 3] {
+/// The gradients that are asked for.
+pub(super) fn wanted(ctx: &Context<'_>, grads: [Tensor; 3]) -> [Option<Var>; 3] {
     let mut index = 0;
     grads.map(|grad| {
         index += 1;
@@ -210,7 +211,7 @@ fn layer_rule(
 
 /// `(g - mean(g) - n·mean(g n))·inverse`: the gradient through a normalisation over `axes` whose result is `n`.
 #[track_caller]
-fn pull(grad: &Var, normal: &Var, inverse: &Var, axes: &[isize]) -> Var {
+pub(super) fn pull(grad: &Var, normal: &Var, inverse: &Var, axes: &[isize]) -> Var {
     let centred = grad - grad.mean_keepdim(axes);
     let along = (grad * normal).mean_keepdim(axes);
     (centred - normal * along) * inverse

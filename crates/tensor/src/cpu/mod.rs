@@ -12,6 +12,7 @@ pub(crate) mod extreme;
 pub(crate) mod finish;
 pub(crate) mod floor;
 pub(crate) mod gemm;
+pub(crate) mod group_norm;
 pub(crate) mod half;
 pub(crate) mod index;
 pub(crate) mod lanes;

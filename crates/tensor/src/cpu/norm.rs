@@ -52,7 +52,7 @@ multiversion! {
 
 multiversion! {
     /// `Σ dy` and `Σ dy·(x - mean)`, in f64.
-    fn products[T: Real](dy: &[T], x: &[T], mean: f64) -> (f64, f64) {
+    pub(super) fn products[T: Real](dy: &[T], x: &[T], mean: f64) -> (f64, f64) {
         let (mut sum, mut along) = ([0.0; LANES], [0.0; LANES]);
         let ((dys, dy_rest), (xs, x_rest)) = (dy.as_chunks::<LANES>(), x.as_chunks::<LANES>());
         for (dy, x) in dys.iter().zip(xs) {
@@ -93,7 +93,7 @@ pub(super) fn mean_and_var<'a, T: Real>(pieces: impl Iterator<Item = &'a [T]>, c
 
 multiversion! {
     /// `out = (x - mean)·scale + shift`, raised to `floor` where it is less.
-    fn affine[T: Real](x: &[T], mean: T, scale: T, shift: T, floor: T, out: &mut [T]) {
+    pub(super) fn affine[T: Real](x: &[T], mean: T, scale: T, shift: T, floor: T, out: &mut [T]) {
         for (o, &x) in out.iter_mut().zip(x) {
             let y = fma::<FMA, T>(x - mean, scale, shift);
             *o = if y < floor { floor } else { y };
@@ -103,7 +103,7 @@ multiversion! {
 
 multiversion! {
     /// `out = dy·scale - (x - mean)·slope - shift`.
-    fn pull[T: Real](dy: &[T], x: &[T], mean: T, scale: T, slope: T, shift: T, out: &mut [T]) {
+    pub(super) fn pull[T: Real](dy: &[T], x: &[T], mean: T, scale: T, slope: T, shift: T, out: &mut [T]) {
         for (o, (&dy, &x)) in out.iter_mut().zip(dy.iter().zip(x)) {
             *o = fma::<FMA, T>(dy, scale, -fma::<FMA, T>(x - mean, slope, shift));
         }

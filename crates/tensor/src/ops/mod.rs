@@ -13,6 +13,7 @@ pub(crate) mod count;
 pub mod ctc;
 pub(crate) mod decompose;
 pub(crate) mod embed;
+pub(crate) mod group_norm;
 pub(crate) mod index;
 pub(crate) mod indexing;
 pub(crate) mod inplace;

@@ -1,5 +1,6 @@
 //! Normalisation. Here batch normalisation and its gradients: shape rules and error texts.
 
+pub use super::group_norm::{group_norm, group_norm_backward};
 pub use super::layer_norm::{LayerNorm, LayerNormGrads, layer_norm, layer_norm_backward};
 
 use crate::cpu::floor::Activation;
