@@ -318,8 +318,10 @@ unsafe fn blocks<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, floo
     // each strip is used up while it is in the first cache.
     let (in_place, direct) = (a.in_place(), b.cs == 1 && b.rs >= 0 && m <= 32);
     let block = if in_place && m <= 128 { wide } else { n.min(NC / wide * wide).next_multiple_of(kernels.lanes) };
-    let mut memory = Storage::stale(T::DTYPE, steps * (block + if in_place { 0 } else { high }));
-    let (packed_b, packed_a) = memory.as_mut_slice::<T>().split_at_mut(steps * block);
+    // Whole vectors of all rows are there to be read where they lie, unless the last one ends its slice.
+    let strips = if direct && kernels.read(n) == n { 0 } else { steps * block };
+    let mut memory = Storage::stale(T::DTYPE, strips + if in_place { 0 } else { steps * high });
+    let (packed_b, packed_a) = memory.as_mut_slice::<T>().split_at_mut(strips);
     for jc in (0..n).step_by(block) {
         let nc = block.min(n - jc);
         for pc in (0..k).step_by(steps) {
@@ -509,7 +511,8 @@ impl<T> Shared<T> {
     }
 }
 
-/// `c[i] = init(i) + a(i)·b(i)`, raised to `floor` where it is less, for a batch of products of one size, in parallel; `c` holds them one after another.
+/// `c[i] = init(i) + a(i)·b(i)`, raised to `floor` where it is less, for a batch of products of one size, in parallel; `c`
+/// holds them one after another.
 pub(crate) fn batched<'a, T: Gemm>(
     (m, n, k): (usize, usize, usize),
     operands: impl Fn(usize) -> (Mat<'a, T>, Mat<'a, T>, Init<'a, T>) + Sync,
@@ -539,19 +542,24 @@ pub(crate) fn batched<'a, T: Gemm>(
         }
     };
     let pieces = batch * down * across;
-    // A multiply-add takes a tenth of the time of an element of `par`'s cheap memory-bound work.
-    par::each(pieces, (work / (8 * down * across)).max(1), piece);
+    par::each(pieces, (work / (per_element(m, n) * down * across)).max(1), piece);
+}
+
+/// Multiply-adds that take as long as an element of `par`'s cheap memory-bound work: products of a matrix and a vector are
+/// bound by memory too.
+fn per_element(m: usize, n: usize) -> usize {
+    if m.min(n) == 1 { 1 } else { 8 }
 }
 
 /// The rows and columns per piece of a product, given how many there are: about two pieces per thread, if they are
 /// worth it. Each piece packs all of the right factor that it needs, and of the left one unless that is read in place: then
 /// pieces of columns pack nothing twice.
 fn cut(batch: usize, (m, n): (usize, usize), work: usize, in_place: impl Fn() -> bool) -> (usize, usize) {
-    /// Multiply-adds per piece: some 20 µs.
-    const WORTH: usize = 1 << 20;
-    let threads = if work < 2 * WORTH { 1 } else { par::num_threads() };
+    // Multiply-adds per piece: some 20 µs.
+    let worth = per_element(m, n) << 17;
+    let threads = if work < 2 * worth { 1 } else { par::num_threads() };
     let in_place = threads == 1 || in_place();
-    let pieces = (if in_place { 2 * threads } else { threads }).div_ceil(batch).min(work / WORTH);
+    let pieces = (if in_place { 2 * threads } else { threads }).div_ceil(batch).min(work / worth);
     if threads == 1 || pieces < 2 {
         return (m, n);
     }
