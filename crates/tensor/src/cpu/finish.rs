@@ -85,10 +85,16 @@ unsafe fn finish_part<T: Real>(sums: &[T], width: usize, (c, size): (*mut T, Siz
                 Start::Rows(data, stride) => (data.as_ptr().add(i * stride), T::ZERO),
                 Start::Splat(data, stride) => (std::ptr::null(), *data.as_ptr().add(i * stride)),
             };
-            for (j, &sum) in sums.iter().take(size.n).enumerate() {
-                let first = if from.is_null() { first } else { *from.add(j) };
-                let value = first + sum;
-                *out.add(j) = if value < ends.floor { ends.floor } else { value };
+            // A loop for each, without a choice inside, so that the compiler makes vectors of it.
+            let sums = sums.iter().take(size.n).enumerate();
+            if from.is_null() {
+                sums.for_each(|(j, &sum)| *out.add(j) = first + sum);
+            } else {
+                sums.for_each(|(j, &sum)| *out.add(j) = *from.add(j) + sum);
+            }
+            if ends.floor > T::NEG_INFINITY {
+                let row = std::slice::from_raw_parts_mut(out, size.n);
+                row.iter_mut().for_each(|value| *value = if *value < ends.floor { ends.floor } else { *value });
             }
         }
     }
