@@ -36,10 +36,9 @@ pub use error::Error;
 pub use half::{bf16, f16};
 pub use layout::{Layout, MAX_RANK};
 pub use ops::activation;
-#[doc(hidden)]
-pub use ops::binary::common_dtype;
-pub use ops::binary::{BINARY, COMPARE, Operand, OperandRef};
+pub use ops::binary::BINARY;
 pub use ops::bins::{HistogramOptions, SearchOptions};
+pub use ops::compare::COMPARE;
 #[doc(hidden)]
 pub use ops::composed;
 pub use ops::composed::conv_nd::{ConvOptions, ConvTransposeOptions};
@@ -61,6 +60,9 @@ pub use ops::linalg::TriangularOptions;
 #[doc(hidden)]
 pub use ops::matmul::cpp_name;
 pub use ops::norm;
+#[doc(hidden)]
+pub use ops::operand::common_dtype;
+pub use ops::operand::{Operand, OperandRef};
 pub use ops::pool;
 pub use ops::shape::broadcast_shapes;
 #[doc(hidden)]

@@ -1,7 +1,8 @@
 //! The operators `+ - * /` and unary `-`, for every mix of owned and borrowed tensors and numbers.
 
-use super::binary::{Add as AddOp, Binary, Div as DivOp, Mul as MulOp, Operand, OperandRef, Sub as SubOp, binary};
+use super::binary::{Add as AddOp, Binary, Div as DivOp, Mul as MulOp, Sub as SubOp, binary};
 use super::inplace::reuse;
+use super::operand::{Operand, OperandRef};
 use crate::Tensor;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 

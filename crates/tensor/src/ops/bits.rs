@@ -1,6 +1,6 @@
 //! Operations on the bits of integers, and greatest common divisors.
 
-use super::binary::{Operand, OperandRef, result_type};
+use super::operand::{Operand, OperandRef, result_type};
 use crate::shape::broadcast;
 use crate::{Category, DType, Element, Tensor, bug, match_dtype};
 use wengert_tensor_macros::profiled;

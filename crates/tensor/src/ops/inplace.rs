@@ -1,6 +1,7 @@
 //! Operations that write into a tensor: its memory is made its own first, so no other tensor sees the change.
 
-use super::binary::{Add, Binary, Div, Mul, Operand, OperandRef, Sub, binary, result_type};
+use super::binary::{Add, Binary, Div, Mul, Sub, binary};
+use super::operand::{Operand, OperandRef, result_type};
 use crate::cpu::map::{self, Zip};
 use crate::cpu::math::Math;
 use crate::cpu::par;

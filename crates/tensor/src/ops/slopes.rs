@@ -1,6 +1,7 @@
 //! Activations whose slope below a bound is given element by element: `threshold`, `prelu`, `rrelu`.
 
-use super::binary::{Binary, OperandRef, binary};
+use super::binary::{Binary, binary};
+use super::operand::OperandRef;
 use crate::cpu::map::BinaryOp;
 use crate::cpu::math::{Int, Math, Plain};
 use crate::{DType, Tensor, bug, with_generator};

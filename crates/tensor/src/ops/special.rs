@@ -1,7 +1,7 @@
 //! Special functions, element by element. They compute in `f64` whatever the dtype, one element at a time: they are asked for
 //! seldom, and so an f32 result is the nearest f32 in nearly all cases.
 
-use super::binary::{Operand, OperandRef, result_type};
+use super::operand::{Operand, OperandRef, result_type};
 use super::unary::elementwise;
 use crate::cpu::special;
 use crate::shape::{Shape, broadcast};

@@ -1,6 +1,6 @@
 //! Products and quotients added, scales by powers of two, and sums of special functions.
 
-use crate::ops::binary::common_dtype;
+use crate::ops::operand::common_dtype;
 use crate::{Scalar, Tensor, bug};
 use wengert_tensor_macros::{composed, profiled};
 
