@@ -3,6 +3,7 @@
 //! A name is `family/sizes[/what][/f64]`: `matmul/512x784x256`, `conv/8x64x56/64k3s1p1/step`, `net/vgg11/1x224/forward`.
 
 mod conv;
+mod everyday;
 mod file;
 mod net;
 mod ops;
@@ -61,13 +62,15 @@ impl Name<'_> {
 pub(crate) fn find(name: &str) -> Option<Case> {
     let mut parts: Vec<&str> = name.split('/').collect();
     let dtype = match parts.last() {
-        Some(&"f64") => {
-            parts.pop();
-            DType::F64
-        }
+        Some(&"f64") => DType::F64,
+        Some(&"f16") => DType::F16,
+        Some(&"bf16") => DType::BF16,
         _ => DType::F32,
     };
+    if dtype != DType::F32 {
+        parts.pop();
+    }
     let family = parts.remove(0);
     let name = Name { family, parts, dtype };
-    [ops::find, conv::find, tape::find, net::find, file::find].iter().find_map(|family| family(&name))
+    [ops::find, conv::find, tape::find, net::find, file::find, everyday::find].iter().find_map(|family| family(&name))
 }

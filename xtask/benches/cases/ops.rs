@@ -14,7 +14,7 @@ pub(super) fn find(name: &Name<'_>) -> Option<Case> {
             Some(Case::new(move || a.matmul(&b)).flops(2 * m * k * n))
         }
         (family, &[n]) => elementwise(family, n, name.dtype),
-        (family, &[rows, columns]) => matrix(family, randn([rows, columns]).to(name.dtype)),
+        (family, &[rows, columns]) if name.part(1).is_empty() => matrix(family, randn([rows, columns]).to(name.dtype)),
         (family, &[batch, channels, size]) => {
             image(family, name.part(1), randn([batch, channels, size, size]).to(name.dtype))
         }

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import nets
+import everyday, nets
 
 torch.set_num_threads(ARGS.threads)
 torch.manual_seed(0)
@@ -169,12 +169,14 @@ def file(name, what):
     return (lambda: sum(t.sum().item() for t in load().values())) if what == "read" else load
 
 
+DTYPES = {"f64": torch.float64, "f16": torch.float16, "bf16": torch.bfloat16}
+
+
 def find(name):
     """What to time, from a workload's name; None if unknown."""
     parts = name.split("/")
-    if parts[-1] == "f64":
-        parts.pop()
-        torch.set_default_dtype(torch.float64)
+    if parts[-1] in DTYPES:
+        torch.set_default_dtype(DTYPES[parts.pop()])
     try:
         family, rest = parts[0], parts[1:]
         sizes = list(map(int, re.findall(r"\d+", rest[0])))
@@ -196,11 +198,16 @@ def find(name):
         if family in ELEMENTWISE and len(sizes) == 1:
             x, y, op = torch.rand(*sizes) * 2 - 1, torch.rand(*sizes) * 2 - 1, ELEMENTWISE[family]
             return lambda: op(x, y)
-        if family in MATRIX and len(sizes) == 2:
+        if family in MATRIX and len(sizes) == 2 and what != "step":
             x, b, op = torch.randn(*sizes), torch.randn(sizes[1]), MATRIX[family]
             return lambda: op(x, b)
-        if len(sizes) == 3:
-            return image(family, sizes, what)
+        if len(sizes) == 3 and (run := image(family, sizes, what)):
+            return run
+        # What has gradients says so by 'step'.
+        run, tracked = everyday.find(family, sizes, what) or (None, True)
+        if not tracked:
+            run.untracked = True
+        return run
     finally:
         torch.set_default_dtype(torch.float32)
 
@@ -216,6 +223,7 @@ for line in sys.stdin:
         answer = dict(case=name, missing=1)
     else:
         untracked = name.split("/")[0] in UNTRACKED or name.split("/")[-1] in ("eval", "train")
+        untracked = untracked and not name.endswith("/step") or hasattr(run, "untracked")
         with torch.set_grad_enabled(not untracked):
             answer = dict(case=name, **measure(run))
         answer.update(start=start, peak=peak())

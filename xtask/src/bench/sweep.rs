@@ -1,4 +1,4 @@
-//! Random convolutions, products and reductions beside a peer's: what the table's shapes do not show.
+//! Random convolutions, products, reductions and everyday operations beside a peer's: what the table's shapes do not show.
 
 use super::compare::{Measured, Plan, alternate};
 use super::peer::{Side, write};
@@ -34,7 +34,7 @@ pub(super) fn run(options: &Options<'_>) -> Result<(), Failed> {
         text,
         "\n| family | threads | cases | at least {KEEPS_UP}x | geometric mean | least |\n|---|---|---|---|---|---|"
     );
-    for family in ["conv", "matmul", "reduction", "all"] {
+    for family in ["conv", "matmul", "reduction", "everyday", "all"] {
         for &threads in &plan.threads {
             let member = |m: &&Measured| m.threads == threads && [family_of(&m.case), "all"].contains(&family);
             let ratios: Vec<f64> = measured.iter().filter(member).map(|m| m.ratio(plan.by)).collect();
@@ -59,10 +59,100 @@ pub(super) fn run(options: &Options<'_>) -> Result<(), Failed> {
     write(&format!("sweep-{}.md", peer.name), &text)
 }
 
+const REDUCTIONS: &[&str] =
+    &["sum_last", "sum_first", "sum_all", "mean_last", "max_last", "argmax", "softmax", "log_softmax"];
+const ELEMENTWISE: &[&str] = &[
+    "add",
+    "div",
+    "maximum",
+    "gt",
+    "relu",
+    "exp",
+    "tanh",
+    "gelu",
+    "silu",
+    "log",
+    "log1p",
+    "expm1",
+    "sqrt",
+    "rsqrt",
+    "sin",
+    "cos",
+    "tan",
+    "asin",
+    "atan",
+    "sinh",
+    "erf",
+    "exp2",
+    "log2",
+    "round",
+    "sign",
+    "pow",
+    "pow_scalar",
+    "atan2",
+    "remainder",
+    "where",
+    "masked_fill",
+    "clamp",
+    "lerp",
+    "softplus",
+    "elu",
+    "leaky_relu",
+    "hardswish",
+    "mish",
+    "gelu_tanh",
+    "to_f64",
+    "to_bf16",
+    "to_f16",
+    "to_i64",
+    "to_u8",
+    "to_bool",
+    "cumsum",
+    "dot",
+    "norm",
+    "adam",
+];
+const MATRIX: &[&str] = &[
+    "cumsum",
+    "sort",
+    "topk",
+    "max_first",
+    "argmax_first",
+    "std_last",
+    "softmax_first",
+    "logsumexp",
+    "index_select",
+    "gather",
+    "flip",
+    "roll",
+    "tril",
+    "half_columns",
+    "layer_norm",
+    "layer_norm/step",
+    "batch_norm/step",
+    "softmax/step",
+    "relu/step",
+    "gelu/step",
+    "silu/step",
+    "tanh/step",
+    "dropout/step",
+    "cross_entropy/step",
+    "mse/step",
+    "embedding/step",
+];
+/// Of sizes as `everyday.rs` reads them.
+const SEQUENCES: &[&str] = &["rnn", "gru", "lstm", "encoder", "attention"];
+
 /// The row of a case in the table of families.
 fn family_of(case: &str) -> &str {
     let family = case.split('/').next().unwrap_or_default();
-    if ["conv", "matmul"].contains(&family) { family } else { "reduction" }
+    if ["conv", "matmul"].contains(&family) {
+        family
+    } else if REDUCTIONS.contains(&family) && !case.ends_with("/step") {
+        "reduction"
+    } else {
+        "everyday"
+    }
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014): the same cases for the same seed, everywhere.
@@ -87,11 +177,12 @@ impl Random {
         (low * (high / low).powf(unit)) as usize
     }
 
-    /// Three in five are convolutions.
+    /// Half are convolutions.
     fn case(&mut self) -> String {
-        match self.next() % 5 {
+        match self.next() % 6 {
             0 => self.matmul(),
             1 => self.reduction(),
+            2 => self.everyday(),
             _ => self.conv(),
         }
     }
@@ -106,21 +197,34 @@ impl Random {
     }
 
     fn reduction(&mut self) -> String {
-        let family = self.pick(&[
-            "sum_last",
-            "sum_first",
-            "sum_all",
-            "mean_last",
-            "max_last",
-            "argmax",
-            "softmax",
-            "log_softmax",
-        ]);
+        let family = self.pick(REDUCTIONS);
         loop {
             let [rows, columns] = [0; 2].map(|_| self.size(1, 20_000));
             if rows * columns <= LARGEST {
                 return format!("{family}/{rows}x{columns}");
             }
+        }
+    }
+
+    /// Elementwise functions, operations on matrices, layers of sequences.
+    fn everyday(&mut self) -> String {
+        match self.next() % 4 {
+            0 | 1 => format!("{}/{}", self.pick(ELEMENTWISE), self.size(100, LARGEST / 2)),
+            2 => loop {
+                let (rows, columns) = (self.size(1, 20_000), self.size(1, 5_000));
+                if rows * columns <= LARGEST / 4 {
+                    let name = self.pick(MATRIX);
+                    let (family, step) = name.split_at(name.find('/').unwrap_or(name.len()));
+                    return format!("{family}/{rows}x{columns}{step}");
+                }
+            },
+            _ => loop {
+                let [a, b] = [0; 2].map(|_| self.size(1, 64));
+                let [c, d] = [0; 2].map(|_| 8 * self.size(1, 64));
+                if a * b * c * d <= 4 * LARGEST {
+                    return format!("{}/{a}x{b}x{c}x{d}", self.pick(SEQUENCES));
+                }
+            },
         }
     }
 
@@ -168,12 +272,12 @@ mod tests {
     fn cases_depend_on_the_seed_only() {
         let draw = |seed| {
             let mut random = Random(seed);
-            (0..200).map(|_| random.case()).collect::<Vec<_>>()
+            (0..400).map(|_| random.case()).collect::<Vec<_>>()
         };
         assert_eq!(draw(1), draw(1));
         assert_ne!(draw(1), draw(2));
         let all = draw(1);
-        for what in ["conv/", "matmul/", "/step", "/forward", "k5", "k7", "s2", "s3", "d2", "sum_first/", "softmax/"] {
+        for what in ["conv/", "matmul/", "/step", "/forward", "k5", "k7", "s2", "s3", "d2", "sum_first/", "lstm/"] {
             assert!(all.iter().any(|case| case.contains(what)), "no case has '{what}'");
         }
     }
