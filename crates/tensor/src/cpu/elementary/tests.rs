@@ -1,0 +1,91 @@
+//! Every function against a wider or a library's one.
+
+use super::*;
+
+/// Distance in units of the last place of the exact value, given in the next wider precision.
+fn ulps_f32(got: f32, exact: f64) -> f64 {
+    if (exact as f32).to_bits() == got.to_bits() || (got.is_nan() && exact.is_nan()) {
+        return 0.0;
+    }
+    let unit = (exact.abs() as f32).next_up() as f64 - exact.abs() as f32 as f64;
+    (got as f64 - exact).abs() / unit
+}
+
+fn ulps_f64(got: f64, want: f64) -> f64 {
+    if got.to_bits() == want.to_bits() || (got.is_nan() && want.is_nan()) {
+        return 0.0;
+    }
+    (got - want).abs() / (want.abs().next_up() - want.abs())
+}
+
+/// Arguments of all magnitudes and both signs, and the special ones.
+fn sweep() -> impl Iterator<Item = f64> {
+    let special = [0.0, 1.0, f64::INFINITY, f64::NAN, f32::MAX as f64, 1e-40, 88.7, 89.1, 103.9, 104.1, 709.7, 745.0];
+    let even = (0..200_000).map(|i| i as f64 * 1e-3);
+    let small = (0..200_000).map(|i| (-(i as f64) * 4e-4).exp());
+    special.into_iter().chain(even).chain(small).flat_map(|x| [x, -x])
+}
+
+/// One row per function: the bound in ulp, ours with and without fused multiply-add, and the reference in `f64`.
+macro_rules! within {
+    ($ulps:ident, $ty:ty, $($name:literal $bound:literal $ours:expr, $exact:expr;)*) => { $(
+        let mut worst = (0.0, 0.0);
+        for x in sweep() {
+            let x = x as $ty;
+            let off = $ulps($ours(x), $exact(x as f64));
+            if off > worst.0 || off.is_nan() {
+                worst = (off, x);
+            }
+        }
+        assert!(worst.0 <= $bound, "{}: {} ulp at {:e}", $name, worst.0, worst.1);
+    )* };
+}
+
+#[test]
+fn f32_functions_are_within_their_bounds() {
+    within! { ulps_f32, f32,
+        "exp" 1.0 single::exp::<true>, f64::exp;
+        "exp without fma" 1.0 single::exp::<false>, f64::exp;
+        "exp of what is not above 0" 1.0 |x: f32| single::exp_below::<true>(-x.abs()), |x: f64| (-x.abs()).exp();
+        "the same without fma" 1.0 |x: f32| single::exp_below::<false>(-x.abs()), |x: f64| (-x.abs()).exp();
+        "expm1" 2.0 single::expm1::<true>, f64::exp_m1;
+        "expm1 without fma" 2.0 single::expm1::<false>, f64::exp_m1;
+        "ln" 1.0 single::ln::<true>, f64::ln;
+        "ln without fma" 1.0 single::ln::<false>, f64::ln;
+        "ln_1p" 2.0 single::ln_1p::<true>, f64::ln_1p;
+        "ln_1p without fma" 2.0 single::ln_1p::<false>, f64::ln_1p;
+        "tanh" 3.0 single::tanh::<true>, f64::tanh;
+        "tanh without fma" 3.0 single::tanh::<false>, f64::tanh;
+        "erf" 3.0 erf_f32::<true>, libm::erf;
+        "erf without fma" 3.0 erf_f32::<false>, libm::erf;
+        "sin" 2.0 sin_f32::<true>, |x: f64| if x.abs() > TURN_LIMIT { sin_f32::<true>(x as f32) as f64 } else { x.sin() };
+        "sin without fma" 2.0 sin_f32::<false>, |x: f64| if x.abs() > TURN_LIMIT { sin_f32::<false>(x as f32) as f64 } else { x.sin() };
+        "cos" 2.0 cos_f32::<true>, |x: f64| if x.abs() > TURN_LIMIT { cos_f32::<true>(x as f32) as f64 } else { x.cos() };
+    }
+}
+
+#[test]
+fn gelu_is_within_its_bound() {
+    for i in -80_000..80_000 {
+        let x = i as f32 * 1e-4;
+        let exact = x as f64 * 0.5 * libm::erfc(-(x as f64) * std::f64::consts::FRAC_1_SQRT_2);
+        for got in [gelu_f32::<true>(x), gelu_f32::<false>(x)] {
+            assert!((got as f64 - exact).abs() < 1e-7 + 1e-7 * x.abs() as f64, "gelu({x}) is {exact}, not {got}");
+        }
+    }
+    assert_eq!(gelu_f32::<true>(f32::INFINITY), f32::INFINITY);
+    assert!(gelu_f32::<true>(f32::NAN).is_nan() && gelu_f32::<true>(f32::NEG_INFINITY).is_nan());
+}
+
+#[test]
+fn f64_functions_are_within_their_bounds() {
+    within! { ulps_f64, f64,
+        "exp" 1.0 double::exp::<true>, |x: f64| x.exp();
+        "exp of what is not above 0" 1.0 |x: f64| double::exp_below::<true>(-x.abs()), |x: f64| (-x.abs()).exp();
+        "expm1" 2.0 double::expm1::<true>, |x: f64| x.exp_m1();
+        "ln" 1.0 double::ln::<true>, |x: f64| x.ln();
+        "ln without fma" 1.0 double::ln::<false>, |x: f64| x.ln();
+        "ln_1p" 2.0 double::ln_1p::<true>, |x: f64| x.ln_1p();
+        "tanh" 3.0 double::tanh::<true>, |x: f64| x.tanh();
+    }
+}
