@@ -13,8 +13,16 @@ pub(crate) trait Math: Real {
     fn exp_normal<const FMA: bool>(self) -> Self;
     /// `e^self` of what is not above 0.
     fn exp_below<const FMA: bool>(self) -> Self;
+    /// `2^self`.
+    fn exp2<const FMA: bool>(self) -> Self;
     /// Natural logarithm.
     fn ln<const FMA: bool>(self) -> Self;
+    /// Logarithm to base 2.
+    fn log2<const FMA: bool>(self) -> Self;
+    /// Logarithm to base 10.
+    fn log10<const FMA: bool>(self) -> Self;
+    /// `self^exponent`.
+    fn powf<const FMA: bool>(self, exponent: Self) -> Self;
     /// Hyperbolic tangent.
     fn tanh<const FMA: bool>(self) -> Self;
     /// Error function.
@@ -57,9 +65,6 @@ pub(crate) trait Math: Real {
 
 /// Functions that are rarely used, called one element at a time.
 pub(crate) trait Plain: Real {
-    fn exp2(self) -> Self;
-    fn log2(self) -> Self;
-    fn log10(self) -> Self;
     fn tan(self) -> Self;
     fn asin(self) -> Self;
     fn acos(self) -> Self;
@@ -75,7 +80,6 @@ pub(crate) trait Plain: Real {
     fn trunc(self) -> Self;
     fn round_even(self) -> Self;
     fn atan2(self, other: Self) -> Self;
-    fn powf(self, other: Self) -> Self;
     fn copysign(self, other: Self) -> Self;
     /// The remainder of truncating division, C's `fmod`.
     fn fmod(self, other: Self) -> Self;
@@ -84,12 +88,6 @@ pub(crate) trait Plain: Real {
 macro_rules! plain {
     ($($ty:ident, $erfc:path);*) => { $(
         impl Plain for $ty {
-            #[inline(always)]
-            fn exp2(self) -> Self { $ty::exp2(self) }
-            #[inline(always)]
-            fn log2(self) -> Self { $ty::log2(self) }
-            #[inline(always)]
-            fn log10(self) -> Self { $ty::log10(self) }
             #[inline(always)]
             fn tan(self) -> Self { $ty::tan(self) }
             #[inline(always)]
@@ -121,8 +119,6 @@ macro_rules! plain {
             #[inline(always)]
             fn atan2(self, other: Self) -> Self { $ty::atan2(self, other) }
             #[inline(always)]
-            fn powf(self, other: Self) -> Self { $ty::powf(self, other) }
-            #[inline(always)]
             fn copysign(self, other: Self) -> Self { $ty::copysign(self, other) }
             #[inline(always)]
             fn fmod(self, other: Self) -> Self { self % other }
@@ -132,7 +128,7 @@ macro_rules! plain {
 plain!(f32, libm::erfcf; f64, libm::erfc);
 
 macro_rules! math {
-    ($($ty:ident $module:ident: sin $sin:path, cos $cos:path, erf $erf:expr, gelu $gelu:expr;)*) => { $(
+    ($($ty:ident $module:ident: pow $pow:path, sin $sin:path, cos $cos:path, erf $erf:expr, gelu $gelu:expr;)*) => { $(
         impl Math for $ty {
             #[inline(always)]
             fn exp<const FMA: bool>(self) -> Self { super::elementary::$module::exp::<FMA>(self) }
@@ -140,6 +136,14 @@ macro_rules! math {
             fn exp_normal<const FMA: bool>(self) -> Self { super::elementary::$module::exp_normal::<FMA>(self) }
             #[inline(always)]
             fn exp_below<const FMA: bool>(self) -> Self { super::elementary::$module::exp_below::<FMA>(self) }
+            #[inline(always)]
+            fn exp2<const FMA: bool>(self) -> Self { super::elementary::$module::exp2::<FMA>(self) }
+            #[inline(always)]
+            fn log2<const FMA: bool>(self) -> Self { super::elementary::$module::log2::<FMA>(self) }
+            #[inline(always)]
+            fn log10<const FMA: bool>(self) -> Self { super::elementary::$module::log10::<FMA>(self) }
+            #[inline(always)]
+            fn powf<const FMA: bool>(self, exponent: Self) -> Self { $pow(self, exponent) }
             #[inline(always)]
             fn ln<const FMA: bool>(self) -> Self { super::elementary::$module::ln::<FMA>(self) }
             #[inline(always)]
@@ -160,9 +164,9 @@ macro_rules! math {
     )* };
 }
 math! {
-    f32 single: sin super::elementary::sin_f32::<FMA>, cos super::elementary::cos_f32::<FMA>, erf super::elementary::erf_f32::<FMA>,
+    f32 single: pow super::elementary::pow_f32::<FMA>, sin super::elementary::sin_f32::<FMA>, cos super::elementary::cos_f32::<FMA>, erf super::elementary::erf_f32::<FMA>,
         gelu super::elementary::gelu_f32::<FMA>;
-    f64 double: sin f64::sin, cos f64::cos, erf libm::erf,
+    f64 double: pow f64::powf, sin f64::sin, cos f64::cos, erf libm::erf,
         gelu |x: f64| x * 0.5 * (1.0 + libm::erf(x * std::f64::consts::FRAC_1_SQRT_2));
 }
 

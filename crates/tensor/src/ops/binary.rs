@@ -126,7 +126,7 @@ binary! {
     /// 0 below 0, 1 above, and `other` at 0. NaN gives 0, as in PyTorch.
     pub heaviside as heaviside Heaviside 2 float |a, b| if a == T::ZERO { b } else { T::of((a > T::ZERO) as u8 as f64) },
         int |a, b| if a == I::ZERO { b } else { a.sign().max(I::ZERO) }, bool |a, b| a | b;
-    pow as pow_tensor Pow 20 float |a, b| a.powf(b), int |a, b| a.pow(b);
+    pow as pow_tensor Pow 20 float |a, b| a.powf::<FMA>(b), int |a, b| a.pow(b);
 }
 
 /// Python's `//` on floats, step by step as PyTorch's `div_floor_floating`.

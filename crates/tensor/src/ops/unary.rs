@@ -124,15 +124,15 @@ unary! {
     /// `e^x`.
     exp Exp 8 float |x| x.exp::<FMA>();
     /// `2^x`.
-    exp2 Exp2 16 float |x| x.exp2();
+    exp2 Exp2 8 float |x| x.exp2::<FMA>();
     /// `e^x - 1`, accurate near 0.
     expm1 Expm1 16 float |x| x.expm1::<FMA>();
     /// Natural logarithm.
     log Log 8 float |x| x.ln::<FMA>();
     /// Logarithm to base 2.
-    log2 Log2 16 float |x| x.log2();
+    log2 Log2 10 float |x| x.log2::<FMA>();
     /// Logarithm to base 10.
-    log10 Log10 16 float |x| x.log10();
+    log10 Log10 10 float |x| x.log10::<FMA>();
     /// `ln(1 + x)`, accurate near 0.
     log1p Log1p 16 float |x| x.ln_1p::<FMA>();
     /// Sine.

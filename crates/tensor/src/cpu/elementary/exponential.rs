@@ -24,7 +24,8 @@ macro_rules! twice {
 /// fork on a last bit, so that it keeps those that were held against PyTorch's curves.
 macro_rules! elementary {
     ($module:ident $ty:ident, bits $bits:ident $int:ident $mantissa:literal $bias:literal, ln2 $high:literal $low:literal,
-     range $lowest:literal $normal:literal $highest:literal, exp $exp:expr, below $below:expr, ln $ln:expr) => {
+     range $lowest:literal $normal:literal $highest:literal, exp $exp:expr, below $below:expr, exp2 $exp2:expr, ln $ln:expr,
+     log2 $log2:expr, log10 $log10:expr, $log10_2:expr) => {
         pub(crate) mod $module {
             use super::{bound, fma, poly};
 
@@ -92,6 +93,21 @@ macro_rules! elementary {
                 twice::<FMA>(r) * half_power(bits)
             }
 
+            /// `2^x`.
+            #[inline(always)]
+            pub(crate) fn exp2<const FMA: bool>(x: $ty) -> $ty {
+                let x = bound(x, -($bias + $mantissa + 1) as $ty, ($bias + 1) as $ty);
+                let shifted = x + ROUND;
+                let r = x - (shifted - ROUND);
+                let tiny = x < 2.0 - $bias as $ty;
+                let bits = shifted.to_bits().wrapping_add(if tiny { LIFT } else { 0 });
+                // Less than 1 is lost in the product if a whole r is added apart.
+                let mut c = const { twice!($ty $exp2) };
+                c[0] -= 1.0;
+                let y = (fma::<FMA, $ty>(r, poly::<FMA, $ty, _>(r, c), r) + 2.0) * half_power(bits);
+                if tiny { y * (1.0 / (1u128 << LIFT) as $ty) } else { y }
+            }
+
             #[inline(always)]
             pub(crate) fn expm1<const FMA: bool>(x: $ty) -> $ty {
                 let y = half_expm1::<FMA>(bound(x, -($mantissa as $ty), $highest)) * 2.0;
@@ -107,25 +123,70 @@ macro_rules! elementary {
                 fma::<FMA, $ty>(small::<FMA>(r), scale, scale - 0.5)
             }
 
-            /// Natural logarithm, by fdlibm's series in `f / (2 + f)` for `x = 2^e (1 + f)`, `1 + f` in `[√½, √2)`.
+            /// `e` and `f` of a positive `x = 2^e (1 + f)`, `1 + f` in `[√½, √2)`.
             #[inline(always)]
-            pub(crate) fn ln<const FMA: bool>(x: $ty) -> $ty {
+            fn split(x: $ty) -> ($ty, $ty) {
                 let tiny = x < $ty::MIN_POSITIVE;
                 let scaled = if tiny { x * (1u64 << $mantissa) as $ty } else { x };
                 let root = std::$ty::consts::FRAC_1_SQRT_2.to_bits();
                 let bits = scaled.to_bits().wrapping_sub(root) as $int;
                 let e = (bits >> $mantissa) as i32 as $ty - if tiny { $mantissa as $ty } else { 0.0 };
                 let fraction = bits as $bits & (((1 as $bits) << $mantissa) - 1);
-                let f = $ty::from_bits(fraction.wrapping_add(root)) - 1.0;
+                (e, $ty::from_bits(fraction.wrapping_add(root)) - 1.0)
+            }
 
+            /// `f²/2` and `r` of `ln(1 + f) = f - f²/2 + r`, by fdlibm's series in `f / (2 + f)`.
+            #[inline(always)]
+            fn series<const FMA: bool>(f: $ty) -> ($ty, $ty) {
+                let s = f / (2.0 + f);
+                let z = s * s;
+                let half = 0.5 * f * f;
+                (half, s * fma::<FMA, $ty>(z, poly::<FMA, $ty, _>(z, $ln), half))
+            }
+
+            /// A logarithm of `x`: `y`, but that of 0, of infinity and of what has none.
+            #[inline(always)]
+            fn logarithm(x: $ty, y: $ty) -> $ty {
+                let y = if x == $ty::INFINITY { x } else { y };
+                let y = if x == 0.0 { $ty::NEG_INFINITY } else { y };
+                if x >= 0.0 { y } else { $ty::NAN }
+            }
+
+            /// Natural logarithm.
+            #[inline(always)]
+            pub(crate) fn ln<const FMA: bool>(x: $ty) -> $ty {
+                let (e, f) = split(x);
                 let s = f / (2.0 + f);
                 let z = s * s;
                 let half = 0.5 * f * f;
                 let r = fma::<FMA, $ty>(z, poly::<FMA, $ty, _>(z, $ln), half);
-                let y = fma::<FMA, $ty>(e, $high, f - (half - fma::<FMA, $ty>(s, r, e * $low)));
-                let y = if x == $ty::INFINITY { x } else { y };
-                let y = if x == 0.0 { $ty::NEG_INFINITY } else { y };
-                if x >= 0.0 { y } else { $ty::NAN }
+                logarithm(x, fma::<FMA, $ty>(e, $high, f - (half - fma::<FMA, $ty>(s, r, e * $low))))
+            }
+
+            /// A logarithm to another base: `e unit + ln(1 + f) / ln base`, both factors in a part of half the digits and the rest, as
+            /// FreeBSD's `log2` and `log10` do.
+            #[inline(always)]
+            fn scaled<const FMA: bool>(x: $ty, unit: [$ty; 2], factor: [$ty; 2]) -> $ty {
+                let (e, f) = split(x);
+                let (half, r) = series::<FMA>(f);
+                let high = $ty::from_bits((f - half).to_bits() & (!0 << ($mantissa / 2 + 1)));
+                let low = (f - high) - half + r;
+                let (whole, part) = (e * unit[0], high * factor[0]);
+                let sum = whole + part;
+                let rest = fma::<FMA, $ty>(low, factor[0], fma::<FMA, $ty>(low + high, factor[1], e * unit[1]));
+                logarithm(x, sum + (rest + ((whole - sum) + part)))
+            }
+
+            /// Logarithm to base 2.
+            #[inline(always)]
+            pub(crate) fn log2<const FMA: bool>(x: $ty) -> $ty {
+                scaled::<FMA>(x, [1.0, 0.0], $log2)
+            }
+
+            /// Logarithm to base 10.
+            #[inline(always)]
+            pub(crate) fn log10<const FMA: bool>(x: $ty) -> $ty {
+                scaled::<FMA>(x, $log10_2, $log10)
             }
 
             #[inline(always)]
@@ -152,7 +213,9 @@ macro_rules! elementary {
 elementary!(single f32, bits u32 i32 23 127, ln2 6.931_381e-1 9.058_001e-6, range -104.0 -86.0 89.0,
     exp [0.499_999_94, 0.166_665_21, 4.166_848_2e-2, 8.368_672e-3, 1.380_908_4e-3],
     below [0.5, 1.666_666_5e-1, 4.166_579_6e-2, 8.333_452e-3, 1.398_199_9e-3, 1.987_569_2e-4],
-    ln [0.666_666_6, 0.400_009_72, 0.284_987_87, 0.242_790_8]);
+    exp2 [std::f32::consts::LN_2, 0.240_226_49, 5.550_358_4e-2, 9.618_442_5e-3, 1.339_036_6e-3, 1.533_758e-4],
+    ln [0.666_666_6, 0.400_009_72, 0.284_987_87, 0.242_790_8],
+    log2 [1.442_871_1, -1.760_528_5e-4], log10 [0.434_326_17, -3.168_997e-5], [0.301_029_2, 7.903_415e-7]);
 elementary!(double f64, bits u64 i64 52 1023, ln2 6.931_471_803_691_238e-1 1.908_214_929_270_587_7e-10,
 range -746.0 -707.0 710.0,
 exp [
@@ -165,7 +228,14 @@ below [
     1.388_888_894_360_968_5e-3, 1.984_126_952_513_869_5e-4, 2.480_149_311_778_523e-5, 2.755_756_973_116_61e-6,
     2.763_024_041_358_169e-7, 2.500_529_116_982_393e-8
 ],
+exp2 [
+    std::f64::consts::LN_2, 0.240_226_506_959_100_97, 5.550_410_866_482_082e-2, 9.618_129_107_607_535e-3,
+    1.333_355_814_666_567_3e-3, 1.540_353_044_080_311_6e-4, 1.525_273_355_033_130_6e-5, 1.321_544_308_616_978_1e-6,
+    1.017_819_053_519_157_6e-7, 7.072_497_281_567_315e-9, 4.434_426_960_845_079_5e-10
+],
 ln [
     6.666_666_666_666_735e-1, 3.999_999_999_940_942e-1, 2.857_142_874_366_239e-1, 2.222_219_843_214_978_4e-1,
     1.818_357_216_161_805e-1, 1.531_383_769_920_937_3e-1, 1.479_819_860_511_658_6e-1
-]);
+],
+log2 [1.442_695_051_431_655_9, -1.054_269_247_642_913_8e-8],
+log10 [0.434_294_484_555_721_3, -2.652_469_455_307_855_3e-9], [0.301_029_995_663_611_77, 3.694_239_077_158_931e-13]);

@@ -1,16 +1,18 @@
 //! Vectorisable elementary functions: no branches, only selects.
 //!
-//! Largest errors, in units of the last place, over the sweeps of the tests: `exp` 1, `expm1` 2, `ln` 1, `ln_1p`
-//! 2, `tanh` 3 for both types; `erf` 3, `sin` and `cos` 2 (`f32` only).
+//! Largest errors, in units of the last place, over the sweeps of the tests: `exp`, `exp2`, `ln`, `log2` and `log10` 1, `expm1` 2,
+//! `ln_1p` 2, `tanh` 3 for both types; `pow` 0.51, `erf` 3, `sin` and `cos` 2 (`f32` only).
 
 mod error;
 mod exponential;
+mod power;
 #[cfg(test)]
 mod tests;
 mod trigonometric;
 
 pub(super) use error::{erf_f32, gelu_f32};
 pub(super) use exponential::{double, single};
+pub(super) use power::pow_f32;
 pub(crate) use trigonometric::TURN_LIMIT;
 pub(super) use trigonometric::{cos_f32, sin_f32};
 

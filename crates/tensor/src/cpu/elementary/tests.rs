@@ -52,6 +52,12 @@ fn f32_functions_are_within_their_bounds() {
         "expm1 without fma" 2.0 single::expm1::<false>, f64::exp_m1;
         "ln" 1.0 single::ln::<true>, f64::ln;
         "ln without fma" 1.0 single::ln::<false>, f64::ln;
+        "exp2" 1.0 single::exp2::<true>, f64::exp2;
+        "exp2 without fma" 1.0 single::exp2::<false>, f64::exp2;
+        "log2" 1.0 single::log2::<true>, f64::log2;
+        "log2 without fma" 1.0 single::log2::<false>, f64::log2;
+        "log10" 1.0 single::log10::<true>, f64::log10;
+        "log10 without fma" 1.0 single::log10::<false>, f64::log10;
         "ln_1p" 2.0 single::ln_1p::<true>, f64::ln_1p;
         "ln_1p without fma" 2.0 single::ln_1p::<false>, f64::ln_1p;
         "tanh" 3.0 single::tanh::<true>, f64::tanh;
@@ -85,7 +91,73 @@ fn f64_functions_are_within_their_bounds() {
         "expm1" 2.0 double::expm1::<true>, |x: f64| x.exp_m1();
         "ln" 1.0 double::ln::<true>, |x: f64| x.ln();
         "ln without fma" 1.0 double::ln::<false>, |x: f64| x.ln();
+        "exp2" 1.0 double::exp2::<true>, f64::exp2;
+        "exp2 without fma" 1.0 double::exp2::<false>, f64::exp2;
+        "log2" 1.0 double::log2::<true>, f64::log2;
+        "log2 without fma" 1.0 double::log2::<false>, f64::log2;
+        "log10" 1.0 double::log10::<true>, libm::log10;
+        "log10 without fma" 1.0 double::log10::<false>, libm::log10;
         "ln_1p" 2.0 double::ln_1p::<true>, |x: f64| x.ln_1p();
         "tanh" 3.0 double::tanh::<true>, |x: f64| x.tanh();
+    }
+}
+
+/// Numbers of two arguments: all pairs of special ones, and a sweep of ordinary ones.
+fn pairs() -> impl Iterator<Item = (f32, f32)> {
+    const SPECIAL: [f32; 24] = [
+        0.0,
+        0.5,
+        1.0,
+        1.000_000_1,
+        1.5,
+        2.0,
+        2.5,
+        3.0,
+        33.0,
+        127.0,
+        128.0,
+        149.0,
+        8_388_607.0,
+        8_388_608.0,
+        16_777_215.0,
+        16_777_216.0,
+        1e20,
+        3e31,
+        f32::MAX,
+        f32::INFINITY,
+        f32::NAN,
+        f32::MIN_POSITIVE,
+        1e-40,
+        1e-45,
+    ];
+    let signed = || SPECIAL.into_iter().flat_map(|x| [x, -x]);
+    let special = signed().flat_map(move |x| signed().map(move |y| (x, y)));
+    let near = (0..100_000).map(|i| ((i % 317) as f32 * 0.0131 - 1.0, i as f32 * 1e-3 - 50.0));
+    // Any bits, by a multiplicative hash.
+    let far = (0..200_000u32).map(|i| {
+        let bits = |k: u32| f32::from_bits((2 * i + k).wrapping_mul(2_654_435_761));
+        (bits(0), bits(1))
+    });
+    special.chain(near).chain(far)
+}
+
+/// One row per function of two: the bound in ulp, ours with and without fused multiply-add, and the reference in `f64`.
+macro_rules! within_of_two {
+    ($($name:literal $bound:literal $fused:expr, $apart:expr, $exact:expr;)*) => { $(
+        for (x, y) in pairs() {
+            let exact = $exact(f64::from(x), f64::from(y));
+            for got in [$fused(x, y), $apart(x, y)] {
+                let off = ulps_f32(got, exact);
+                assert!(off <= $bound, "{}({x:e}, {y:e}) = {exact:e}, not {got:e}: {off} ulp", $name);
+                assert!(got != 0.0 || got.to_bits() == (exact as f32).to_bits(), "{}({x:e}, {y:e}): sign of 0", $name);
+            }
+        }
+    )* };
+}
+
+#[test]
+fn f32_functions_of_two_are_within_their_bounds() {
+    within_of_two! {
+        "pow" 0.51 pow_f32::<true>, pow_f32::<false>, f64::powf;
     }
 }
