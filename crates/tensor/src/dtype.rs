@@ -1,5 +1,6 @@
 //! Element types: the run-time [`DType`], the Rust types behind it, and PyTorch's promotion rules.
 
+use crate::cpu::simd::{int, long};
 use half::{bf16, f16};
 
 /// The one list of dtypes: variant, Rust type, PyTorch's name, legacy tensor name, category.
@@ -242,26 +243,6 @@ pub trait Element:
     fn from_i64(value: i64) -> Self;
 }
 
-/// The whole part as a 64-bit integer, and the smallest for what has none: the processor's own conversion, which is PyTorch's.
-#[inline(always)]
-pub(crate) fn long(x: f64) -> i64 {
-    // Up to 2⁶³, which is no i64 itself.
-    const BOUND: f64 = -(i64::MIN as f64);
-    if (-BOUND..BOUND).contains(&x) { x as i64 } else { i64::MIN }
-}
-
-/// As [`long`], in 32 bits. Through this PyTorch converts to narrower integers.
-#[inline(always)]
-pub(crate) fn int(x: f64) -> i32 {
-    if x > i32::MIN as f64 - 1.0 && x < -(i32::MIN as f64) { x as i32 } else { i32::MIN }
-}
-
-/// [`int`] of an `f32`.
-#[inline(always)]
-pub(crate) fn int_of_single(x: f32) -> i32 {
-    if (i32::MIN as f32..-(i32::MIN as f32)).contains(&x) { x as i32 } else { i32::MIN }
-}
-
 macro_rules! element {
     ($($ty:ty, $variant:ident, $zero:expr, $one:expr, |$a:ident| $to:expr, |$b:ident| $from:expr, |$c:ident| $toi:expr, |$d:ident| $fromi:expr;)*) => {
         $(impl Element for $ty {
@@ -282,8 +263,8 @@ macro_rules! element {
 element! {
     f64, F64, 0.0, 1.0, |x| x, |x| x, |x| long(x), |x| x as f64;
     f32, F32, 0.0, 1.0, |x| x as f64, |x| x as f32, |x| long(x as f64), |x| x as f32;
-    f16, F16, f16::ZERO, f16::ONE, |x| x.to_f64(), |x| f16::from_f64(x), |x| long(x.to_f64()), |x| f16::from_f32(x as f32);
-    bf16, BF16, bf16::ZERO, bf16::ONE, |x| x.to_f64(), |x| bf16::from_f64(x), |x| long(x.to_f64()), |x| bf16::from_f32(x as f32);
+    f16, F16, f16::ZERO, f16::ONE, |x| x.to_f64(), |x| f16::from_f32(x as f32), |x| long(x.to_f64()), |x| f16::from_f32(x as f32);
+    bf16, BF16, bf16::ZERO, bf16::ONE, |x| x.to_f64(), |x| bf16::from_f32(x as f32), |x| long(x.to_f64()), |x| bf16::from_f32(x as f32);
     i64, I64, 0, 1, |x| x as f64, |x| long(x), |x| x, |x| x;
     i32, I32, 0, 1, |x| x as f64, |x| int(x), |x| x as i64, |x| x as i32;
     i16, I16, 0, 1, |x| x as f64, |x| int(x) as i16, |x| x as i64, |x| x as i16;

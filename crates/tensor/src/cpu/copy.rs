@@ -1,10 +1,9 @@
 //! Copies between layouts and dtypes.
 
-use super::half::{narrow_bf16, narrow_f16, widen_bf16, widen_f16};
+use super::half::{BLOCK, Block, Half, narrow_bf16, narrow_f16, widen_bf16, widen_f16};
 use super::par;
-use super::simd::multiversion;
+use super::simd::{int, int_of_single, long, multiversion};
 use super::walk::Walk;
-use crate::dtype::{int, int_of_single, long};
 use crate::layout::Layout;
 use crate::shape::Shape;
 use crate::{DType, Element, Tensor, bf16, f16, match_dtype};
@@ -148,6 +147,17 @@ fn turn<T: Element>(
 /// Conversion between two element types, as PyTorch's casts.
 pub(crate) trait Cast<T>: Element {
     fn cast(self) -> T;
+    /// Of all elements; the slices have equal length.
+    fn cast_all(from: &[Self], to: &mut [T]) {
+        cast_each(from, to);
+    }
+}
+
+multiversion! {
+    /// `to[i] = from[i]` in another type.
+    fn cast_each[S: Cast<T>, T](from: &[S], to: &mut [T]) {
+        to.iter_mut().zip(from).for_each(|(to, &from)| *to = from.cast());
+    }
 }
 
 macro_rules! cast {
@@ -161,38 +171,69 @@ macro_rules! cast {
 }
 macro_rules! cast_number {
     ($($from:ty),*) => { $(cast! { $from =>
-        f64, |x| x as f64; f32, |x| x as f32; f16, |x| narrow_f16(x as f32); bf16, |x| narrow_bf16(x as f32);
+        f64, |x| x as f64; f32, |x| x as f32;
         i64, |x| x as i64; i32, |x| x as i64 as i32; i16, |x| x as i64 as i16; i8, |x| x as i64 as i8; u8, |x| x as i64 as u8;
         bool, |x| x != 0 as $from;
     })* };
 }
 cast_number!(i64, i32, i16, i8, u8);
 cast! { f32 =>
-    f64, |x| x as f64; f32, |x| x; f16, |x| narrow_f16(x); bf16, |x| narrow_bf16(x);
+    f64, |x| x as f64; f32, |x| x;
     i64, |x| long(x as f64); i32, |x| int_of_single(x); i16, |x| int_of_single(x) as i16; i8, |x| int_of_single(x) as i8;
     u8, |x| int_of_single(x) as u8; bool, |x| x != 0.0;
 }
 cast! { f64 =>
-    f64, |x| x; f32, |x| x as f32; f16, |x| f16::from_f64(x); bf16, |x| bf16::from_f64(x);
+    f64, |x| x; f32, |x| x as f32;
     i64, |x| long(x); i32, |x| int(x); i16, |x| int(x) as i16; i8, |x| int(x) as i8; u8, |x| long(x) as u8;
     bool, |x| x != 0.0;
 }
-macro_rules! cast_through {
-    ($($from:ty, |$v:ident| $via:expr);*) => { $(
-        impl<T> Cast<T> for $from where f32: Cast<T> {
-            #[inline(always)]
-            fn cast(self) -> T { let $v = self; <f32 as Cast<T>>::cast($via) }
-        }
-    )* };
+cast! { bool =>
+    f64, |x| x as u8 as f64; f32, |x| x as u8 as f32;
+    i64, |x| x as i64; i32, |x| x as i32; i16, |x| x as i16; i8, |x| x as i8; u8, |x| x as u8;
+    bool, |x| x;
 }
-cast_through!(f16, |v| widen_f16(v); bf16, |v| widen_bf16(v));
-impl<T> Cast<T> for bool
+
+/// One row: a type of halves, its conversions, and the types that it is converted to and from by way of `f32`, block by block.
+macro_rules! cast_half {
+    ($half:ty, $widen:ident, $narrow:ident: $($other:ty),*) => {
+        impl Cast<f32> for $half {
+            #[inline(always)]
+            fn cast(self) -> f32 { $widen(self) }
+            fn cast_all(from: &[Self], to: &mut [f32]) { <$half>::widen(from, to); }
+        }
+        cast! { $half => $half, |x| x; }
+        impl Cast<$half> for f32 {
+            #[inline(always)]
+            fn cast(self) -> $half { $narrow(self) }
+            fn cast_all(from: &[f32], to: &mut [$half]) { <$half>::narrow(from, to); }
+        }
+        $(
+            impl Cast<$other> for $half {
+                #[inline(always)]
+                fn cast(self) -> $other { $widen(self).cast() }
+                fn cast_all(from: &[Self], to: &mut [$other]) { by_single(from, to); }
+            }
+            impl Cast<$half> for $other {
+                #[inline(always)]
+                fn cast(self) -> $half { $narrow(self.cast()) }
+                fn cast_all(from: &[Self], to: &mut [$half]) { by_single(from, to); }
+            }
+        )*
+    };
+}
+cast_half!(f16, widen_f16, narrow_f16: bf16, f64, i64, i32, i16, i8, u8, bool);
+cast_half!(bf16, widen_bf16, narrow_bf16: f64, i64, i32, i16, i8, u8, bool);
+
+/// Casts to `f32` and from there.
+fn by_single<S: Cast<f32>, T>(from: &[S], to: &mut [T])
 where
-    u8: Cast<T>,
+    f32: Cast<T>,
 {
-    #[inline(always)]
-    fn cast(self) -> T {
-        <u8 as Cast<T>>::cast(self as u8)
+    let mut block = Block::new();
+    for (from, to) in from.chunks(BLOCK).zip(to.chunks_mut(BLOCK)) {
+        let block = &mut block.0[..from.len()];
+        S::cast_all(from, block);
+        f32::cast_all(block, to);
     }
 }
 
@@ -206,14 +247,9 @@ pub(crate) fn cast(x: &Tensor, dtype: DType) -> Tensor {
     match_dtype!(x.dtype(), S => {
         let data = &x.data::<S>()[x.layout().offset()..][..x.numel()];
         match_dtype!(dtype, T => Tensor::build(x.shape(), |out: &mut [T]| {
-            par::chunks(out, 1, 1, |start, out| convert(&data[start..][..out.len()], out));
+            par::chunks(out, 1, 1, |start, out| S::cast_all(&data[start..][..out.len()], out));
         }))
     })
-}
-
-/// `out[i] = x[i]` in another type.
-pub(crate) fn convert<S: Cast<T>, T>(x: &[S], out: &mut [T]) {
-    out.iter_mut().zip(x).for_each(|(o, &v)| *o = v.cast());
 }
 
 /// A contiguous tensor of one value.
@@ -247,6 +283,29 @@ mod tests {
         assert_eq!(x.to(DType::U8).to_vec::<u8>()[1..], [0, 2, 44]);
         assert_eq!(x.to(DType::BF16).to_vec::<f64>()[3], 300.0);
         assert_eq!(x.expand([2, 4]).t().to_vec::<f32>()[..3], [-1.7, -1.7, 0.0]);
+    }
+
+    #[test]
+    fn whole_numbers_come_through_every_pair_of_dtypes() {
+        // More than a block, and no whole number of vectors.
+        let x = Tensor::arange(0, 1003, 1).remainder(101);
+        let (numbers, truths) = (x.to_vec::<i64>(), x.ne(0).to_vec::<i64>());
+        for &from in DType::ALL {
+            for &to in DType::ALL {
+                let expected = if DType::Bool == from || DType::Bool == to { &truths } else { &numbers };
+                assert_eq!(&x.to(from).to(to).to_vec::<i64>(), expected, "{from} to {to}");
+            }
+        }
+    }
+
+    #[test]
+    fn halves_are_rounded_by_way_of_single_precision() {
+        // Beyond a tie by less than an `f32` holds: 1 as `torch.to` gives it, not the next number.
+        for (dtype, digits) in [(DType::F16, 11), (DType::BF16, 8)] {
+            let x = 1.0 + 2f64.powi(-digits) + 2f64.powi(-40);
+            assert_eq!(Tensor::from_vec(vec![x], [1]).to(dtype).to_vec::<f64>(), [1.0]);
+            assert_eq!(Tensor::full((), x, dtype).to_vec::<f64>(), [1.0]);
+        }
     }
 
     #[test]

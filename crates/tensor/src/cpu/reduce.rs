@@ -3,12 +3,12 @@
 //! Long sums are added in blocks whose results are joined pairwise, so the rounding error grows with the logarithm of
 //! the length, and so threads may take blocks without changing a bit of the result.
 
-use super::copy::{Cast, convert};
+use super::copy::Cast;
 use super::math::{Int, Math};
 use super::par;
 use super::simd::{fma, multiversion};
 use super::sums::RowSums;
-use crate::{Element, Tensor, match_dtype};
+use crate::{Element, Tensor, bf16, f16, match_dtype};
 use std::any::TypeId;
 use std::marker::PhantomData;
 
@@ -89,14 +89,17 @@ fn load<T>(x: &Tensor, start: usize, out: &mut [T])
 where
     f64: Cast<T>,
     f32: Cast<T>,
+    f16: Cast<T>,
+    bf16: Cast<T>,
     i64: Cast<T>,
     i32: Cast<T>,
     i16: Cast<T>,
     i8: Cast<T>,
     u8: Cast<T>,
+    bool: Cast<T>,
 {
     let first = x.layout().offset() + start;
-    match_dtype!(x.dtype(), S => convert(&x.data::<S>()[first..][..out.len()], out));
+    match_dtype!(x.dtype(), S => S::cast_all(&x.data::<S>()[first..][..out.len()], out));
 }
 
 /// An associative function with a neutral element, and what is done to elements before.
