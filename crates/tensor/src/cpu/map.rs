@@ -1,6 +1,6 @@
 //! Elementwise loops: operands of any layout are cut into blocks of plain slices, on which kernels work.
 
-use super::math::{Int, Math, Plain};
+use super::math::{Int, Math};
 use super::par;
 use super::simd::{fma, multiversion};
 use super::walk::Walk;
@@ -298,7 +298,7 @@ pub(crate) type Rare = Option<(f64, fn(f64) -> f64)>;
 /// A unary function: how it computes on floats and, if it keeps integers, on those.
 pub(crate) trait UnaryOp {
     /// On `f32` and `f64`.
-    fn float<T: Math + Plain, const FMA: bool>(x: T, p: [T; 2]) -> T;
+    fn float<T: Math, const FMA: bool>(x: T, p: [T; 2]) -> T;
     /// On integers.
     fn int<I: Int>(x: I) -> I;
     /// The magnitude beyond which `float` must not be used, and what to call there.
@@ -307,7 +307,7 @@ pub(crate) trait UnaryOp {
 
 multiversion! {
     /// `out[i] = op(x[i])`.
-    fn map_as[T: Math + Plain, F: UnaryOp](_op: PhantomData<F>, x: &[T], out: &mut [T], p: [T; 2]) {
+    fn map_as[T: Math, F: UnaryOp](_op: PhantomData<F>, x: &[T], out: &mut [T], p: [T; 2]) {
         for (o, &x) in out.iter_mut().zip(x) {
             *o = F::float::<T, FMA>(x, p);
         }
@@ -322,7 +322,7 @@ multiversion! {
 }
 
 /// `out[i] = op(x[i])`, as a [`Map`].
-pub(crate) fn map<T: Math + Plain, F: UnaryOp>(x: &[T], out: &mut [T], p: [T; 2]) {
+pub(crate) fn map<T: Math, F: UnaryOp>(x: &[T], out: &mut [T], p: [T; 2]) {
     map_as(PhantomData::<F>, x, out, p);
 }
 
@@ -336,7 +336,7 @@ pub(crate) fn map_int<I: Int, F: UnaryOp>(x: &[I], out: &mut [I], _: [I; 2]) {
 /// A binary function on floats and, where PyTorch has it, on integers and booleans.
 pub(crate) trait BinaryOp {
     /// On `f32` and `f64`.
-    fn float<T: Math + Plain, const FMA: bool>(a: T, b: T) -> T;
+    fn float<T: Math, const FMA: bool>(a: T, b: T) -> T;
     /// On integers.
     fn int<I: Int>(a: I, b: I) -> I;
     /// On booleans.
@@ -345,7 +345,7 @@ pub(crate) trait BinaryOp {
 
 multiversion! {
     /// `out[i] = op(x[i], y[i])`.
-    fn zip_as[T: Math + Plain, F: BinaryOp](_op: PhantomData<F>, x: &[T], y: &[T], out: &mut [T]) {
+    fn zip_as[T: Math, F: BinaryOp](_op: PhantomData<F>, x: &[T], y: &[T], out: &mut [T]) {
         let (x, y) = (&x[..out.len()], &y[..out.len()]);
         for i in 0..out.len() {
             out[i] = F::float::<T, FMA>(x[i], y[i]);
@@ -354,7 +354,7 @@ multiversion! {
 }
 
 /// `out[i] = op(x[i], y[i])`, as a [`Zip`].
-pub(crate) fn zip<T: Math + Plain, F: BinaryOp>(x: &[T], y: &[T], out: &mut [T]) {
+pub(crate) fn zip<T: Math, F: BinaryOp>(x: &[T], y: &[T], out: &mut [T]) {
     zip_as(PhantomData::<F>, x, y, out);
 }
 

@@ -1,173 +1,107 @@
 //! Elementary functions that kernels call: the [`Math`] of `f32` and `f64`, and the wrapping arithmetic of integers.
 
+use super::elementary::{double, single};
 use super::simd::Real;
 use crate::Element;
 
-/// The functions behind the unary and binary tables.
-///
-/// `FMA` says whether fused multiply-add is one instruction where the function is compiled (see `simd`).
-pub(crate) trait Math: Real {
-    /// `e^self`.
-    fn exp<const FMA: bool>(self) -> Self;
-    /// `e^self`, or a number near the smallest normal one where it would be less: as good as `exp` beside 1.
-    fn exp_normal<const FMA: bool>(self) -> Self;
-    /// `e^self` of what is not above 0.
-    fn exp_below<const FMA: bool>(self) -> Self;
-    /// `2^self`.
-    fn exp2<const FMA: bool>(self) -> Self;
-    /// Natural logarithm.
-    fn ln<const FMA: bool>(self) -> Self;
-    /// Logarithm to base 2.
-    fn log2<const FMA: bool>(self) -> Self;
-    /// Logarithm to base 10.
-    fn log10<const FMA: bool>(self) -> Self;
-    /// `self^exponent`.
-    fn powf<const FMA: bool>(self, exponent: Self) -> Self;
-    /// Hyperbolic tangent.
-    fn tanh<const FMA: bool>(self) -> Self;
-    /// Error function.
-    fn erf<const FMA: bool>(self) -> Self;
-    /// `x·(1 + erf(x / √2)) / 2`.
-    fn gelu<const FMA: bool>(self) -> Self;
-    /// Sine.
-    fn sin<const FMA: bool>(self) -> Self;
-    /// Cosine.
-    fn cos<const FMA: bool>(self) -> Self;
-    /// `e^self - 1`.
-    fn expm1<const FMA: bool>(self) -> Self;
-    /// `ln(1 + self)`.
-    fn ln_1p<const FMA: bool>(self) -> Self;
-    /// The larger; NaN if either is.
-    #[inline(always)]
-    fn larger(self, other: Self) -> Self {
-        // Not `max`, which drops NaN. `self` wins ties and if it is NaN.
-        let picked = if other > self { other } else { self };
-        if other.is_nan() { other } else { picked }
-    }
-    /// The smaller; NaN if either is.
-    #[inline(always)]
-    fn smaller(self, other: Self) -> Self {
-        let picked = if other < self { other } else { self };
-        if other.is_nan() { other } else { picked }
-    }
-    /// Whether this is not a number.
-    #[inline(always)]
-    #[allow(clippy::eq_op)]
-    fn is_nan(self) -> bool {
-        self != self
-    }
-    /// `1 / (1 + e^-self)`.
-    #[inline(always)]
-    fn sigmoid<const FMA: bool>(self) -> Self {
-        Self::ONE / (Self::ONE + (-self).exp_normal::<FMA>())
-    }
-}
-
-/// Functions that are rarely used, called one element at a time.
-pub(crate) trait Plain: Real {
-    fn tan(self) -> Self;
-    fn asin(self) -> Self;
-    fn acos(self) -> Self;
-    fn atan(self) -> Self;
-    fn sinh(self) -> Self;
-    fn cosh(self) -> Self;
-    fn asinh(self) -> Self;
-    fn acosh(self) -> Self;
-    fn atanh(self) -> Self;
-    fn erfc(self) -> Self;
-    fn floor(self) -> Self;
-    fn ceil(self) -> Self;
-    fn trunc(self) -> Self;
-    fn round_even(self) -> Self;
-    fn atan2(self, other: Self) -> Self;
-    fn copysign(self, other: Self) -> Self;
-    /// The remainder of truncating division, C's `fmod`.
-    fn fmod(self, other: Self) -> Self;
-}
-
-macro_rules! plain {
-    ($($ty:ident, $erfc:path);*) => { $(
-        impl Plain for $ty {
-            #[inline(always)]
-            fn tan(self) -> Self { $ty::tan(self) }
-            #[inline(always)]
-            fn asin(self) -> Self { $ty::asin(self) }
-            #[inline(always)]
-            fn acos(self) -> Self { $ty::acos(self) }
-            #[inline(always)]
-            fn atan(self) -> Self { $ty::atan(self) }
-            #[inline(always)]
-            fn sinh(self) -> Self { $ty::sinh(self) }
-            #[inline(always)]
-            fn cosh(self) -> Self { $ty::cosh(self) }
-            #[inline(always)]
-            fn asinh(self) -> Self { $ty::asinh(self) }
-            #[inline(always)]
-            fn acosh(self) -> Self { $ty::acosh(self) }
-            #[inline(always)]
-            fn atanh(self) -> Self { $ty::atanh(self) }
-            #[inline(always)]
-            fn erfc(self) -> Self { $erfc(self) }
-            #[inline(always)]
-            fn floor(self) -> Self { $ty::floor(self) }
-            #[inline(always)]
-            fn ceil(self) -> Self { $ty::ceil(self) }
-            #[inline(always)]
-            fn trunc(self) -> Self { $ty::trunc(self) }
-            #[inline(always)]
-            fn round_even(self) -> Self { $ty::round_ties_even(self) }
-            #[inline(always)]
-            fn atan2(self, other: Self) -> Self { $ty::atan2(self, other) }
-            #[inline(always)]
-            fn copysign(self, other: Self) -> Self { $ty::copysign(self, other) }
-            #[inline(always)]
-            fn fmod(self, other: Self) -> Self { self % other }
-        }
-    )* };
-}
-plain!(f32, libm::erfcf; f64, libm::erfc);
-
+/// Declares [`Math`] with its functions of both types: doc, name, and the operands besides `self`.
 macro_rules! math {
-    ($($ty:ident $module:ident: pow $pow:path, sin $sin:path, cos $cos:path, erf $erf:expr, gelu $gelu:expr;)*) => { $(
-        impl Math for $ty {
+    ($($(#[$doc:meta])* $name:ident($($other:ident),*);)*) => {
+        /// The functions behind the unary and binary tables.
+        ///
+        /// `FMA` says whether fused multiply-add is one instruction where the function is compiled (see `simd`).
+        pub(crate) trait Math: Real {
+            $($(#[$doc])* fn $name<const FMA: bool>(self $(, $other: Self)*) -> Self;)*
+            /// The larger; NaN if either is.
             #[inline(always)]
-            fn exp<const FMA: bool>(self) -> Self { super::elementary::$module::exp::<FMA>(self) }
+            fn larger(self, other: Self) -> Self {
+                // Not `max`, which drops NaN. `self` wins ties and if it is NaN.
+                let picked = if other > self { other } else { self };
+                if other.is_nan() { other } else { picked }
+            }
+            /// The smaller; NaN if either is.
             #[inline(always)]
-            fn exp_normal<const FMA: bool>(self) -> Self { super::elementary::$module::exp_normal::<FMA>(self) }
+            fn smaller(self, other: Self) -> Self {
+                let picked = if other < self { other } else { self };
+                if other.is_nan() { other } else { picked }
+            }
+            /// Whether this is not a number.
             #[inline(always)]
-            fn exp_below<const FMA: bool>(self) -> Self { super::elementary::$module::exp_below::<FMA>(self) }
+            #[allow(clippy::eq_op)]
+            fn is_nan(self) -> bool {
+                self != self
+            }
+            /// `1 / (1 + e^-self)`.
             #[inline(always)]
-            fn exp2<const FMA: bool>(self) -> Self { super::elementary::$module::exp2::<FMA>(self) }
-            #[inline(always)]
-            fn log2<const FMA: bool>(self) -> Self { super::elementary::$module::log2::<FMA>(self) }
-            #[inline(always)]
-            fn log10<const FMA: bool>(self) -> Self { super::elementary::$module::log10::<FMA>(self) }
-            #[inline(always)]
-            fn powf<const FMA: bool>(self, exponent: Self) -> Self { $pow(self, exponent) }
-            #[inline(always)]
-            fn ln<const FMA: bool>(self) -> Self { super::elementary::$module::ln::<FMA>(self) }
-            #[inline(always)]
-            fn tanh<const FMA: bool>(self) -> Self { super::elementary::$module::tanh::<FMA>(self) }
-            #[inline(always)]
-            fn expm1<const FMA: bool>(self) -> Self { super::elementary::$module::expm1::<FMA>(self) }
-            #[inline(always)]
-            fn ln_1p<const FMA: bool>(self) -> Self { super::elementary::$module::ln_1p::<FMA>(self) }
-            #[inline(always)]
-            fn erf<const FMA: bool>(self) -> Self { $erf(self) }
-            #[inline(always)]
-            fn gelu<const FMA: bool>(self) -> Self { $gelu(self) }
-            #[inline(always)]
-            fn sin<const FMA: bool>(self) -> Self { $sin(self) }
-            #[inline(always)]
-            fn cos<const FMA: bool>(self) -> Self { $cos(self) }
+            fn sigmoid<const FMA: bool>(self) -> Self {
+                Self::ONE / (Self::ONE + (-self).exp_normal::<FMA>())
+            }
         }
-    )* };
+        math!(@impl f32 single $($name($($other),*))*);
+        math!(@impl f64 double $($name($($other),*))*);
+    };
+    (@impl $ty:ident $module:ident $($name:ident($($other:ident),*))*) => {
+        impl Math for $ty {
+            $(
+                #[inline(always)]
+                fn $name<const FMA: bool>(self $(, $other: Self)*) -> Self { $module::$name::<FMA>(self $(, $other)*) }
+            )*
+        }
+    };
 }
 math! {
-    f32 single: pow super::elementary::pow_f32::<FMA>, sin super::elementary::sin_f32::<FMA>, cos super::elementary::cos_f32::<FMA>, erf super::elementary::erf_f32::<FMA>,
-        gelu super::elementary::gelu_f32::<FMA>;
-    f64 double: pow f64::powf, sin f64::sin, cos f64::cos, erf libm::erf,
-        gelu |x: f64| x * 0.5 * (1.0 + libm::erf(x * std::f64::consts::FRAC_1_SQRT_2));
+    /// `e^self`.
+    exp();
+    /// `e^self`, or a number near the smallest normal one where it would be less: as good as `exp` beside 1.
+    exp_normal();
+    /// `e^self` of what is not above 0.
+    exp_below();
+    /// `2^self`.
+    exp2();
+    /// `e^self - 1`.
+    expm1();
+    /// Natural logarithm.
+    ln();
+    /// `ln(1 + self)`.
+    ln_1p();
+    /// Logarithm to base 2.
+    log2();
+    /// Logarithm to base 10.
+    log10();
+    /// `self^exponent`.
+    pow(exponent);
+    /// Sine.
+    sin();
+    /// Cosine.
+    cos();
+    /// Tangent.
+    tan();
+    /// Inverse sine.
+    asin();
+    /// Inverse cosine.
+    acos();
+    /// Inverse tangent.
+    atan();
+    /// The angle of the point `(x, self)`.
+    atan2(x);
+    /// Hyperbolic sine.
+    sinh();
+    /// Hyperbolic cosine.
+    cosh();
+    /// Hyperbolic tangent.
+    tanh();
+    /// Inverse hyperbolic sine.
+    asinh();
+    /// Inverse hyperbolic cosine.
+    acosh();
+    /// Inverse hyperbolic tangent.
+    atanh();
+    /// Error function.
+    erf();
+    /// `1 - erf(self)`.
+    erfc();
+    /// `x·(1 + erf(x / √2)) / 2`.
+    gelu();
 }
 
 /// Integers as PyTorch computes with them: arithmetic wraps, division by zero is an error found before.

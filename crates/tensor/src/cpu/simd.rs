@@ -232,6 +232,18 @@ pub(crate) trait Real:
     fn sqrt(self) -> Self;
     /// Absolute value.
     fn abs(self) -> Self;
+    /// The largest whole number not above.
+    fn floor(self) -> Self;
+    /// The smallest whole number not below.
+    fn ceil(self) -> Self;
+    /// The whole part.
+    fn trunc(self) -> Self;
+    /// The nearest whole number, ties to even.
+    fn round_even(self) -> Self;
+    /// This magnitude with the sign of `other`.
+    fn copysign(self, other: Self) -> Self;
+    /// The remainder of truncating division, C's `fmod`.
+    fn rem(self, other: Self) -> Self;
     /// From an `f64` constant, rounded.
     fn of(value: f64) -> Self;
 }
@@ -246,6 +258,18 @@ macro_rules! real {
             fn sqrt(self) -> Self { $ty::sqrt(self) }
             #[inline(always)]
             fn abs(self) -> Self { $ty::abs(self) }
+            #[inline(always)]
+            fn floor(self) -> Self { $ty::floor(self) }
+            #[inline(always)]
+            fn ceil(self) -> Self { $ty::ceil(self) }
+            #[inline(always)]
+            fn trunc(self) -> Self { $ty::trunc(self) }
+            #[inline(always)]
+            fn round_even(self) -> Self { $ty::round_ties_even(self) }
+            #[inline(always)]
+            fn copysign(self, other: Self) -> Self { $ty::copysign(self, other) }
+            #[inline(always)]
+            fn rem(self, other: Self) -> Self { self % other }
             #[inline(always)]
             fn of(value: f64) -> Self { value as $ty }
         })*

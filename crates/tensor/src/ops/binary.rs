@@ -3,7 +3,7 @@
 use super::operand::{Operand, OperandRef, result_type};
 use super::pair::paired;
 use crate::cpu::map::{BinaryOp, Zip, zip, zip_bool, zip_int};
-use crate::cpu::math::{Int, Math, Plain};
+use crate::cpu::math::{Int, Math};
 use crate::cpu::par;
 use crate::dtype::Category;
 use crate::shape::same;
@@ -43,7 +43,7 @@ macro_rules! binary {
             pub(crate) struct $Op;
             impl BinaryOp for $Op {
                 #[inline(always)]
-                fn float<T: Math + Plain, const FMA: bool>($a: T, $b: T) -> T { $float }
+                fn float<T: Math, const FMA: bool>($a: T, $b: T) -> T { $float }
                 #[inline(always)]
                 fn int<I: Int>(a: I, b: I) -> I {
                     $(let ($i, $j) = (a, b); return $int;)?
@@ -109,14 +109,14 @@ binary! {
     /// The remainder with the divisor's sign, Python's `%`.
     pub remainder as remainder Remainder 8 float |a, b| remainder::<T>(a, b), int |a, b| a.modulo(b);
     /// The remainder with the dividend's sign, C's `fmod`.
-    pub fmod as fmod Fmod 8 float |a, b| a.fmod(b), int |a, b| a.rem(b);
+    pub fmod as fmod Fmod 8 float |a, b| a.rem(b), int |a, b| a.rem(b);
     /// The larger of two elements; NaN if either is.
     pub maximum as maximum Maximum 1 float |a, b| a.larger(b), int |a, b| a.max(b), bool |a, b| a | b;
     /// The smaller of two elements; NaN if either is.
     pub minimum as minimum Minimum 1 float |a, b| a.smaller(b), int |a, b| a.min(b), bool |a, b| a & b;
     /// The angle of the point `(other, self)`, in `-π..=π`.
     #[doc(alias = "arctan2")]
-    pub atan2 as atan2 Atan2 20 float |a, b| a.atan2(b);
+    pub atan2 as atan2 Atan2 20 float |a, b| a.atan2::<FMA>(b);
     /// The larger of two elements; the other one where one is NaN.
     pub fmax as fmax Fmax 2 float |a, b| if b > a || a.is_nan() { b } else { a }, int |a, b| a.max(b), bool |a, b| a | b;
     /// The smaller of two elements; the other one where one is NaN.
@@ -126,16 +126,16 @@ binary! {
     /// 0 below 0, 1 above, and `other` at 0. NaN gives 0, as in PyTorch.
     pub heaviside as heaviside Heaviside 2 float |a, b| if a == T::ZERO { b } else { T::of((a > T::ZERO) as u8 as f64) },
         int |a, b| if a == I::ZERO { b } else { a.sign().max(I::ZERO) }, bool |a, b| a | b;
-    pow as pow_tensor Pow 20 float |a, b| a.powf::<FMA>(b), int |a, b| a.pow(b);
+    pow as pow_tensor Pow 20 float |a, b| a.pow::<FMA>(b), int |a, b| a.pow(b);
 }
 
 /// Python's `//` on floats, step by step as PyTorch's `div_floor_floating`.
 #[inline(always)]
-fn floor_divide<T: Math + Plain>(a: T, b: T) -> T {
+fn floor_divide<T: Math>(a: T, b: T) -> T {
     if b == T::ZERO {
         return a / b;
     }
-    let rest = a.fmod(b);
+    let rest = a.rem(b);
     let mut quotient = (a - rest) / b;
     if rest != T::ZERO && (b < T::ZERO) != (rest < T::ZERO) {
         quotient = quotient - T::ONE;
@@ -149,8 +149,8 @@ fn floor_divide<T: Math + Plain>(a: T, b: T) -> T {
 
 /// Python's `%` on floats.
 #[inline(always)]
-fn remainder<T: Math + Plain>(a: T, b: T) -> T {
-    let rest = a.fmod(b);
+fn remainder<T: Math>(a: T, b: T) -> T {
+    let rest = a.rem(b);
     if rest != T::ZERO && (b < T::ZERO) != (rest < T::ZERO) { rest + b } else { rest }
 }
 

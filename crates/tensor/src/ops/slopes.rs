@@ -3,7 +3,7 @@
 use super::binary::{Binary, binary};
 use super::operand::OperandRef;
 use crate::cpu::map::BinaryOp;
-use crate::cpu::math::{Int, Math, Plain};
+use crate::cpu::math::{Int, Math};
 use crate::{DType, Tensor, bug, with_generator};
 use wengert_tensor_macros::profiled;
 
@@ -74,7 +74,7 @@ impl Tensor {
         struct Sloped;
         impl BinaryOp for Sloped {
             #[inline(always)]
-            fn float<T: Math + Plain, const FMA: bool>(x: T, slope: T) -> T {
+            fn float<T: Math, const FMA: bool>(x: T, slope: T) -> T {
                 if x > T::ZERO { x } else { x * slope }
             }
             fn int<I: Int>(x: I, _: I) -> I {

@@ -3,7 +3,7 @@
 use crate::cpu::elementary::TURN_LIMIT;
 use crate::cpu::half;
 use crate::cpu::map::{self, Map, UnaryOp, map, map_int};
-use crate::cpu::math::{Int, Math, Plain};
+use crate::cpu::math::{Int, Math};
 use crate::layout::Layout;
 use crate::shape::Axes;
 use crate::{DType, Element, Tensor, bug, match_dtype};
@@ -32,7 +32,7 @@ macro_rules! kernel {
         struct $Op;
         impl UnaryOp for $Op {
             #[inline(always)]
-            fn float<T: Math + Plain, const FMA: bool>($x: T, $p: [T; 2]) -> T {
+            fn float<T: Math, const FMA: bool>($x: T, $p: [T; 2]) -> T {
                 let _ = &$p;
                 $float
             }
@@ -140,20 +140,20 @@ unary! {
     /// Cosine.
     cos Cos 10 float |x| x.cos::<FMA>(), rare TURN_LIMIT, f64::cos;
     /// Tangent.
-    tan Tan 20 float |x| x.tan();
+    tan Tan 16 float |x| x.tan::<FMA>(), rare TURN_LIMIT, f64::tan;
     /// Inverse sine.
     #[doc(alias = "arcsin")]
-    asin Asin 20 float |x| x.asin();
+    asin Asin 14 float |x| x.asin::<FMA>();
     /// Inverse cosine.
     #[doc(alias = "arccos")]
-    acos Acos 20 float |x| x.acos();
+    acos Acos 16 float |x| x.acos::<FMA>();
     /// Inverse tangent.
     #[doc(alias = "arctan")]
-    atan Atan 20 float |x| x.atan();
+    atan Atan 24 float |x| x.atan::<FMA>();
     /// Hyperbolic sine.
-    sinh Sinh 20 float |x| x.sinh();
+    sinh Sinh 14 float |x| x.sinh::<FMA>();
     /// Hyperbolic cosine.
-    cosh Cosh 20 float |x| x.cosh();
+    cosh Cosh 14 float |x| x.cosh::<FMA>();
     /// Degrees to radians.
     deg2rad Deg2rad 1 float |x| x * T::of(std::f64::consts::PI / 180.0);
     /// Radians to degrees.
@@ -162,17 +162,17 @@ unary! {
     tanh Tanh 12 float |x| x.tanh::<FMA>();
     /// Inverse hyperbolic sine.
     #[doc(alias = "arcsinh")]
-    asinh Asinh 20 float |x| x.asinh();
+    asinh Asinh 24 float |x| x.asinh::<FMA>();
     /// Inverse hyperbolic cosine.
     #[doc(alias = "arccosh")]
-    acosh Acosh 20 float |x| x.acosh();
+    acosh Acosh 24 float |x| x.acosh::<FMA>();
     /// Inverse hyperbolic tangent.
     #[doc(alias = "arctanh")]
-    atanh Atanh 20 float |x| x.atanh();
+    atanh Atanh 18 float |x| x.atanh::<FMA>();
     /// The error function.
     erf Erf 16 float |x| x.erf::<FMA>();
     /// `1 - erf(x)`, accurate where it is small.
-    erfc Erfc 20 float |x| x.erfc();
+    erfc Erfc 26 float |x| x.erfc::<FMA>();
     /// The logistic function, `1 / (1 + e^-x)`.
     #[doc(alias = "expit")]
     sigmoid Sigmoid 10 float |x| x.sigmoid::<FMA>();

@@ -1,6 +1,8 @@
 //! The error function and GELU.
 
-use super::{bound, poly, single};
+use super::power::exp2_wide;
+use super::{bound, exponential::single, poly};
+use std::f64::consts::LOG2_E;
 
 /// The error function: a polynomial in `x²` up to 1, `1 - e^poly(x)` beyond (Chebyshev fits of `erf(√z)/√z` on `[0, 1]`
 /// and of `ln erfc` on `[0.9, 4]`).
@@ -69,4 +71,31 @@ pub(crate) fn gelu_f32<const FMA: bool>(x: f32) -> f32 {
     let tail = f32::from_bits(mantissa.to_bits().wrapping_add(shifted.to_bits() << 23));
     let tail = if a < 5.6 { tail } else { 0.0 };
     x * if x < 0.0 { tail } else { 1.0 - tail }
+}
+
+/// `1 - erf(x)`, in `f64` up to the result: `e^(-a²) p(t) / (a + 3)` with `t = (a - 3) / (a + 3)`.
+#[inline(always)]
+pub(crate) fn erfc_f32<const FMA: bool>(x: f32) -> f32 {
+    // Beyond the bound it is 0.
+    let a = bound(f64::from(x.abs()), 0.0, 10.3);
+    let inverse = 1.0 / (a + 3.0);
+    let series = poly::<FMA, f64, _>(
+        (a - 3.0) * inverse,
+        [
+            1.074_006_907_085_133_5,
+            -0.883_394_453_883_768_4,
+            0.590_228_358_047_462_7,
+            -0.310_467_223_913_519_6,
+            0.119_527_743_039_490_42,
+            -0.026_827_814_593_190_166,
+            -0.001_212_480_523_402_324_5,
+            0.003_037_781_620_180_983,
+            -0.000_546_051_971_131_116_5,
+            -0.000_287_257_361_109_058_5,
+            9.630_575_951_037_57e-5,
+            3.975_031_173_669_120_7e-5,
+        ],
+    );
+    let y = exp2_wide::<FMA>(a * a * -LOG2_E) * (series * inverse);
+    (if x < 0.0 { 2.0 - y } else { y }) as f32
 }

@@ -6,11 +6,12 @@
 use super::{bound, poly};
 use crate::cpu::simd::fma;
 
+/// Adding it rounds to a whole number `n`, and leaves the exponent of `2^n` in the low bits.
+pub(super) const ROUND: f64 = 1.5 * (1u64 << 52) as f64 + 1023.0;
+
 /// `2^t` for `t` within ±1000, to 4e-11; NaN passes.
 #[inline(always)]
 pub(super) fn exp2_wide<const FMA: bool>(t: f64) -> f64 {
-    /// Adding it rounds to a whole number `n`, and leaves the exponent of `2^n` in the low bits.
-    const ROUND: f64 = 1.5 * (1u64 << 52) as f64 + 1023.0;
     let shifted = t + ROUND;
     let r = t - (shifted - ROUND);
     let power = poly::<FMA, f64, _>(

@@ -62,11 +62,31 @@ fn f32_functions_are_within_their_bounds() {
         "ln_1p without fma" 2.0 single::ln_1p::<false>, f64::ln_1p;
         "tanh" 3.0 single::tanh::<true>, f64::tanh;
         "tanh without fma" 3.0 single::tanh::<false>, f64::tanh;
-        "erf" 3.0 erf_f32::<true>, libm::erf;
-        "erf without fma" 3.0 erf_f32::<false>, libm::erf;
-        "sin" 2.0 sin_f32::<true>, |x: f64| if x.abs() > TURN_LIMIT { sin_f32::<true>(x as f32) as f64 } else { x.sin() };
-        "sin without fma" 2.0 sin_f32::<false>, |x: f64| if x.abs() > TURN_LIMIT { sin_f32::<false>(x as f32) as f64 } else { x.sin() };
-        "cos" 2.0 cos_f32::<true>, |x: f64| if x.abs() > TURN_LIMIT { cos_f32::<true>(x as f32) as f64 } else { x.cos() };
+        "asin" 0.51 single::asin::<true>, f64::asin;
+        "asin without fma" 0.51 single::asin::<false>, f64::asin;
+        "acos" 0.51 single::acos::<true>, f64::acos;
+        "acos without fma" 0.51 single::acos::<false>, f64::acos;
+        "atan" 0.51 single::atan::<true>, f64::atan;
+        "atan without fma" 0.51 single::atan::<false>, f64::atan;
+        "sinh" 0.51 single::sinh::<true>, f64::sinh;
+        "sinh without fma" 0.51 single::sinh::<false>, f64::sinh;
+        "cosh" 0.51 single::cosh::<true>, f64::cosh;
+        "cosh without fma" 0.51 single::cosh::<false>, f64::cosh;
+        "asinh" 0.51 single::asinh::<true>, libm::asinh;
+        "asinh without fma" 0.51 single::asinh::<false>, libm::asinh;
+        "acosh" 0.51 |x: f32| single::acosh::<true>(x.abs()), |x: f64| libm::acosh(x.abs());
+        "acosh without fma" 0.51 |x: f32| single::acosh::<false>(x.abs()), |x: f64| libm::acosh(x.abs());
+        "atanh" 0.51 single::atanh::<true>, libm::atanh;
+        "atanh without fma" 0.51 single::atanh::<false>, libm::atanh;
+        "erfc" 0.51 single::erfc::<true>, libm::erfc;
+        "erfc without fma" 0.51 single::erfc::<false>, libm::erfc;
+        "tan" 0.51 single::tan::<true>, |x: f64| if x.abs() > TURN_LIMIT { single::tan::<true>(x as f32) as f64 } else { x.tan() };
+        "tan without fma" 0.51 single::tan::<false>, |x: f64| if x.abs() > TURN_LIMIT { single::tan::<false>(x as f32) as f64 } else { x.tan() };
+        "erf" 3.0 single::erf::<true>, libm::erf;
+        "erf without fma" 3.0 single::erf::<false>, libm::erf;
+        "sin" 2.0 single::sin::<true>, |x: f64| if x.abs() > TURN_LIMIT { single::sin::<true>(x as f32) as f64 } else { x.sin() };
+        "sin without fma" 2.0 single::sin::<false>, |x: f64| if x.abs() > TURN_LIMIT { single::sin::<false>(x as f32) as f64 } else { x.sin() };
+        "cos" 2.0 single::cos::<true>, |x: f64| if x.abs() > TURN_LIMIT { single::cos::<true>(x as f32) as f64 } else { x.cos() };
     }
 }
 
@@ -75,12 +95,12 @@ fn gelu_is_within_its_bound() {
     for i in -80_000..80_000 {
         let x = i as f32 * 1e-4;
         let exact = x as f64 * 0.5 * libm::erfc(-(x as f64) * std::f64::consts::FRAC_1_SQRT_2);
-        for got in [gelu_f32::<true>(x), gelu_f32::<false>(x)] {
+        for got in [single::gelu::<true>(x), single::gelu::<false>(x)] {
             assert!((got as f64 - exact).abs() < 1e-7 + 1e-7 * x.abs() as f64, "gelu({x}) is {exact}, not {got}");
         }
     }
-    assert_eq!(gelu_f32::<true>(f32::INFINITY), f32::INFINITY);
-    assert!(gelu_f32::<true>(f32::NAN).is_nan() && gelu_f32::<true>(f32::NEG_INFINITY).is_nan());
+    assert_eq!(single::gelu::<true>(f32::INFINITY), f32::INFINITY);
+    assert!(single::gelu::<true>(f32::NAN).is_nan() && single::gelu::<true>(f32::NEG_INFINITY).is_nan());
 }
 
 #[test]
@@ -158,6 +178,7 @@ macro_rules! within_of_two {
 #[test]
 fn f32_functions_of_two_are_within_their_bounds() {
     within_of_two! {
-        "pow" 0.51 pow_f32::<true>, pow_f32::<false>, f64::powf;
+        "atan2" 0.51 single::atan2::<true>, single::atan2::<false>, f64::atan2;
+        "pow" 0.51 single::pow::<true>, single::pow::<false>, f64::powf;
     }
 }
