@@ -39,6 +39,73 @@ fn integer_division_rounds_as_pytorch() {
     assert_eq!(a.pow(2).to_vec::<i32>(), [49; 4]);
 }
 
+/// One row per type: PyTorch's definitions of the remainders and floor division, step by step, from C's `fmod`.
+macro_rules! division {
+    ($($name:ident $t:ident;)*) => { $(
+        fn $name(a: $t, b: $t) -> [$t; 3] {
+            let fmod = a % b;
+            let below = fmod != 0.0 && (b < 0.0) != (fmod < 0.0);
+            let remainder = if below { fmod + b } else { fmod };
+            if b == 0.0 {
+                return [fmod, remainder, a / b];
+            }
+            let quotient = (a - fmod) / b - if below { 1.0 } else { 0.0 };
+            let floor = quotient.floor();
+            let whole = if quotient - floor > 0.5 { floor + 1.0 } else { floor };
+            [fmod, remainder, if quotient == 0.0 { (0.0 as $t).copysign(a / b) } else { whole }]
+        }
+    )* };
+}
+division! {
+    division_f32 f32;
+    division_f64 f64;
+}
+
+#[test]
+fn remainders_of_floats_are_exact_whatever_the_quotient() {
+    let special = [
+        0.0,
+        1e-45,
+        1e-40,
+        1e-30,
+        0.1,
+        0.5,
+        1.0,
+        1.5,
+        3.0,
+        7.0,
+        1e4,
+        16_777_215.0,
+        3e9,
+        1e20,
+        3e38,
+        f64::INFINITY,
+        f64::NAN,
+    ];
+    let special = special.into_iter().flat_map(|x| [x, -x]).collect::<Vec<f64>>();
+    manual_seed(0);
+    let drawn = (randn([4096]).to(DType::F64) * 100.0).to_vec::<f64>();
+    let x: Vec<f64> = special.iter().flat_map(|&x| vec![x; special.len()]).chain(drawn.iter().copied()).collect();
+    let y: Vec<f64> =
+        special.iter().cycle().take(special.len().pow(2)).chain(drawn[1..].iter()).chain([&0.3]).copied().collect();
+    macro_rules! agree {
+        ($t:ty, $dtype:expr, $definition:path) => {{
+            let [a, b] = [&x, &y].map(|v| Tensor::from_slice(v, [v.len()]).to($dtype));
+            let got = [a.fmod(&b), a.remainder(&b), a.floor_divide(&b)].map(|t| t.to_vec::<$t>());
+            for i in 0..x.len() {
+                let want = $definition(x[i] as $t, y[i] as $t);
+                for k in 0..3 {
+                    let (got, want) = (got[k][i], want[k]);
+                    let same = got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan();
+                    assert!(same, "{k} of {:e} and {:e}: {got:e}, not {want:e}", x[i], y[i]);
+                }
+            }
+        }};
+    }
+    agree!(f32, DType::F32, division_f32);
+    agree!(f64, DType::F64, division_f64);
+}
+
 #[test]
 fn reductions_over_any_axes() {
     let x = Tensor::from_vec((0..24).map(|v| v as f32).collect(), [2, 3, 4]);

@@ -1,5 +1,6 @@
 //! Elementwise loops: operands of any layout are cut into blocks of plain slices, on which kernels work.
 
+use super::elementary::QUOTIENT_LIMIT;
 use super::math::{Int, Math};
 use super::par;
 use super::simd::{fma, multiversion};
@@ -308,13 +309,24 @@ pub(crate) trait UnaryOp {
 multiversion! {
     /// `out[i] = op(x[i])`.
     fn map_as[T: Math, F: UnaryOp](_op: PhantomData<F>, x: &[T], out: &mut [T], p: [T; 2]) {
-        for (o, &x) in out.iter_mut().zip(x) {
-            *o = F::float::<T, FMA>(x, p);
-        }
-        if let Some((limit, exact)) = F::RARE {
+        let Some((limit, exact)) = F::RARE else {
             for (o, &x) in out.iter_mut().zip(x) {
-                if x.abs() > T::of(limit) {
-                    *o = T::of(exact(x.to_f64()));
+                *o = F::float::<T, FMA>(x, p);
+            }
+            return;
+        };
+        let limit = T::of(limit);
+        for (x, out) in x.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
+            let mut any = false;
+            for (o, &x) in out.iter_mut().zip(x) {
+                *o = F::float::<T, FMA>(x, p);
+                any |= x.abs() > limit;
+            }
+            if any {
+                for (o, &x) in out.iter_mut().zip(x) {
+                    if x.abs() > limit {
+                        *o = T::of(exact(x.to_f64()));
+                    }
                 }
             }
         }
@@ -341,14 +353,35 @@ pub(crate) trait BinaryOp {
     fn int<I: Int>(a: I, b: I) -> I;
     /// On booleans.
     fn bool(a: bool, b: bool) -> bool;
+    /// Whether `float` must not be used where `a` is more than [`QUOTIENT_LIMIT`] times `b`.
+    const FAR: bool;
+    /// What to call there.
+    fn far<T: Math>(a: T, b: T) -> T;
 }
 
 multiversion! {
     /// `out[i] = op(x[i], y[i])`.
     fn zip_as[T: Math, F: BinaryOp](_op: PhantomData<F>, x: &[T], y: &[T], out: &mut [T]) {
         let (x, y) = (&x[..out.len()], &y[..out.len()]);
-        for i in 0..out.len() {
-            out[i] = F::float::<T, FMA>(x[i], y[i]);
+        if !F::FAR {
+            for i in 0..out.len() {
+                out[i] = F::float::<T, FMA>(x[i], y[i]);
+            }
+            return;
+        }
+        let far = |a: T, b: T| a.abs() > b.abs() * T::of(QUOTIENT_LIMIT);
+        for (out, (x, y)) in out.chunks_mut(BLOCK).zip(x.chunks(BLOCK).zip(y.chunks(BLOCK))) {
+            let (x, y) = (&x[..out.len()], &y[..out.len()]);
+            let mut any = false;
+            for i in 0..out.len() {
+                out[i] = F::float::<T, FMA>(x[i], y[i]);
+                any |= far(x[i], y[i]);
+            }
+            if any {
+                for i in (0..out.len()).filter(|&i| far(x[i], y[i])) {
+                    out[i] = F::far(x[i], y[i]);
+                }
+            }
         }
     }
 }

@@ -70,6 +70,8 @@ math! {
     log10();
     /// `self^exponent`.
     pow(exponent);
+    /// The remainder of truncating division, up to [`QUOTIENT_LIMIT`](super::elementary::QUOTIENT_LIMIT).
+    fmod(divisor);
     /// Sine.
     sin();
     /// Cosine.

@@ -32,13 +32,14 @@ impl Binary {
 }
 
 /// One row: `/// doc` then `name Name cost float |a, b| …`, followed by `, int |a, b| …` if PyTorch keeps integers
-/// (else they become `f32`) and by `, bool |a, b| …` if it computes on booleans.
+/// (else they become `f32`) and by `, bool |a, b| …` if it computes on booleans. `, far |a, b| …` is what `float` does where the quotient
+/// is large.
 ///
 /// `add Add 1 float |a, b| a + b, int |a, b| a.add(b), bool |a, b| a | b;` makes the kernels, `Tensor::add` and a row
 /// of [`BINARY`].
 macro_rules! binary {
     ($($(#[$doc:meta])* $vis:vis $name:ident as $method:ident $Op:ident $cost:literal
-        float |$a:ident, $b:ident| $float:expr $(, int |$i:ident, $j:ident| $int:expr)? $(, bool |$p:ident, $q:ident| $bool:expr)?;)*) => {
+        float |$a:ident, $b:ident| $float:expr $(, far |$c:ident, $d:ident| $far:expr)? $(, int |$i:ident, $j:ident| $int:expr)? $(, bool |$p:ident, $q:ident| $bool:expr)?;)*) => {
         $(
             pub(crate) struct $Op;
             impl BinaryOp for $Op {
@@ -52,6 +53,11 @@ macro_rules! binary {
                 #[inline(always)]
                 fn bool(a: bool, b: bool) -> bool {
                     $(let ($p, $q) = (a, b); return $bool;)?
+                    #[allow(unreachable_code)] { let _ = b; a }
+                }
+                const FAR: bool = binary!(@far $($c)?);
+                fn far<T: Math>(a: T, b: T) -> T {
+                    $(let ($c, $d) = (a, b); return $far;)?
                     #[allow(unreachable_code)] { let _ = b; a }
                 }
             }
@@ -79,6 +85,8 @@ macro_rules! binary {
         pub const BINARY: &[(&str, fn(&Tensor, &Tensor) -> Tensor)] =
             &[$((stringify!($name), |a, b| a.$name(b))),*];
     };
+    (@far $c:ident) => { true };
+    (@far) => { false };
     (@ints $Op:ident $i:ident) => {
         Some((zip_int::<i64, $Op>, zip_int::<i32, $Op>, zip_int::<i16, $Op>, zip_int::<i8, $Op>, zip_int::<u8, $Op>))
     };
@@ -101,15 +109,17 @@ binary! {
     #[doc(alias = "true_divide")]
     pub div as div Div 1 float |a, b| a / b;
     /// Division rounded to negative infinity.
-    pub floor_divide as floor_divide FloorDivide 8 float |a, b| floor_divide::<T>(a, b), int |a, b| a.div_floor(b);
+    pub floor_divide as floor_divide FloorDivide 8 float |a, b| floor_divide(a, b, a.fmod::<FMA>(b)), far |a, b| floor_divide(a, b, a.rem(b)),
+        int |a, b| a.div_floor(b);
     /// Division rounded to negative infinity (`torch.div(…, rounding_mode="floor")`).
-    pub div_floor as div_floor DivFloor 8 float |a, b| floor_divide::<T>(a, b), int |a, b| a.div_floor(b);
+    pub div_floor as div_floor DivFloor 8 float |a, b| floor_divide(a, b, a.fmod::<FMA>(b)), far |a, b| floor_divide(a, b, a.rem(b)),
+        int |a, b| a.div_floor(b);
     /// Division rounded towards 0 (`torch.div(…, rounding_mode="trunc")`).
     pub div_trunc as div_trunc DivTrunc 2 float |a, b| (a / b).trunc(), int |a, b| a.div_trunc(b);
     /// The remainder with the divisor's sign, Python's `%`.
-    pub remainder as remainder Remainder 8 float |a, b| remainder::<T>(a, b), int |a, b| a.modulo(b);
+    pub remainder as remainder Remainder 8 float |a, b| remainder(b, a.fmod::<FMA>(b)), far |a, b| remainder(b, a.rem(b)), int |a, b| a.modulo(b);
     /// The remainder with the dividend's sign, C's `fmod`.
-    pub fmod as fmod Fmod 8 float |a, b| a.rem(b), int |a, b| a.rem(b);
+    pub fmod as fmod Fmod 8 float |a, b| a.fmod::<FMA>(b), far |a, b| a.rem(b), int |a, b| a.rem(b);
     /// The larger of two elements; NaN if either is.
     pub maximum as maximum Maximum 1 float |a, b| a.larger(b), int |a, b| a.max(b), bool |a, b| a | b;
     /// The smaller of two elements; NaN if either is.
@@ -129,28 +139,22 @@ binary! {
     pow as pow_tensor Pow 20 float |a, b| a.pow::<FMA>(b), int |a, b| a.pow(b);
 }
 
-/// Python's `//` on floats, step by step as PyTorch's `div_floor_floating`.
+/// Python's `//` on floats from the remainder of truncating division, step by step as PyTorch's `div_floor_floating`.
 #[inline(always)]
-fn floor_divide<T: Math>(a: T, b: T) -> T {
-    if b == T::ZERO {
-        return a / b;
-    }
-    let rest = a.rem(b);
-    let mut quotient = (a - rest) / b;
-    if rest != T::ZERO && (b < T::ZERO) != (rest < T::ZERO) {
-        quotient = quotient - T::ONE;
-    }
-    if quotient == T::ZERO {
-        return T::ZERO.copysign(a / b);
-    }
+fn floor_divide<T: Math>(a: T, b: T, rest: T) -> T {
+    let quotient = (a - rest) / b;
+    let below = rest != T::ZERO && (b < T::ZERO) != (rest < T::ZERO);
+    let quotient = if below { quotient - T::ONE } else { quotient };
     let floor = quotient.floor();
-    if quotient - floor > T::of(0.5) { floor + T::ONE } else { floor }
+    let floor = if quotient - floor > T::of(0.5) { floor + T::ONE } else { floor };
+    let exact = a / b;
+    let floor = if quotient == T::ZERO { T::ZERO.copysign(exact) } else { floor };
+    if b == T::ZERO { exact } else { floor }
 }
 
-/// Python's `%` on floats.
+/// Python's `%` on floats from the remainder of truncating division.
 #[inline(always)]
-fn remainder<T: Math>(a: T, b: T) -> T {
-    let rest = a.rem(b);
+fn remainder<T: Math>(b: T, rest: T) -> T {
     if rest != T::ZERO && (b < T::ZERO) != (rest < T::ZERO) { rest + b } else { rest }
 }
 

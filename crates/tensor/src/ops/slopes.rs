@@ -83,6 +83,10 @@ impl Tensor {
             fn bool(x: bool, _: bool) -> bool {
                 x
             }
+            const FAR: bool = false;
+            fn far<T: Math>(x: T, _: T) -> T {
+                x
+            }
         }
         const KERNELS: Binary = Binary::of_floats::<Sloped>("prelu", 1);
         if !self.dtype().is_float() {

@@ -8,6 +8,7 @@ mod error;
 mod exponential;
 mod hyperbolic;
 mod inverse;
+mod modulo;
 mod plain;
 mod power;
 #[cfg(test)]
@@ -22,6 +23,7 @@ pub(super) mod single {
         acosh_f32 as acosh, asinh_f32 as asinh, atanh_f32 as atanh, cosh_f32 as cosh, sinh_f32 as sinh,
     };
     pub(crate) use super::inverse::{acos_f32 as acos, asin_f32 as asin, atan_f32 as atan, atan2_f32 as atan2};
+    pub(crate) use super::modulo::fmod_f32 as fmod;
     pub(crate) use super::power::pow_f32 as pow;
     pub(crate) use super::trigonometric::{cos_f32 as cos, sin_f32 as sin, tan_f32 as tan};
 }
@@ -29,9 +31,11 @@ pub(super) mod single {
 /// The functions of `f64`.
 pub(super) mod double {
     pub(crate) use super::exponential::double::*;
+    pub(crate) use super::modulo::fmod_f64 as fmod;
     pub(crate) use super::plain::*;
 }
 
+pub(crate) use modulo::QUOTIENT_LIMIT;
 pub(crate) use trigonometric::TURN_LIMIT;
 
 use super::simd::{Real, fma};

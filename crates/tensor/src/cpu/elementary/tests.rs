@@ -182,3 +182,24 @@ fn f32_functions_of_two_are_within_their_bounds() {
         "pow" 0.51 single::pow::<true>, single::pow::<false>, f64::powf;
     }
 }
+
+#[test]
+fn fmod_is_exact_up_to_its_limit() {
+    for (a, b) in pairs().filter(|(a, b)| f64::from(a.abs()) <= f64::from(b.abs()) * QUOTIENT_LIMIT) {
+        for got in [single::fmod::<true>(a, b), single::fmod::<false>(a, b)] {
+            let want = a % b;
+            assert!(
+                got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan(),
+                "{a:e} % {b:e}: {got:e}, not {want:e}"
+            );
+        }
+        // More digits than f32 has, so that quotients are rounded to whole numbers.
+        for b in [f64::from(b), f64::from(b) * (1.0 / 3.0), f64::from(b) / 49.0] {
+            for a in [f64::from(a) / 7.0, b * f64::from(a).trunc(), (b * 1001.0).next_down(), (b * 3.0).next_up()] {
+                let (got, want) = (double::fmod::<true>(a, b), a % b);
+                let same = got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan();
+                assert!(same || a.abs() > b.abs() * QUOTIENT_LIMIT, "{a:e} % {b:e}: {got:e}, not {want:e}");
+            }
+        }
+    }
+}
