@@ -304,11 +304,24 @@ pub(crate) trait UnaryOp {
     fn int<I: Int>(x: I) -> I;
     /// The magnitude beyond which `float` must not be used, and what to call there.
     const RARE: Rare;
+    /// Whether what is above 0 stays as it is, while the rest takes far longer.
+    const KEEPS_POSITIVE: bool;
 }
 
 multiversion! {
     /// `out[i] = op(x[i])`.
     fn map_as[T: Math, F: UnaryOp](_op: PhantomData<F>, x: &[T], out: &mut [T], p: [T; 2]) {
+        if F::KEEPS_POSITIVE {
+            for (x, out) in x.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
+                let positive = x.iter().fold(true, |all, &x| all & (x > T::ZERO));
+                if positive {
+                    out.copy_from_slice(x);
+                } else {
+                    out.iter_mut().zip(x).for_each(|(o, &x)| *o = F::float::<T, FMA>(x, p));
+                }
+            }
+            return;
+        }
         let Some((limit, exact)) = F::RARE else {
             for (o, &x) in out.iter_mut().zip(x) {
                 *o = F::float::<T, FMA>(x, p);

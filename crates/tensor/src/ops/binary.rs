@@ -109,24 +109,24 @@ binary! {
     #[doc(alias = "true_divide")]
     pub div as div Div 1 float |a, b| a / b;
     /// Division rounded to negative infinity.
-    pub floor_divide as floor_divide FloorDivide 8 float |a, b| floor_divide(a, b, a.fmod::<FMA>(b)), far |a, b| floor_divide(a, b, a.rem(b)),
+    pub floor_divide as floor_divide FloorDivide 16 float |a, b| floor_divide(a, b, a.fmod::<FMA>(b)), far |a, b| floor_divide(a, b, a.rem(b)),
         int |a, b| a.div_floor(b);
     /// Division rounded to negative infinity (`torch.div(…, rounding_mode="floor")`).
-    pub div_floor as div_floor DivFloor 8 float |a, b| floor_divide(a, b, a.fmod::<FMA>(b)), far |a, b| floor_divide(a, b, a.rem(b)),
+    pub div_floor as div_floor DivFloor 16 float |a, b| floor_divide(a, b, a.fmod::<FMA>(b)), far |a, b| floor_divide(a, b, a.rem(b)),
         int |a, b| a.div_floor(b);
     /// Division rounded towards 0 (`torch.div(…, rounding_mode="trunc")`).
     pub div_trunc as div_trunc DivTrunc 2 float |a, b| (a / b).trunc(), int |a, b| a.div_trunc(b);
     /// The remainder with the divisor's sign, Python's `%`.
-    pub remainder as remainder Remainder 8 float |a, b| remainder(b, a.fmod::<FMA>(b)), far |a, b| remainder(b, a.rem(b)), int |a, b| a.modulo(b);
+    pub remainder as remainder Remainder 12 float |a, b| remainder(b, a.fmod::<FMA>(b)), far |a, b| remainder(b, a.rem(b)), int |a, b| a.modulo(b);
     /// The remainder with the dividend's sign, C's `fmod`.
-    pub fmod as fmod Fmod 8 float |a, b| a.fmod::<FMA>(b), far |a, b| a.rem(b), int |a, b| a.rem(b);
+    pub fmod as fmod Fmod 10 float |a, b| a.fmod::<FMA>(b), far |a, b| a.rem(b), int |a, b| a.rem(b);
     /// The larger of two elements; NaN if either is.
     pub maximum as maximum Maximum 1 float |a, b| a.larger(b), int |a, b| a.max(b), bool |a, b| a | b;
     /// The smaller of two elements; NaN if either is.
     pub minimum as minimum Minimum 1 float |a, b| a.smaller(b), int |a, b| a.min(b), bool |a, b| a & b;
     /// The angle of the point `(other, self)`, in `-π..=π`.
     #[doc(alias = "arctan2")]
-    pub atan2 as atan2 Atan2 20 float |a, b| a.atan2::<FMA>(b);
+    pub atan2 as atan2 Atan2 32 float |a, b| a.atan2::<FMA>(b);
     /// The larger of two elements; the other one where one is NaN.
     pub fmax as fmax Fmax 2 float |a, b| if b > a || a.is_nan() { b } else { a }, int |a, b| a.max(b), bool |a, b| a | b;
     /// The smaller of two elements; the other one where one is NaN.
@@ -136,7 +136,7 @@ binary! {
     /// 0 below 0, 1 above, and `other` at 0. NaN gives 0, as in PyTorch.
     pub heaviside as heaviside Heaviside 2 float |a, b| if a == T::ZERO { b } else { T::of((a > T::ZERO) as u8 as f64) },
         int |a, b| if a == I::ZERO { b } else { a.sign().max(I::ZERO) }, bool |a, b| a | b;
-    pow as pow_tensor Pow 20 float |a, b| a.pow::<FMA>(b), int |a, b| a.pow(b);
+    pow as pow_tensor Pow 48 float |a, b| a.pow::<FMA>(b), int |a, b| a.pow(b);
 }
 
 /// Python's `//` on floats from the remainder of truncating division, step by step as PyTorch's `div_floor_floating`.

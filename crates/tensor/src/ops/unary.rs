@@ -25,10 +25,10 @@ type IntMaps = (Map<i64>, Map<i32>, Map<i16>, Map<i8>, Map<u8>);
 /// The kernels of one function: `Name name cost float |x, p| …` for functions of floats (integers and booleans become
 /// `f32` first), with `, int |x| …` added for those that PyTorch also computes on integers.
 ///
-/// `, rare limit f` calls `f` in `f64` for elements beyond `limit`. `T` is the type computed in, `FMA` says whether it has fused multiply-add, and `p` holds two parameters.
+/// `, rare limit f` calls `f` in `f64` for elements beyond `limit`; `, keeps positive` says that those above 0 stay. `T` is the type computed in, `FMA` says whether it has fused multiply-add, and `p` holds two parameters.
 macro_rules! kernel {
     ($Op:ident $name:ident $cost:literal float |$x:ident, $p:ident| $float:expr $(, int |$i:ident| $int:expr)?
-        $(, rare $limit:path, $exact:path)?) => {
+        $(, rare $limit:path, $exact:path)? $(, keeps $kept:ident)?) => {
         struct $Op;
         impl UnaryOp for $Op {
             #[inline(always)]
@@ -42,6 +42,7 @@ macro_rules! kernel {
                 x
             }
             const RARE: map::Rare = kernel!(@rare $($limit, $exact)?);
+            const KEEPS_POSITIVE: bool = kernel!(@keeps $($kept)?);
         }
         impl $Op {
             const KERNELS: Unary = Unary {
@@ -64,6 +65,12 @@ macro_rules! kernel {
     };
     (@rare) => {
         None
+    };
+    (@keeps positive) => {
+        true
+    };
+    (@keeps) => {
+        false
     };
 }
 
@@ -128,32 +135,32 @@ unary! {
     /// `e^x - 1`, accurate near 0.
     expm1 Expm1 16 float |x| x.expm1::<FMA>();
     /// Natural logarithm.
-    log Log 8 float |x| x.ln::<FMA>();
+    log Log 16 float |x| x.ln::<FMA>();
     /// Logarithm to base 2.
-    log2 Log2 10 float |x| x.log2::<FMA>();
+    log2 Log2 20 float |x| x.log2::<FMA>();
     /// Logarithm to base 10.
-    log10 Log10 10 float |x| x.log10::<FMA>();
+    log10 Log10 20 float |x| x.log10::<FMA>();
     /// `ln(1 + x)`, accurate near 0.
     log1p Log1p 16 float |x| x.ln_1p::<FMA>();
     /// Sine.
-    sin Sin 10 float |x| x.sin::<FMA>(), rare TURN_LIMIT, f64::sin;
+    sin Sin 14 float |x| x.sin::<FMA>(), rare TURN_LIMIT, f64::sin;
     /// Cosine.
-    cos Cos 10 float |x| x.cos::<FMA>(), rare TURN_LIMIT, f64::cos;
+    cos Cos 14 float |x| x.cos::<FMA>(), rare TURN_LIMIT, f64::cos;
     /// Tangent.
-    tan Tan 16 float |x| x.tan::<FMA>(), rare TURN_LIMIT, f64::tan;
+    tan Tan 24 float |x| x.tan::<FMA>(), rare TURN_LIMIT, f64::tan;
     /// Inverse sine.
     #[doc(alias = "arcsin")]
-    asin Asin 14 float |x| x.asin::<FMA>();
+    asin Asin 20 float |x| x.asin::<FMA>();
     /// Inverse cosine.
     #[doc(alias = "arccos")]
-    acos Acos 16 float |x| x.acos::<FMA>();
+    acos Acos 24 float |x| x.acos::<FMA>();
     /// Inverse tangent.
     #[doc(alias = "arctan")]
-    atan Atan 24 float |x| x.atan::<FMA>();
+    atan Atan 36 float |x| x.atan::<FMA>();
     /// Hyperbolic sine.
-    sinh Sinh 14 float |x| x.sinh::<FMA>();
+    sinh Sinh 20 float |x| x.sinh::<FMA>();
     /// Hyperbolic cosine.
-    cosh Cosh 14 float |x| x.cosh::<FMA>();
+    cosh Cosh 20 float |x| x.cosh::<FMA>();
     /// Degrees to radians.
     deg2rad Deg2rad 1 float |x| x * T::of(std::f64::consts::PI / 180.0);
     /// Radians to degrees.
@@ -162,17 +169,17 @@ unary! {
     tanh Tanh 12 float |x| x.tanh::<FMA>();
     /// Inverse hyperbolic sine.
     #[doc(alias = "arcsinh")]
-    asinh Asinh 24 float |x| x.asinh::<FMA>();
+    asinh Asinh 36 float |x| x.asinh::<FMA>();
     /// Inverse hyperbolic cosine.
     #[doc(alias = "arccosh")]
-    acosh Acosh 24 float |x| x.acosh::<FMA>();
+    acosh Acosh 36 float |x| x.acosh::<FMA>();
     /// Inverse hyperbolic tangent.
     #[doc(alias = "arctanh")]
-    atanh Atanh 18 float |x| x.atanh::<FMA>();
+    atanh Atanh 30 float |x| x.atanh::<FMA>();
     /// The error function.
     erf Erf 16 float |x| x.erf::<FMA>();
     /// `1 - erf(x)`, accurate where it is small.
-    erfc Erfc 26 float |x| x.erfc::<FMA>();
+    erfc Erfc 36 float |x| x.erfc::<FMA>();
     /// The logistic function, `1 / (1 + e^-x)`.
     #[doc(alias = "expit")]
     sigmoid Sigmoid 10 float |x| x.sigmoid::<FMA>();
@@ -184,8 +191,8 @@ unary! {
 
 kernel!(ClampTo clamp 1 float |x, p| x.larger(p[0]).smaller(p[1]));
 kernel!(LeakyRelu leaky_relu 1 float |x, p| if x < T::ZERO { x * p[0] } else { x });
-kernel!(Elu elu 16 float |x, p| if x > T::ZERO { x } else { p[0] * x.expm1::<FMA>() });
-kernel!(Softplus softplus 24 float |x, p| {
+kernel!(Elu elu 8 float |x, p| if x > T::ZERO { x } else { p[0] * x.expm1::<FMA>() }, keeps positive);
+kernel!(Softplus softplus 48 float |x, p| {
     if x * p[0] > p[1] { x } else { (x * p[0]).exp::<FMA>().ln_1p::<FMA>() / p[0] }
 });
 kernel!(Hardsigmoid hardsigmoid 2 float |x, _p| (x + T::of(3.0)).larger(T::ZERO).smaller(T::of(6.0)) / T::of(6.0));
@@ -196,9 +203,9 @@ kernel!(Softshrink softshrink 1 float |x, p| {
     // A product, which keeps NaN.
     if x >= -p[0] && x <= p[0] { x * T::ZERO } else { outside }
 });
-kernel!(Celu celu 16 float |x, p| if x > T::ZERO { x } else { p[0] * (x / p[0]).expm1::<FMA>() });
+kernel!(Celu celu 8 float |x, p| if x > T::ZERO { x } else { p[0] * (x / p[0]).expm1::<FMA>() }, keeps positive);
 kernel!(Selu selu 16 float |x, p| if x > T::ZERO { x * p[1] } else { p[0] * x.expm1::<FMA>() });
-kernel!(LogSigmoid logsigmoid 24 float |x, _p| x.smaller(T::ZERO) - (-x.abs()).exp::<FMA>().ln_1p::<FMA>());
+kernel!(LogSigmoid logsigmoid 48 float |x, _p| x.smaller(T::ZERO) - (-x.abs()).exp::<FMA>().ln_1p::<FMA>());
 // tanh(ln(1 + n)) with n = e^x is n (n + 2) / (n (n + 2) + 2), and 1 beyond.
 kernel!(Mish mish 12 float |x, _p| {
     let n = x.smaller(T::of(20.0)).exp::<FMA>();

@@ -86,6 +86,19 @@ macro_rules! elementary {
                 if tiny { y * (1.0 / (1u128 << LIFT) as $ty) } else { y }
             }
 
+            /// `(factor + more) · e^(x + rest)`, for `x` not above 0 and small `more` and `rest`.
+            #[inline(always)]
+            #[allow(dead_code, reason = "of use to f64 only")]
+            pub(crate) fn times_exp<const FMA: bool>(factor: $ty, more: $ty, x: $ty, rest: $ty) -> $ty {
+                let (bits, r) = reduce::<FMA>(if x < $lowest { $lowest } else { x });
+                let tiny = x < $normal;
+                let bits = bits.wrapping_add(if tiny { LIFT + 1 } else { 1 });
+                let rise = fma::<FMA, $ty>(r * r, poly::<FMA, $ty, _>(r, $below), r);
+                let rise = rise + fma::<FMA, $ty>(rest, rise, rest);
+                let y = (factor + fma::<FMA, $ty>(factor, rise, more)) * half_power(bits);
+                if tiny { y * (1.0 / (1u128 << LIFT) as $ty) } else { y }
+            }
+
             /// [`exp`] of what is not below the logarithm of the smallest normal number.
             #[inline(always)]
             pub(crate) fn exp_normal<const FMA: bool>(x: $ty) -> $ty {
@@ -93,19 +106,41 @@ macro_rules! elementary {
                 twice::<FMA>(r) * half_power(bits)
             }
 
-            /// `2^x`.
+            /// `2^x` by what gives `2^(r + 1)` for `|r| <= 1/2`.
             #[inline(always)]
-            pub(crate) fn exp2<const FMA: bool>(x: $ty) -> $ty {
+            fn exp2_by(x: $ty, twice: impl Fn($ty) -> $ty) -> $ty {
                 let x = bound(x, -($bias + $mantissa + 1) as $ty, ($bias + 1) as $ty);
                 let shifted = x + ROUND;
                 let r = x - (shifted - ROUND);
                 let tiny = x < 2.0 - $bias as $ty;
                 let bits = shifted.to_bits().wrapping_add(if tiny { LIFT } else { 0 });
-                // Less than 1 is lost in the product if a whole r is added apart.
+                let y = twice(r) * half_power(bits);
+                if tiny { y * (1.0 / (1u128 << LIFT) as $ty) } else { y }
+            }
+
+            /// `2^(r + 1)` less 2 and `r`, divided by `r`: less than 1 is lost in the product if a whole `r` is added apart.
+            #[inline(always)]
+            fn steepness<const FMA: bool>(r: $ty) -> $ty {
                 let mut c = const { twice!($ty $exp2) };
                 c[0] -= 1.0;
-                let y = (fma::<FMA, $ty>(r, poly::<FMA, $ty, _>(r, c), r) + 2.0) * half_power(bits);
-                if tiny { y * (1.0 / (1u128 << LIFT) as $ty) } else { y }
+                poly::<FMA, $ty, _>(r, c)
+            }
+
+            /// `2^x`.
+            #[inline(always)]
+            pub(crate) fn exp2<const FMA: bool>(x: $ty) -> $ty {
+                exp2_by(x, |r| fma::<FMA, $ty>(r, steepness::<FMA>(r), r) + 2.0)
+            }
+
+            /// `2^(x + rest)` for a small `rest`.
+            #[inline(always)]
+            #[allow(dead_code, reason = "of use to f64 only")]
+            pub(crate) fn exp2_sum<const FMA: bool>(x: $ty, rest: $ty) -> $ty {
+                exp2_by(x, |whole| {
+                    let r = whole + rest;
+                    let lost = (whole - r) + rest;
+                    fma::<FMA, $ty>(r, steepness::<FMA>(r), lost) + r + 2.0
+                })
             }
 
             #[inline(always)]

@@ -3,7 +3,7 @@
 //! Functions of `f32` that need more digits than it has compute in `f64`, to about 1e-11: the result is then the nearest `f32`
 //! but in one case of several hundred, and costs two vectors instead of one, less than carrying rests along.
 
-use super::{bound, poly};
+use super::{bound, exponential::double, poly};
 use crate::cpu::simd::fma;
 
 /// Adding it rounds to a whole number `n`, and leaves the exponent of `2^n` in the low bits.
@@ -70,13 +70,82 @@ pub(crate) fn pow_f32<const FMA: bool>(x: f32, y: f32) -> f32 {
     let t = if a == 1.0 && b == f64::INFINITY { 0.0 } else { y * log };
     let power = exp2_wide::<FMA>(bound(t, -200.0, 200.0));
 
-    // Rounds to a whole number, whose last bit says whether it is odd; all of f32 from 2^24 on are even.
+    finish(x, y, power) as f32
+}
+
+/// `x^y` with its sign and special cases, from that of the magnitudes.
+#[inline(always)]
+fn finish(x: f64, y: f64, power: f64) -> f64 {
+    let (a, b) = (x.abs(), y.abs());
+    // Rounds to a whole number, whose last bit says whether it is odd. Larger ones are whole, and even from twice that on.
     const WHOLE: f64 = (1u64 << 52) as f64;
     let shifted = b + WHOLE;
-    let large = b >= (1 << 24) as f64;
-    let odd = if large { 0 } else { shifted.to_bits() << 63 };
+    let large = b >= WHOLE;
+    let last = if large { b } else { shifted }.to_bits() << 63;
+    let odd = if b >= 2.0 * WHOLE { 0 } else { last };
     let whole = shifted - WHOLE == b || large;
     let power = f64::from_bits(power.to_bits() ^ if x.is_sign_negative() && whole { odd } else { 0 });
     let power = if x < 0.0 && a < f64::INFINITY && !whole { f64::NAN } else { power };
-    (if x == 1.0 || y == 0.0 { 1.0 } else { power }) as f32
+    if x == 1.0 || y == 0.0 { 1.0 } else { power }
+}
+
+/// [`log2_wide`] with a rest: to a relative error of 2^-64, for positive `x`. `FMA` only.
+#[inline(always)]
+fn log2_twofold(x: f64) -> (f64, f64) {
+    // 2/ln 2 and 2/(3 ln 2), with what they lose.
+    const FIRST: [f64; 2] = [2.885_390_081_777_926_8, 4.071_054_748_186_206_6e-17];
+    const SECOND: [f64; 2] = [0.961_796_693_925_975_6, 5.057_761_664_812_590_7e-17];
+    let tiny = x < f64::MIN_POSITIVE;
+    let (e, m) = split(if tiny { x * (1u64 << 54) as f64 } else { x });
+    let e = if tiny { e - 54.0 } else { e };
+    // Each quantity is a sum of two numbers, the second what rounding took from the first.
+    let below = m + 1.0;
+    let inverse = 1.0 / below;
+    let s = (m - 1.0) * inverse;
+    let s_lost = s.mul_add(-((1.0 - below) + m), s.mul_add(-below, m - 1.0)) * inverse;
+    let z = s * s;
+    let z_lost = (2.0 * s).mul_add(s_lost, s.mul_add(s, -z));
+    let rest = z * poly::<true, f64, _>(
+        z,
+        [
+            0.577_078_016_355_585_3,
+            0.412_198_583_111_143_9,
+            0.320_598_897_967_140_25,
+            0.262_308_191_471_098_2,
+            0.221_952_788_299_109_6,
+            0.192_380_580_282_140_42,
+            0.168_884_938_998_312_4,
+            0.169_133_134_837_492_8,
+        ],
+    );
+    let inner = SECOND[0] + rest;
+    let inner_lost = (SECOND[0] - inner) + rest + SECOND[1];
+    let product = z * inner;
+    let product_lost = z.mul_add(inner, -product) + z.mul_add(inner_lost, z_lost * inner);
+    let outer = FIRST[0] + product;
+    let outer_lost = (FIRST[0] - outer) + product + (product_lost + FIRST[1]);
+    let log = s * outer;
+    let log_lost = s.mul_add(outer, -log) + s.mul_add(outer_lost, s_lost * outer);
+    let sum = e + log;
+    (sum, (e - sum) + log + log_lost)
+}
+
+/// `x^y` in C's special cases, which are PyTorch's. Without products that are known, one element at a time.
+#[inline(always)]
+pub(crate) fn pow_f64<const FMA: bool>(x: f64, y: f64) -> f64 {
+    if !FMA {
+        return x.powf(y);
+    }
+    let (a, b) = (x.abs(), y.abs());
+    let (log, log_lost) = log2_twofold(a);
+    let log = if a == 0.0 { f64::NEG_INFINITY } else { log };
+    // An infinity or NaN is its own.
+    let log = if a < f64::INFINITY { log } else { a };
+    let t = y * log;
+    let lost = y.mul_add(log_lost, y.mul_add(log, -t));
+    // Beyond, results are 0 or infinite.
+    let lost = if t > -1100.0 && t <= 1024.0 { lost } else { 0.0 };
+    // Also where -1 is raised to an infinity.
+    let t = if a == 1.0 && b == f64::INFINITY { 0.0 } else { t };
+    finish(x, y, double::exp2_sum::<FMA>(t, lost))
 }

@@ -118,6 +118,32 @@ fn f64_functions_are_within_their_bounds() {
         "log10" 1.0 double::log10::<true>, libm::log10;
         "log10 without fma" 1.0 double::log10::<false>, libm::log10;
         "ln_1p" 2.0 double::ln_1p::<true>, |x: f64| x.ln_1p();
+        "sin" 1.0 |x: f64| turned(x, double::sin::<true>), |x: f64| turned(x, f64::sin);
+        "sin without fma" 1.0 |x: f64| turned(x, double::sin::<false>), |x: f64| turned(x, f64::sin);
+        "cos" 1.0 |x: f64| turned(x, double::cos::<true>), |x: f64| turned(x, f64::cos);
+        "cos without fma" 1.0 |x: f64| turned(x, double::cos::<false>), |x: f64| turned(x, f64::cos);
+        "tan" 1.0 |x: f64| turned(x, double::tan::<true>), |x: f64| turned(x, f64::tan);
+        "tan without fma" 1.0 |x: f64| turned(x, double::tan::<false>), |x: f64| turned(x, f64::tan);
+        "asin" 1.0 double::asin::<true>, f64::asin;
+        "asin without fma" 1.0 double::asin::<false>, f64::asin;
+        "acos" 1.0 double::acos::<true>, f64::acos;
+        "acos without fma" 1.0 double::acos::<false>, f64::acos;
+        "atan" 1.0 double::atan::<true>, f64::atan;
+        "atan without fma" 1.0 double::atan::<false>, f64::atan;
+        "sinh" 2.0 double::sinh::<true>, f64::sinh;
+        "sinh without fma" 2.0 double::sinh::<false>, f64::sinh;
+        "cosh" 2.0 double::cosh::<true>, f64::cosh;
+        "cosh without fma" 2.0 double::cosh::<false>, f64::cosh;
+        "asinh" 3.0 double::asinh::<true>, libm::asinh;
+        "asinh without fma" 3.0 double::asinh::<false>, libm::asinh;
+        "acosh" 3.0 |x: f64| double::acosh::<true>(x.abs()), |x: f64| libm::acosh(x.abs());
+        "acosh without fma" 3.0 |x: f64| double::acosh::<false>(x.abs()), |x: f64| libm::acosh(x.abs());
+        "atanh" 3.0 double::atanh::<true>, libm::atanh;
+        "atanh without fma" 3.0 double::atanh::<false>, libm::atanh;
+        "erf" 2.0 double::erf::<true>, libm::erf;
+        "erf without fma" 2.0 double::erf::<false>, libm::erf;
+        "erfc" 5.0 double::erfc::<true>, libm::erfc;
+        "erfc without fma" 5.0 double::erfc::<false>, libm::erfc;
         "tanh" 3.0 double::tanh::<true>, |x: f64| x.tanh();
     }
 }
@@ -161,6 +187,11 @@ fn pairs() -> impl Iterator<Item = (f32, f32)> {
     special.chain(near).chain(far)
 }
 
+/// `f` of what its range reduction covers.
+fn turned(x: f64, f: fn(f64) -> f64) -> f64 {
+    if x.abs() > TURN_LIMIT { f64::NAN } else { f(x) }
+}
+
 /// One row per function of two: the bound in ulp, ours with and without fused multiply-add, and the reference in `f64`.
 macro_rules! within_of_two {
     ($($name:literal $bound:literal $fused:expr, $apart:expr, $exact:expr;)*) => { $(
@@ -200,6 +231,41 @@ fn fmod_is_exact_up_to_its_limit() {
                 let same = got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan();
                 assert!(same || a.abs() > b.abs() * QUOTIENT_LIMIT, "{a:e} % {b:e}: {got:e}, not {want:e}");
             }
+        }
+    }
+}
+
+#[test]
+fn f64_functions_of_two_are_within_their_bounds() {
+    type Function = fn(f64, f64) -> f64;
+    let functions: [(&str, [Function; 2], Function); 2] = [
+        ("atan2", [double::atan2::<true>, double::atan2::<false>], f64::atan2),
+        ("pow", [double::pow::<true>, double::pow::<false>], f64::powf),
+    ];
+    const LARGE: [f64; 9] =
+        [1e300, 1.7e308, 5e-324, 1e-310, 4_503_599_627_370_497.0, 9_007_199_254_740_991.0, 1023.5, 1e-200, -3.0];
+    let far = LARGE.into_iter().flat_map(|x| LARGE.into_iter().flat_map(move |y| [(x, y), (-x, y), (x, -y), (y, x)]));
+    for (x, y) in pairs().map(|(x, y)| (f64::from(x), f64::from(y))).chain(far) {
+        for (name, ours, exact) in functions {
+            let exact = exact(x, y);
+            for got in ours.map(|f| f(x, y)) {
+                let off = ulps_f64(got, exact);
+                // Below the normal numbers what is lost is more than one unit.
+                let bound = if exact.abs() < f64::MIN_POSITIVE { 2.0 } else { 1.0 };
+                assert!(off <= bound, "{name}({x:e}, {y:e}) = {exact:e}, not {got:e}: {off} ulp");
+                assert!(got != 0.0 || got.to_bits() == exact.to_bits(), "{name}({x:e}, {y:e}): sign of 0");
+            }
+        }
+    }
+}
+
+#[test]
+fn gelu_of_f64_follows_its_definition() {
+    for i in -80_000..80_000 {
+        let x = i as f64 * 1e-4;
+        let want = x * 0.5 * (1.0 + libm::erf(x * std::f64::consts::FRAC_1_SQRT_2));
+        for got in [double::gelu::<true>(x), double::gelu::<false>(x)] {
+            assert!((got - want).abs() <= 2.0 * f64::EPSILON * x.abs(), "gelu({x}) is {want}, not {got}");
         }
     }
 }
