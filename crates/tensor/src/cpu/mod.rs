@@ -15,6 +15,7 @@ pub(crate) mod gemm;
 pub(crate) mod group_norm;
 pub(crate) mod half;
 pub(crate) mod index;
+pub(crate) mod kernel;
 pub(crate) mod lanes;
 pub(crate) mod layer_norm;
 pub(crate) mod map;

@@ -2,7 +2,8 @@
 
 use super::operand::{Operand, OperandRef, result_type};
 use super::pair::paired;
-use crate::cpu::map::{BinaryOp, Zip, zip, zip_bool, zip_int};
+use crate::cpu::kernel::{BinaryOp, zip, zip_bool, zip_int};
+use crate::cpu::map::Zip;
 use crate::cpu::math::{Int, Math};
 use crate::cpu::par;
 use crate::dtype::Category;

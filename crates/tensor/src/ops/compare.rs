@@ -2,7 +2,8 @@
 
 use super::operand::{Operand, OperandRef, result_type};
 use super::pair::paired;
-use crate::cpu::map::{CompareOp, Zip, compare, compare_plain};
+use crate::cpu::kernel::{CompareOp, compare, compare_plain};
+use crate::cpu::map::Zip;
 use crate::{DType, Tensor, bug};
 use wengert_tensor_macros::profiled;
 

@@ -2,7 +2,7 @@
 
 use super::binary::{Binary, binary};
 use super::operand::OperandRef;
-use crate::cpu::map::BinaryOp;
+use crate::cpu::kernel::BinaryOp;
 use crate::cpu::math::{Int, Math};
 use crate::{DType, Tensor, bug, with_generator};
 use wengert_tensor_macros::profiled;

@@ -2,7 +2,8 @@
 
 use crate::cpu::elementary::TURN_LIMIT;
 use crate::cpu::half;
-use crate::cpu::map::{self, Map, UnaryOp, map, map_int};
+use crate::cpu::kernel::{self, Map, UnaryOp, map, map_int};
+use crate::cpu::map;
 use crate::cpu::math::{Int, Math};
 use crate::layout::Layout;
 use crate::shape::Axes;
@@ -41,7 +42,7 @@ macro_rules! kernel {
                 $(let x = { let $i = x; $int };)?
                 x
             }
-            const RARE: map::Rare = kernel!(@rare $($limit, $exact)?);
+            const RARE: kernel::Rare = kernel!(@rare $($limit, $exact)?);
             const KEEPS_POSITIVE: bool = kernel!(@keeps $($kept)?);
         }
         impl $Op {
