@@ -146,8 +146,8 @@ macro_rules! elementary {
             #[inline(always)]
             pub(crate) fn expm1<const FMA: bool>(x: $ty) -> $ty {
                 let y = half_expm1::<FMA>(bound(x, -($mantissa as $ty), $highest)) * 2.0;
-                // Keeps the sign of zero.
-                if x == 0.0 { x } else { y }
+                // The nearest number, whose half may be none.
+                if x.abs() < 0.25 * $ty::EPSILON { x } else { y }
             }
 
             /// `(e^x - 1) / 2`, which the largest results do not overflow, for `x` within the bounds of [`expm1`].

@@ -20,7 +20,22 @@ fn ulps_f64(got: f64, want: f64) -> f64 {
 
 /// Arguments of all magnitudes and both signs, and the special ones.
 fn sweep() -> impl Iterator<Item = f64> {
-    let special = [0.0, 1.0, f64::INFINITY, f64::NAN, f32::MAX as f64, 1e-40, 88.7, 89.1, 103.9, 104.1, 709.7, 745.0];
+    let special = [
+        0.0,
+        1.0,
+        f64::INFINITY,
+        f64::NAN,
+        f32::MAX as f64,
+        1e-40,
+        1.4e-45,
+        5e-324,
+        88.7,
+        89.1,
+        103.9,
+        104.1,
+        709.7,
+        745.0,
+    ];
     let even = (0..200_000).map(|i| i as f64 * 1e-3);
     let small = (0..200_000).map(|i| (-(i as f64) * 4e-4).exp());
     special.into_iter().chain(even).chain(small).flat_map(|x| [x, -x])
