@@ -160,3 +160,22 @@ fn layer_norm_does_not_depend_on_threads_and_takes_nothing() {
         );
     }
 }
+
+#[test]
+fn many_points_are_planes_of_one_element() {
+    // More rows than one section of sums, and channels that fill no vector.
+    let mut g = Generator::new(3);
+    let mut normal = |shape: [usize; 2]| g.normal(shape, 3.0, 2.0, DType::F32);
+    let (x, dy) = (normal([5000, 17]), normal([5000, 17]));
+    // Each element twice: the same means, and sums twice as large.
+    let twice = |t: &Tensor| t.unsqueeze(2).expand([5000, 17, 2]).contiguous();
+    let (points, planes) = (batch_norm(&x, None, None, 1e-5), batch_norm(&twice(&x), None, None, 1e-5));
+    assert_close(&points.mean, &planes.mean.to_vec::<f64>(), 1e-6, "mean");
+    assert_close(&points.var, &planes.var.to_vec::<f64>(), 1e-6, "var");
+    assert_close(&points.output, &planes.output.select(2, 0).to_vec::<f64>(), 1e-6, "output");
+    let back = |dy: &Tensor, x: &Tensor| batch_norm_backward(dy, x, &points.mean, &points.var, None, 1e-5);
+    let (points, planes) = (back(&dy, &x), back(&twice(&dy), &twice(&x)));
+    assert_close(&points.input, &planes.input.select(2, 0).to_vec::<f64>(), 1e-5, "input");
+    assert_close(&points.weight.mul(2.0), &planes.weight.to_vec::<f64>(), 1e-5, "weight");
+    assert_close(&points.bias.mul(2.0), &planes.bias.to_vec::<f64>(), 1e-5, "bias");
+}

@@ -21,6 +21,7 @@ pub(crate) mod layer_norm;
 pub(crate) mod map;
 pub(crate) mod math;
 pub(crate) mod norm;
+mod norm_points;
 pub(crate) mod par;
 pub(crate) mod pool;
 pub(crate) mod reduce;

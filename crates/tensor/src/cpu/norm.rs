@@ -1,7 +1,7 @@
-//! Batch normalisation: channel by channel, so that a channel read for its statistics is still in cache for its output.
+//! Batch normalisation of planes (of points: `norm_points`): channel by channel, so that a channel read for its statistics is still in cache for its output.
 
-use super::par;
 use super::simd::{Real, fma, multiversion};
+use super::{norm_points, par};
 
 /// Accumulators side by side, in f64: sums lose nothing over millions of elements.
 const LANES: usize = 16;
@@ -126,6 +126,9 @@ pub(crate) fn train<T: Real>(
     statistics: Statistics<'_, T>,
     out: &mut [T],
 ) {
+    if plane == 1 && !x.is_empty() {
+        return norm_points::train(x, channels, affine_of, eps, floor, statistics, out);
+    }
     let count = (x.len() / channels.max(1)) as f64;
     let cells = statistics.mean.iter_mut().zip(statistics.var.iter_mut());
     let work: Vec<_> = by_channel(out, channels, plane.max(1)).into_iter().zip(cells).collect();
@@ -149,6 +152,9 @@ pub(crate) fn eval<T: Real>(
     floor: T,
     out: &mut [T],
 ) {
+    if plane == 1 && !x.is_empty() {
+        return norm_points::eval(x, channels, of, floor, out);
+    }
     let plane = plane.max(1);
     par::chunks(out, plane, 2, |start, out| {
         for (i, out) in out.chunks_exact_mut(plane).enumerate() {
@@ -176,6 +182,9 @@ pub(crate) fn backward<T: Real>(
     gradients: Gradients<'_, T>,
     out: &mut [T],
 ) {
+    if plane == 1 && !x.is_empty() {
+        return norm_points::backward(dy, x, channels, of, eps, fixed, gradients, out);
+    }
     let count = (x.len() / channels.max(1)) as f64;
     let cells = gradients.weight.iter_mut().zip(gradients.bias.iter_mut());
     let work: Vec<_> = by_channel(out, channels, plane.max(1)).into_iter().zip(cells).collect();

@@ -84,7 +84,7 @@ fn train(x: &Tensor, weight: Option<&Tensor>, bias: Option<&Tensor>, eps: f64, a
             kernels::train(dense.as_slice::<T>().expect("contiguous"), sizes, affine, eps, activation.floor(), statistics, out);
         });
         BatchNorm {
-            output: restore(output, x).to(dtype),
+            output: output.to(dtype),
             mean: Tensor::from_vec(mean, [channels]),
             var: Tensor::from_vec(var, [channels]),
         }
@@ -152,7 +152,7 @@ fn eval(
         let output = Tensor::build(dense.shape(), |out: &mut [T]| {
             kernels::eval(dense.as_slice::<T>().expect("contiguous"), sizes, of, activation.floor(), out);
         });
-        restore(output, x).to(dtype)
+        output.to(dtype)
     }, other => unreachable!("{other} was converted"))
 }
 
@@ -225,7 +225,7 @@ fn backward(
             kernels::backward(dy, x, sizes, of, eps, fixed, gradients, out);
         });
         BatchNormGrads {
-            input: restore(input, x).to(dtype),
+            input: input.to(dtype),
             weight: Tensor::from_vec(dweight, [channels]),
             bias: Tensor::from_vec(dbias, [channels]),
         }
@@ -234,9 +234,9 @@ fn backward(
 
 /// A tensor as the kernels take it.
 struct Planes {
-    /// Contiguous, in the dtype that is computed in: `[n, channels, plane]`, or `[channels, n]` where planes are points.
+    /// Contiguous, in the dtype that is computed in: `[n, channels, plane]`.
     dense: Tensor,
-    /// Channels, and elements that lie together.
+    /// Channels, and elements of a plane.
     sizes: (usize, usize),
     compute: DType,
     dtype: DType,
@@ -253,21 +253,9 @@ impl Planes {
             crate::shape::axis("batch_norm", 1, x.rank());
         }
         let compute = if dtype == DType::F64 { dtype } else { DType::F32 };
-        let plane = x.shape()[2..].iter().product();
-        let dense = if is_points(x) { x.transpose(0, 1) } else { x.clone() };
-        let sizes = (x.shape()[1], if is_points(x) { x.shape()[0] } else { plane });
-        Planes { dense: dense.to(compute).contiguous(), sizes, compute, dtype }
+        let sizes = (x.shape()[1], x.shape()[2..].iter().product());
+        Planes { dense: x.to(compute).contiguous(), sizes, compute, dtype }
     }
-}
-
-/// Whether each plane is one element: then channels are put first, so that kernels have rows to work on.
-fn is_points(x: &Tensor) -> bool {
-    x.shape()[2..].iter().product::<usize>() == 1
-}
-
-/// An output of the kernels in the order of axes that `x` has.
-fn restore(out: Tensor, x: &Tensor) -> Tensor {
-    if is_points(x) { out.transpose(0, 1).contiguous() } else { out }
 }
 
 /// One number per channel, checked.
