@@ -18,6 +18,7 @@ pub(crate) mod index;
 pub(crate) mod kernel;
 pub(crate) mod lanes;
 pub(crate) mod layer_norm;
+pub(crate) mod lerp;
 pub(crate) mod map;
 pub(crate) mod math;
 pub(crate) mod norm;

@@ -1,13 +1,14 @@
 //! Functions of two tensors with broadcasting and PyTorch's promotion: one table row each.
 
 use super::operand::{Operand, OperandRef, result_type};
-use super::pair::paired;
+use super::pair::{paired, tensors};
 use crate::cpu::kernel::{BinaryOp, zip, zip_bool, zip_int};
-use crate::cpu::map::Zip;
+use crate::cpu::lerp;
+use crate::cpu::map::{self, Zip};
 use crate::cpu::math::{Int, Math};
 use crate::cpu::par;
 use crate::dtype::Category;
-use crate::shape::same;
+use crate::shape::{broadcast, same};
 use crate::{DType, Element, Scalar, Tensor, bf16, bug, f16, match_dtype};
 use wengert_tensor_macros::profiled;
 
@@ -309,20 +310,59 @@ impl Tensor {
     /// `self + weight * (end - self)`, computed from the nearer end, with broadcasting.
     ///
     /// # Panics
-    /// If the dtypes differ or the shapes do not broadcast.
+    /// If the dtypes differ (a weight without axes may be of any) or are none of floats, or the shapes do not broadcast.
     #[track_caller]
     pub fn lerp(&self, end: &Tensor, weight: impl Operand) -> Tensor {
-        if self.dtype() != end.dtype() {
-            bug!("", "expected dtype {} for `end` but got dtype {}", self.dtype().name(), end.dtype().name());
-        }
-        let distance = end.sub(self);
-        match weight.operand() {
-            OperandRef::Scalar(w) if w.to_f64().abs() < 0.5 => self.add(distance.mul(w)),
-            OperandRef::Scalar(w) => end.sub(distance.mul(1.0 - w.to_f64())),
-            OperandRef::Tensor(w) => {
-                let rest = Tensor::full((), 1, w.dtype()).sub(w);
-                w.abs().lt(0.5).where_(self.add(distance.mul(w)), end.sub(distance.mul(rest)))
+        let dtype = self.dtype();
+        let check = |x: &Tensor, name: &str| {
+            if x.dtype() != dtype {
+                bug!("", "expected dtype {} for `{name}` but got dtype {}", dtype.name(), x.dtype().name());
             }
+        };
+        check(end, "end");
+        let weight = match weight.operand() {
+            OperandRef::Tensor(w) if w.rank() == 0 => OperandRef::Scalar(w.scalar_at(w.layout().offset())),
+            weight => weight,
+        };
+        let kind = match weight {
+            OperandRef::Tensor(w) => {
+                check(w, "weight");
+                "tensor"
+            }
+            OperandRef::Scalar(_) => "scalar",
+        };
+        match dtype {
+            DType::F64 => lerp_as::<f64>(self, end, weight),
+            DType::F32 => lerp_as::<f32>(self, end, weight),
+            // Rounded once.
+            DType::F16 | DType::BF16 => {
+                let [from, to] = [self, end].map(Tensor::float);
+                match weight {
+                    OperandRef::Tensor(w) => lerp_as::<f32>(&from, &to, OperandRef::Tensor(&w.float())),
+                    weight => lerp_as::<f32>(&from, &to, weight),
+                }
+                .to(dtype)
+            }
+            _ => bug!("", "\"lerp_kernel_{kind}\" not implemented for '{}'", dtype.legacy_name()),
         }
     }
+}
+
+/// [`Tensor::lerp`] of tensors of `T`.
+#[track_caller]
+fn lerp_as<T: Math>(from: &Tensor, to: &Tensor, weight: OperandRef<'_>) -> Tensor {
+    let shape = broadcast("lerp", from.shape(), to.shape());
+    let weight = match weight {
+        OperandRef::Tensor(weight) => weight,
+        OperandRef::Scalar(weight) => {
+            let weight: T = weight.to();
+            return tensors(from, to, &shape, 1, &|[a, b], out: &mut [T]| lerp::by_one(a, b, weight, out));
+        }
+    };
+    let shape = broadcast("lerp", &shape, weight.shape());
+    let layouts = [from, to, weight].map(|x| x.layout().expand(&shape).expect("shapes were broadcast"));
+    let operands = [(from.data::<T>(), &layouts[0]), (to.data(), &layouts[1]), (weight.data(), &layouts[2])];
+    Tensor::build(&shape, |out: &mut [T]| {
+        map::run(&shape, operands, out, 1, &|[a, b, w], out| lerp::by_each(a, b, w, out))
+    })
 }

@@ -92,7 +92,8 @@ impl Pair<'_> {
     }
 }
 
-fn tensors<T: Element, O: Element>(
+/// A kernel of two tensors that broadcast to `shape`.
+pub(super) fn tensors<T: Element, O: Element>(
     x: &Tensor,
     y: &Tensor,
     shape: &Shape,
