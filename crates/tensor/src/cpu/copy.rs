@@ -3,13 +3,12 @@
 use super::half::{BLOCK, Block, Half, narrow_bf16, narrow_f16, widen_bf16, widen_f16};
 use super::par;
 use super::simd::{int, int_of_single, long, multiversion};
+use super::turn::{SIDE, Turn};
 use super::walk::Walk;
 use crate::layout::Layout;
 use crate::shape::Shape;
 use crate::{DType, Element, Tensor, bf16, f16, match_dtype};
 
-/// Side of the square blocks in which transposing copies go: one cache line of `f32`.
-const SIDE: usize = 16;
 /// Steps along memory for which squares go together.
 const WIDE: usize = 512;
 
@@ -21,7 +20,7 @@ pub(crate) fn contiguous(x: &Tensor) -> Tensor {
 }
 
 /// `out[i] = x[i]` for the elements of a layout in C order.
-fn gather<T: Element>(data: &[T], layout: &Layout, out: &mut [T]) {
+fn gather<T: Turn>(data: &[T], layout: &Layout, out: &mut [T]) {
     if out.is_empty() {
         return;
     }
@@ -60,7 +59,7 @@ fn gather<T: Element>(data: &[T], layout: &Layout, out: &mut [T]) {
         let mut rows = piece.chunks_exact_mut(len);
         walk.each_row(start / len..(start + rows.len() * len) / len, [layout.offset()], |[at]| {
             let row = rows.next().expect("one chunk per row");
-            if step == 0 { row.fill(data[at]) } else { super::map::gather(data, at as isize, step, row) }
+            super::map::gather(data, at as isize, step, row);
         });
     });
 }
@@ -78,7 +77,7 @@ multiversion! {
 }
 
 /// [`gather`] for memory that runs along axis `along`, which is not the last.
-fn transpose<T: Element>(data: &[T], offset: usize, walk: &Walk<1>, along: usize, out: &mut [T]) {
+fn transpose<T: Turn>(data: &[T], offset: usize, walk: &Walk<1>, along: usize, out: &mut [T]) {
     let rank = walk.shape.len();
     let (size, len, step) = (walk.shape[along], walk.row_len(), walk.strides[0][rank - 1]);
     // Per index on the axes up to `along`, `slab` elements of `out`; a step on `along` is one in memory.
@@ -115,7 +114,7 @@ fn transpose<T: Element>(data: &[T], offset: usize, walk: &Walk<1>, along: usize
 
 /// Turns a square, or what `left` of the two axes there is of one: `out[i * slab + column + k] = data[from(k) + i]`.
 #[inline(always)]
-fn turn<T: Element>(
+fn turn<T: Turn>(
     data: &[T],
     from: impl Fn(usize) -> usize,
     out: &mut [T],
@@ -125,15 +124,16 @@ fn turn<T: Element>(
 ) {
     let [side, width] = left.map(|left| left.min(SIDE));
     if side == SIDE && width == SIDE {
-        // Full squares have constant bounds, which the compiler turns into shuffles.
-        let mut square = [[T::ZERO; SIDE]; SIDE];
-        for (k, line) in square.iter_mut().enumerate() {
-            line.copy_from_slice(&data[from(k)..][..SIDE]);
-        }
-        for i in 0..SIDE {
-            let to = &mut out[i * slab + column..][..SIDE];
-            for k in 0..SIDE {
-                to[k] = square[k][i];
+        let rows = std::array::from_fn(|k| data[from(k)..].first_chunk().expect("a row of the square"));
+        let to = &mut out[column..];
+        if !T::turn(&rows, to, slab) {
+            // Constant bounds, which the compiler turns into shuffles, and lines that are read once.
+            let square = rows.map(|row| *row);
+            for i in 0..SIDE {
+                let to = &mut to[i * slab..][..SIDE];
+                for k in 0..SIDE {
+                    to[k] = square[k][i];
+                }
             }
         }
     } else {
@@ -142,6 +142,13 @@ fn turn<T: Element>(
             to.iter_mut().enumerate().for_each(|(k, o)| *o = data[from(k) + i]);
         }
     }
+}
+
+/// Copies a run, two KiB at a time: longer ones the C library copies by `rep movsb`, which takes ten times as long on Zen 3 and 4
+/// where the target lies a few bytes behind the source in its page.
+pub(crate) fn run<T: Copy>(from: &[T], to: &mut [T]) {
+    let size = 2048 / size_of::<T>();
+    from.chunks(size).zip(to.chunks_mut(size)).for_each(|(from, to)| to.copy_from_slice(from));
 }
 
 /// Conversion between two element types, as PyTorch's casts.

@@ -98,7 +98,7 @@ fn repeated_rows<S: Element, O: Element, const N: usize>(
     let blocks: [Vec<S>; N] = std::array::from_fn(|k| {
         let mut block = vec![S::ZERO; if dense[k] { 0 } else { size }];
         if let Some(row) = block.get_mut(..len) {
-            gather_piece(data[k], offsets[k] as isize, steps[k], row);
+            gather(data[k], offsets[k] as isize, steps[k], row);
             (1..count).for_each(|i| block.copy_within(..len, i * len));
         }
         block
@@ -142,7 +142,7 @@ fn long_rows<S: Element, O: Element, const N: usize>(
             let start = block * BLOCK;
             for k in 0..N {
                 if steps[k] != 0 && steps[k] != 1 {
-                    gather_piece(
+                    gather(
                         data[k],
                         at[k] as isize + start as isize * steps[k],
                         steps[k],
@@ -185,7 +185,7 @@ fn short_rows<S: Element, O: Element, const N: usize>(
         scratch[k]
             .chunks_exact_mut(len)
             .take(rows.len())
-            .for_each(|row| gather_piece(data[k], offsets[k] as isize, steps[k], row));
+            .for_each(|row| gather(data[k], offsets[k] as isize, steps[k], row));
     }
     let first = rows.start;
     let emit = |scratch: &[[S; BLOCK]; N], row: usize, piece: &mut [O]| {
@@ -201,7 +201,7 @@ fn short_rows<S: Element, O: Element, const N: usize>(
     let mut left = rows.len();
     walk.each_row(rows, offsets, |at| {
         for k in (0..N).filter(|&k| !dense[k] && !same[k]) {
-            gather_piece(data[k], at[k] as isize, steps[k], &mut scratch[k][filled..filled + len]);
+            gather(data[k], at[k] as isize, steps[k], &mut scratch[k][filled..filled + len]);
         }
         filled += len;
         left -= 1;
@@ -213,23 +213,38 @@ fn short_rows<S: Element, O: Element, const N: usize>(
     });
 }
 
-/// [`gather`], compiled once per element type: a call is little beside the rest of a row's work.
+/// `to[i] = data[first + i * step]`, compiled once per element type: a call is little beside the rest of a row's work.
 #[inline(never)]
-fn gather_piece<S: Copy>(data: &[S], first: isize, step: isize, to: &mut [S]) {
-    gather(data, first, step, to);
+pub(crate) fn gather<S: Copy>(data: &[S], first: isize, step: isize, to: &mut [S]) {
+    let (len, at) = (to.len(), first as usize);
+    match step {
+        _ if len == 0 => {}
+        0 => to.fill(data[at]),
+        1 => super::copy::run(&data[at..][..len], to),
+        -1 => backwards(&data[at + 1 - len..][..len], to),
+        2 => every_other(&data[at..][..2 * len - 1], to),
+        _ => {
+            let mut index = first;
+            for o in to {
+                *o = data[index as usize];
+                index += step;
+            }
+        }
+    }
 }
 
-/// `to[i] = data[first + i * step]`.
-#[inline(always)]
-pub(crate) fn gather<S: Copy>(data: &[S], first: isize, step: isize, to: &mut [S]) {
-    if step == 1 {
-        let len = to.len();
-        return to.copy_from_slice(&data[first as usize..][..len]);
+multiversion! {
+    /// The elements from the last to the first.
+    fn backwards[S: Copy](data: &[S], to: &mut [S]) {
+        to.iter_mut().zip(data.iter().rev()).for_each(|(o, &x)| *o = x);
     }
-    let mut index = first;
-    for o in to {
-        *o = data[index as usize];
-        index += step;
+}
+multiversion! {
+    /// Elements 0, 2, and so on; the last is the end of the data.
+    fn every_other[S: Copy](data: &[S], to: &mut [S]) {
+        let (pairs, last) = data.as_chunks::<2>();
+        to.iter_mut().zip(pairs).for_each(|(o, &[x, _])| *o = x);
+        to[pairs.len()] = last[0];
     }
 }
 

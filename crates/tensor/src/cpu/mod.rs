@@ -34,6 +34,7 @@ pub(crate) mod special;
 pub(crate) mod sums;
 pub(crate) mod tile;
 pub(crate) mod tile_args;
+pub(crate) mod turn;
 pub(crate) mod update;
 pub(crate) mod walk;
 pub(crate) mod winograd;
