@@ -127,6 +127,82 @@ fn select_and_gather_read_the_elements_they_name() {
 }
 
 #[test]
+fn views_are_copied_element_by_element() {
+    let mut random = Random(6);
+    for shape in shapes(&mut random, 1..5) {
+        let dtype = [DType::F64, DType::F32, DType::F16, DType::U8, DType::Bool][random.below(5)];
+        let x = random.tensor(&shape, DType::I64).remainder(7).to(dtype);
+        let data = x.to_vec::<i64>();
+        let d = random.below(shape.len());
+        let size = shape[d];
+        let turned = x.flip([d as isize]);
+        let mut target = shape.clone();
+        let step = 1 + random.below(3);
+        target[d] = size.div_ceil(step);
+        let stepped = x.slice(d as isize, None, None, step).contiguous();
+        let from = |shape: &[usize], place: &dyn Fn(usize) -> usize| -> Vec<i64> {
+            let read = |at: Vec<usize>| data[flat(x.shape(), &replaced(at.clone(), d, place(at[d])))];
+            coordinates(shape).into_iter().map(read).collect()
+        };
+        assert_eq!(turned.to_vec::<i64>(), from(&shape, &|i| size - 1 - i), "flip {shape:?} along {d}");
+        assert_eq!(stepped.to_vec::<i64>(), from(&target, &|i| i * step), "every {step} of {shape:?} along {d}");
+    }
+}
+
+#[test]
+fn an_index_that_repeats_along_an_axis_is_read_where_it_lies() {
+    let mut random = Random(7);
+    for shape in shapes(&mut random, 1..4) {
+        let x = random.tensor(&shape, DType::F32);
+        let d = random.below(shape.len());
+        let once: Vec<usize> =
+            shape.iter().map(|&size| if random.below(2) == 0 { size.min(1) } else { size }).collect();
+        if shape[d] > 0 {
+            let index = random.index(&once, shape[d]).expand(&shape[..]);
+            assert_eq!(
+                x.gather(d as isize, &index).to_vec::<f32>(),
+                x.gather(d as isize, &index.copy()).to_vec::<f32>(),
+                "{once:?} of {shape:?} along {d}"
+            );
+        }
+    }
+}
+
+#[test]
+fn chosen_elements_are_those_of_a_loop() {
+    let mut random = Random(8);
+    for shape in shapes(&mut random, 1..4) {
+        let x = random.tensor(&shape, DType::F32);
+        let mask = random.tensor(&shape, DType::I64).gt(if random.below(3) == 0 { -99 } else { 0 });
+        let chosen: Vec<(Vec<usize>, i64)> = coordinates(&shape)
+            .into_iter()
+            .zip(x.to_vec::<i64>())
+            .zip(mask.to_vec::<bool>())
+            .filter_map(|(element, chosen)| chosen.then_some(element))
+            .collect();
+        assert_eq!(x.masked_select(&mask).to_vec::<i64>(), chosen.iter().map(|(_, v)| *v).collect::<Vec<_>>());
+        let places: Vec<i64> = chosen.iter().flat_map(|(at, _)| at.iter().map(|&i| i as i64)).collect();
+        assert_eq!(mask.nonzero().to_vec::<i64>(), places);
+    }
+}
+
+#[test]
+fn triangles_keep_what_lies_on_their_side() {
+    let mut random = Random(9);
+    for shape in shapes(&mut random, 2..4).into_iter().filter(|shape| shape.len() > 1) {
+        let x = random.tensor(&shape, DType::I32).add(20);
+        for k in [0, 1, -2, isize::MAX, isize::MIN] {
+            let side = |keep: &dyn Fn(isize, isize) -> bool| -> Vec<i64> {
+                let kept = |at: &Vec<usize>| keep(at[at.len() - 2] as isize, at[at.len() - 1] as isize);
+                coordinates(&shape).iter().zip(x.to_vec::<i64>()).map(|(at, v)| if kept(at) { v } else { 0 }).collect()
+            };
+            assert_eq!(x.tril(k).to_vec::<i64>(), side(&|row, column| column - row <= k), "tril({k}) of {shape:?}");
+            assert_eq!(x.triu(k).to_vec::<i64>(), side(&|row, column| column - row >= k), "triu({k}) of {shape:?}");
+        }
+    }
+}
+
+#[test]
 fn scatter_and_index_add_write_in_the_order_of_the_index() {
     let mut random = Random(2);
     for shape in shapes(&mut random, 1..5) {

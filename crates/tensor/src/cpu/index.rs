@@ -3,10 +3,14 @@
 //! All of it sees an operand as `outer × axis × inner`. Positions are storage offsets that were checked against the
 //! operand's shape by `ops`; reads and writes are bounds-checked slices all the same.
 
+use super::copy::run;
 use super::par;
+use super::simd::multiversion;
+use super::walk::Walk;
 use crate::layout::Layout;
-use crate::shape::numel;
+use crate::shape::{Shape, numel};
 use crate::{DType, Element, Tensor, bf16, f16, match_dtype};
+use std::ops::Range;
 
 /// The offsets of all elements of a shape in C order, from the first.
 pub(crate) fn offsets(shape: &[usize], strides: &[isize]) -> Vec<isize> {
@@ -133,13 +137,22 @@ pub(crate) fn read<T: Element>(x: &[T], positions: &Positions, out: &mut [T]) {
         let range = start / len..(start + piece.len()) / len;
         match &positions.inner {
             Inner::Dense(1) => {
-                let mut slots = piece.iter_mut();
-                positions.runs(range, |at| *slots.next().expect("one slot per run") = x[at]);
+                // Element by element along the middle axis, what is left of it or what is asked for.
+                let (mut rest, mut k) = (piece, start);
+                while !rest.is_empty() {
+                    let (o, j) = (k / positions.middle.len(), k % positions.middle.len());
+                    let len = rest.len().min(positions.middle.len() - j);
+                    let (row, next) = rest.split_at_mut(len);
+                    let first = positions.first as isize + positions.outer[o];
+                    let middle = &positions.middle[j..];
+                    row.iter_mut().zip(middle).for_each(|(slot, &at)| *slot = x[(first + at) as usize]);
+                    (rest, k) = (next, k + len);
+                }
             }
             Inner::Dense(len) => {
                 let mut rows = piece.chunks_exact_mut(*len);
                 positions.runs(range, |at| {
-                    rows.next().expect("one row per run").copy_from_slice(&x[at..at + len]);
+                    run(&x[at..at + len], rows.next().expect("one row per run"));
                 });
             }
             Inner::At(offsets) => {
@@ -222,8 +235,8 @@ impl Along {
     }
 }
 
-/// `out[o, j, i] = x[o, index[o, j, i], i]`; `out` and `index` are contiguous and of one shape.
-pub(crate) fn gather<T: Element>(x: &[T], first: usize, along: &Along, index: &[i64], out: &mut [T]) {
+/// `out[o, j, i] = x[o, index[o, j, i], i]`; `out` is contiguous, and so is the part of the index for each `o`, at `at[o]`.
+pub(crate) fn gather<T: Element>(x: &[T], first: usize, along: &Along, (index, at): (&[i64], &[isize]), out: &mut [T]) {
     let inner = along.inner.len();
     if out.is_empty() {
         return;
@@ -231,10 +244,9 @@ pub(crate) fn gather<T: Element>(x: &[T], first: usize, along: &Along, index: &[
     if inner == 1 {
         let unit = along.len;
         par::chunks(out, unit, 2, |start, piece| {
-            let blocks = piece.chunks_exact_mut(unit).zip(index[start..].chunks_exact(unit));
-            for (o, (block, index)) in (start / unit..).zip(blocks) {
+            for (o, block) in (start / unit..).zip(piece.chunks_exact_mut(unit)) {
                 let base = first as isize + along.outer[o];
-                let pairs = block.iter_mut().zip(index);
+                let pairs = block.iter_mut().zip(&index[at[o] as usize..][..unit]);
                 if along.step == 1 {
                     let row = &x[base as usize..];
                     pairs.for_each(|(slot, &i)| *slot = row[i as usize]);
@@ -245,14 +257,22 @@ pub(crate) fn gather<T: Element>(x: &[T], first: usize, along: &Along, index: &[
         });
     } else {
         par::chunks(out, inner, 2, |start, piece| {
-            let rows = piece.chunks_exact_mut(inner).zip(index[start..].chunks_exact(inner));
-            for (r, (row, index)) in (start / inner..).zip(rows) {
-                let base = first as isize + along.outer[r / along.len];
+            for (r, row) in (start / inner..).zip(piece.chunks_exact_mut(inner)) {
+                let (o, j) = (r / along.len, r % along.len);
+                let base = first as isize + along.outer[o];
+                let index = &index[at[o] as usize + j * inner..][..inner];
                 row.iter_mut().zip(index).enumerate().for_each(|(k, (slot, &i))| {
                     *slot = x[(base + i as isize * along.step + along.inner.at(k)) as usize];
                 });
             }
         });
+    }
+}
+
+multiversion! {
+    /// Whether all lie in `0..size`.
+    pub(crate) fn within(index: &[i64], size: usize) -> bool {
+        index.iter().fold(true, |all, &i| all & (i >= 0) & (i < size as i64))
     }
 }
 
@@ -334,36 +354,116 @@ pub(crate) fn scatter<T: Element>(
     }
 }
 
-/// Puts contiguous tensors of one dtype side by side: `outer` rows, to each of which every part adds its share.
-pub(crate) fn join(parts: &[Tensor], outer: usize, shape: crate::shape::Shape) -> Tensor {
-    fn run<T: Element>(parts: &[Tensor], outer: usize, out: &mut [T]) {
+/// Puts tensors of one dtype side by side along an axis of `shape`.
+pub(crate) fn join(parts: &[Tensor], axis: usize, shape: Shape) -> Tensor {
+    fn fill<T: Element>(parts: &[Part<'_, T>], outer: usize, out: &mut [T]) {
         if out.is_empty() {
             return;
         }
-        let parts: Vec<&[T]> = parts.iter().map(Tensor::bits_slice).collect();
         if outer == 1 {
             let mut rest = out;
             for part in parts {
-                let (head, tail) = rest.split_at_mut(part.len());
-                par::chunks(head, 1, 1, |start, piece| piece.copy_from_slice(&part[start..start + piece.len()]));
+                let (head, tail) = rest.split_at_mut(part.share);
+                par::chunks(head, 1, 1, |start, piece| piece.copy_from_slice(&part.row(0)[start..][..piece.len()]));
                 rest = tail;
             }
             return;
         }
         let width = out.len() / outer;
+        // Part by part in some rows at a time, which stay in the first-level cache until they are full.
+        let rows = (JOINED / (width * size_of::<T>())).max(1);
         par::chunks(out, width, 1, |start, piece| {
-            for (o, row) in (start / width..).zip(piece.chunks_exact_mut(width)) {
+            for (block, first) in piece.chunks_mut(rows * width).zip((start / width..).step_by(rows)) {
                 let mut at = 0;
-                for part in &parts {
-                    let share = part.len() / outer;
-                    row[at..at + share].copy_from_slice(&part[o * share..(o + 1) * share]);
-                    at += share;
+                for part in parts {
+                    let each = (first..).zip(block.chunks_exact_mut(width));
+                    match part.share {
+                        1 => each.for_each(|(o, row)| row[at] = part.row(o)[0]),
+                        share => each.for_each(|(o, row)| run(part.row(o), &mut row[at..][..share])),
+                    }
+                    at += part.share;
                 }
             }
         });
     }
+    // A part's share of a row must be one run of memory.
+    let dense = |x: &Tensor| matches!(Inner::new(&x.shape()[axis..], &x.strides()[axis..]), Inner::Dense(_));
+    let own = parts.iter().filter(|x| x.numel() > 0);
+    let own: Vec<Tensor> = own.map(|x| if dense(x) { x.clone() } else { x.contiguous() }).collect();
     let dtype = parts.first().map_or(DType::F32, Tensor::dtype);
-    match_dtype!(bits dtype, T => Tensor::build_bits(dtype, shape, |out: &mut [T]| run(parts, outer, out)))
+    match_dtype!(bits dtype, T => {
+        let parts: Vec<Part<'_, T>> = own.iter().map(|x| Part::new(x, axis)).collect();
+        Tensor::build_bits(dtype, shape.clone(), |out: &mut [T]| fill(&parts, numel(&shape[..axis]), out))
+    })
+}
+
+/// Bytes of rows that are joined at a time.
+const JOINED: usize = 1 << 14;
+
+/// A tensor that is joined to others.
+struct Part<'a, T> {
+    data: &'a [T],
+    /// Elements that it adds to a row.
+    share: usize,
+    /// Where the first row's are, and how far apart those of rows are.
+    first: usize,
+    step: isize,
+    /// The offsets of rows that are not evenly apart.
+    offsets: Option<Vec<isize>>,
+}
+
+impl<'a, T: Element> Part<'a, T> {
+    fn new(x: &'a Tensor, axis: usize) -> Part<'a, T> {
+        let (shape, strides) = (&x.shape()[..axis], &x.strides()[..axis]);
+        let walk = Walk::new(shape, [strides]);
+        let [step] = walk.row_strides();
+        let offsets = (walk.shape.len() > 1).then(|| offsets(shape, strides));
+        Part { data: x.bits(), share: numel(&x.shape()[axis..]), first: x.layout().offset(), step, offsets }
+    }
+
+    #[inline]
+    fn row(&self, o: usize) -> &[T] {
+        let offset = self.offsets.as_ref().map_or(o as isize * self.step, |offsets| offsets[o]);
+        &self.data[self.first.wrapping_add_signed(offset)..][..self.share]
+    }
+}
+
+/// Copies a part of each row of a matrix and clears the rest; `kept` gives the columns to copy by the row's number.
+pub(crate) fn clip_rows<T: Element>(
+    x: &[T],
+    columns: usize,
+    kept: impl Fn(usize) -> Range<usize> + Sync,
+    out: &mut [T],
+) {
+    if out.is_empty() {
+        return;
+    }
+    par::chunks(out, columns, 1, |start, piece| {
+        for (row, at) in piece.chunks_exact_mut(columns).zip((start..).step_by(columns)) {
+            let kept = kept(at / columns);
+            row[..kept.start].fill(T::ZERO);
+            row[kept.end..].fill(T::ZERO);
+            run(&x[at..][..columns][kept.clone()], &mut row[kept]);
+        }
+    });
+}
+
+/// Elements whose choice is noted at a time.
+const CHOSEN: usize = 256;
+
+/// Calls `f(start, places)` for each so many elements of `x`, with the places of those that are chosen, counted from `start`.
+///
+/// The place is written down for each and kept for those chosen: a branch would be foreseen for half of random ones.
+pub(crate) fn chosen<T: Element>(x: &[T], choose: impl Fn(T) -> bool, mut f: impl FnMut(usize, &[u8])) {
+    let mut places = [0; CHOSEN];
+    for (x, start) in x.chunks(CHOSEN).zip((0..).step_by(CHOSEN)) {
+        let mut count = 0;
+        for (i, &x) in x.iter().enumerate() {
+            places[count] = i as u8;
+            count += choose(x) as usize;
+        }
+        f(start, &places[..count]);
+    }
 }
 
 /// What scatters combine with, in the element's own arithmetic: integers wrap, halves round after each step, booleans

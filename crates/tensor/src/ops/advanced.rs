@@ -1,9 +1,9 @@
 //! Indexing by tensors: lists of positions and masks, as `x[index, mask]` and `x[index] = values` in PyTorch.
 
 use super::index::wrapped;
-use crate::cpu::index::{self as kernel, Combine, Inner, Positions, offsets};
+use crate::cpu::index::{self as kernel, Combine, Inner, Positions, chosen, offsets};
 use crate::shape::{Axes, Shape, axis, broadcast, numel};
-use crate::{DType, Tensor, bug, match_dtype};
+use crate::{DType, Element, Tensor, bug, match_dtype};
 use wengert_tensor_macros::profiled;
 
 #[profiled]
@@ -89,8 +89,12 @@ impl Tensor {
         let mask = mask.as_slice::<bool>().expect("just made contiguous");
         let count = mask.iter().filter(|m| **m).count();
         match_dtype!(bits self.dtype(), T => Tensor::build_bits(self.dtype(), [count], |out: &mut [T]| {
-            let chosen = x.bits_slice::<T>().iter().zip(mask).filter(|(_, m)| **m);
-            out.iter_mut().zip(chosen).for_each(|(slot, (&v, _))| *slot = v);
+            let (x, mut rest) = (x.bits_slice::<T>(), out);
+            chosen(mask, |m| m, |start, places| {
+                let (head, tail) = std::mem::take(&mut rest).split_at_mut(places.len());
+                head.iter_mut().zip(places).for_each(|(slot, &i)| *slot = x[start + i as usize]);
+                rest = tail;
+            });
         }))
     }
 
@@ -149,11 +153,13 @@ impl Tensor {
         let width = x.shape().last().copied().unwrap_or(1).max(1);
         match_dtype!(self.dtype(), T => {
             for row in x.as_slice::<T>().expect("just made contiguous").chunks(width) {
-                for (i, _) in row.iter().enumerate().filter(|(_, v)| **v != T::default()) {
-                    found.extend_from_slice(&outer);
-                    found.push(i as i64);
-                    count += 1;
-                }
+                chosen(row, |v| v != T::ZERO, |start, places| {
+                    for &i in places {
+                        found.extend_from_slice(&outer);
+                        found.push((start + i as usize) as i64);
+                    }
+                    count += places.len();
+                });
                 for (i, &size) in outer.iter_mut().zip(x.shape()).rev() {
                     *i += 1;
                     if *i < size as i64 {

@@ -1,8 +1,10 @@
 //! Small constructions over integers and matrices: `one_hot`, `bincount`, `tril`, `triu`, `diag`, `trace`, `meshgrid`.
 
+use crate::cpu::index::clip_rows;
 use crate::shape::Shape;
 use crate::{DType, Element, Tensor, bug, match_dtype};
 use std::borrow::Borrow;
+use std::ops::Range;
 use wengert_tensor_macros::profiled;
 
 #[profiled]
@@ -96,7 +98,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn tril(&self, k: isize) -> Tensor {
-        triangle("tril", self, |row, col| col - row <= k)
+        triangle("tril", self, |row, columns| 0..row.saturating_add(k).saturating_add(1).clamp(0, columns))
     }
 
     /// The upper triangle of each matrix, without the first `k` diagonals from the main one on (with more, if negative);
@@ -106,7 +108,7 @@ impl Tensor {
     /// If the rank is below 2.
     #[track_caller]
     pub fn triu(&self, k: isize) -> Tensor {
-        triangle("triu", self, |row, col| col - row >= k)
+        triangle("triu", self, |row, columns| row.saturating_add(k).clamp(0, columns)..columns)
     }
 
     /// Of a vector, the square matrix with it on diagonal `k`; of a matrix, diagonal `k`.
@@ -217,19 +219,18 @@ fn bins(x: &Tensor, minlength: usize) -> (Vec<i64>, usize) {
     (bins, len)
 }
 
-/// The elements of each matrix whose row and column `keep` accepts, zero elsewhere.
+/// The elements of each matrix in the columns that `kept` gives for a row and the number of columns, zero elsewhere.
 #[track_caller]
-fn triangle(op: &str, x: &Tensor, keep: impl Fn(isize, isize) -> bool) -> Tensor {
-    let [.., rows, cols] = x.shape() else {
+fn triangle(op: &str, x: &Tensor, kept: impl Fn(isize, isize) -> Range<isize> + Sync) -> Tensor {
+    let &[.., rows, columns] = x.shape() else {
         bug!("", "{op}: input tensor must have at least 2 dimensions");
     };
-    let (rows, cols) = (*rows, *cols);
-    let mut out = x.copy();
-    match_dtype!(x.dtype(), T => {
-        for (i, row) in out.as_mut_slice::<T>().chunks_mut(cols.max(1)).enumerate() {
-            let r = (i % rows) as isize;
-            row.iter_mut().enumerate().filter(|(c, _)| !keep(r, *c as isize)).for_each(|(_, v)| *v = T::ZERO);
-        }
-    });
-    out
+    let x = x.contiguous();
+    let kept = |row: usize| {
+        let Range { start, end } = kept((row % rows) as isize, columns as isize);
+        start as usize..end as usize
+    };
+    match_dtype!(bits x.dtype(), T => {
+        Tensor::build_bits(x.dtype(), x.shape(), |out: &mut [T]| clip_rows(x.bits_slice(), columns, kept, out))
+    })
 }

@@ -4,7 +4,7 @@
 //! comes later: results do not depend on threads.
 
 use crate::cpu::index::{
-    self as kernel, Along, Combine, Larger, Plus, Positions, Replace, Scatter, Smaller, Times, scatter_with,
+    self as kernel, Along, Combine, Inner, Larger, Plus, Positions, Replace, Scatter, Smaller, Times, scatter_with,
 };
 use crate::shape::{Shape, axis, numel};
 use crate::{DType, Element, Scalar, Tensor, bug, match_dtype};
@@ -44,12 +44,26 @@ impl Default for ScatterReduceOptions {
 /// The index as contiguous `i64` after checking that each entry lies in `0..size`.
 #[track_caller]
 pub(crate) fn checked(op: &str, note: &str, index: &Tensor, dim: usize, size: usize) -> Tensor {
-    let index = index.to(DType::I64).contiguous();
-    let entries = index.as_slice::<i64>().expect("just made contiguous");
-    if let Some(i) = entries.iter().find(|&&i| i as u64 >= size as u64) {
+    checked_once(op, note, index, dim, size).contiguous()
+}
+
+/// [`checked`], but entries that are repeated along an axis still are one in memory.
+#[track_caller]
+fn checked_once(op: &str, note: &str, index: &Tensor, dim: usize, size: usize) -> Tensor {
+    let mut once = index.clone();
+    for d in 0..index.rank() {
+        if index.strides()[d] == 0 && index.shape()[d] > 1 {
+            once = once.narrow(d as isize, 0, 1);
+        }
+    }
+    let once = once.to(DType::I64).contiguous();
+    let entries = once.as_slice::<i64>().expect("just made contiguous");
+    if !kernel::within(entries, size)
+        && let Some(i) = entries.iter().find(|&&i| i as u64 >= size as u64)
+    {
         bug!(op, "{note}index {i} is out of bounds for dimension {dim} with size {size}");
     }
-    index
+    once.expand(index.shape())
 }
 
 fn entries(index: &Tensor) -> &[i64] {
@@ -143,9 +157,14 @@ impl Tensor {
             }
         }
         let along = Along::new(x.layout(), d, at.shape());
-        let at = checked(OP, "", &at, d, x.shape()[d]);
+        let mut at = checked_once(OP, "", &at, d, x.shape()[d]);
+        if !matches!(Inner::new(&at.shape()[d..], &at.strides()[d..]), Inner::Dense(_)) {
+            at = at.contiguous();
+        }
+        let blocks = kernel::offsets(&at.shape()[..d], &at.strides()[..d]);
+        let at = &at.data::<i64>()[at.layout().offset()..];
         match_dtype!(bits x.dtype(), T => Tensor::build_bits(x.dtype(), index.shape(), |out: &mut [T]| {
-            kernel::gather(x.bits(), x.layout().offset(), &along, entries(&at), out);
+            kernel::gather(x.bits(), x.layout().offset(), &along, (at, &blocks), out);
         }))
     }
 

@@ -1,6 +1,6 @@
 //! Joining and repeating: `cat`, `stack`, `repeat`, `repeat_interleave`, `tile`, `roll`.
 
-use crate::shape::{Shape, axis, numel};
+use crate::shape::{Shape, axis};
 use crate::{DType, IntoDims, Tensor, bug};
 use std::borrow::Borrow;
 use wengert_tensor_macros::profiled;
@@ -61,12 +61,11 @@ impl Tensor {
                 }
             }
             total += x.shape()[d];
-            parts.push(x.to(dtype).contiguous());
+            parts.push(x.to(dtype));
         }
         let mut shape = Shape::from_slice(first.shape());
         shape[d] = total;
-        let outer = numel(&shape[..d]);
-        crate::cpu::index::join(&parts, outer, shape)
+        crate::cpu::index::join(&parts, d, shape)
     }
 
     /// Joins tensors of one shape along a new axis. Dtypes promote.
