@@ -7,6 +7,7 @@ pub(crate) mod conv_layout;
 pub(crate) mod conv_lines;
 pub(crate) mod conv_weight;
 pub(crate) mod copy;
+pub(crate) mod dot;
 pub(crate) mod elementary;
 pub(crate) mod extreme;
 pub(crate) mod finish;

@@ -1,9 +1,11 @@
 //! Matrix products: PyTorch's rank rules and error texts over one batched kernel.
 
+use crate::cpu::dot;
 use crate::cpu::floor::Activation;
 use crate::cpu::gemm::{Init, Mat, batched};
+use crate::cpu::simd::Real;
 use crate::shape::{Shape, broadcast, numel};
-use crate::{DType, Tensor, bug, profile};
+use crate::{DType, Scalar, Tensor, bug, profile};
 use smallvec::SmallVec;
 use wengert_tensor_macros::profiled;
 
@@ -151,6 +153,15 @@ impl Tensor {
             );
         }
         no_bool(self, "dot");
+        let long = match self.dtype() {
+            DType::F32 if dot::long(a) => long_dot::<f32>(self, other),
+            DType::F64 if dot::long(a) => long_dot::<f64>(self, other),
+            _ => None,
+        };
+        if let Some(sum) = long {
+            profile::flops(|| 2 * a);
+            return sum;
+        }
         product(&self.unsqueeze(0), &other.unsqueeze(1), None, Activation::None).reshape(())
     }
 
@@ -383,6 +394,11 @@ fn product(a: &Tensor, b: &Tensor, bias: Option<&Tensor>, activation: Activation
             (mat(a, at, m, k, left), mat(b, bt, k, n, right), init)
         }, activation.floor(), out);
     }))
+}
+
+/// The sum of products of vectors that are one piece of memory each.
+fn long_dot<T: Real + Into<Scalar>>(x: &Tensor, y: &Tensor) -> Option<Tensor> {
+    Some(Tensor::full((), dot::dot(x.as_slice::<T>()?, y.as_slice()?), T::DTYPE))
 }
 
 /// Where the matrices of a batch start in the storages of two operands.
