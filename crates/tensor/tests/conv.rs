@@ -131,7 +131,7 @@ proptest! {
 fn shapes_of_well_known_layers() {
     let options = |stride, padding| Conv2dOptions { stride: [stride; 2], padding: [padding; 2], ..Default::default() };
     let depthwise = |groups, stride, padding| Conv2dOptions { groups, ..options(stride, padding) };
-    let rows: [(&[usize], &[usize], Conv2dOptions); 16] = [
+    let rows: [(&[usize], &[usize], Conv2dOptions); 20] = [
         (&[9, 1, 28, 28], &[6, 1, 5, 5], options(1, 2)),
         (&[9, 1, 28, 28], &[6, 1, 5, 5], options(1, 0)),
         (&[9, 6, 12, 12], &[16, 6, 5, 5], options(1, 0)),
@@ -148,9 +148,15 @@ fn shapes_of_well_known_layers() {
         (&[1, 5, 33, 30], &[15, 1, 5, 5], depthwise(5, 4, 2)),
         (&[2, 6, 19, 19], &[6, 1, 7, 7], Conv2dOptions { dilation: [2, 3], ..depthwise(6, 3, 6) }),
         (&[40, 3, 5, 6], &[3, 1, 1, 2], depthwise(3, 1, 0)),
+        (&[3, 35, 9, 7], &[35, 1, 3, 3], depthwise(35, 1, 1)),
+        (&[40, 13, 7, 7], &[13, 1, 3, 3], depthwise(13, 2, 1)),
+        (&[2, 19, 21, 12], &[19, 1, 5, 4], Conv2dOptions { dilation: [2, 1], stride: [1, 3], ..depthwise(19, 1, 3) }),
+        (&[1, 16, 30, 30], &[16, 1, 2, 5], depthwise(16, 1, 0)),
     ];
     for (x, w, options) in rows {
-        check(x, w, &options, DType::F32, (0, 0, 0));
+        for dtype in [DType::F32, DType::F64] {
+            check(x, w, &options, dtype, (0, 0, 0));
+        }
     }
 }
 
@@ -206,8 +212,9 @@ fn convolutions_do_not_depend_on_the_number_of_threads() {
                 ([5, 32, 12, 13], [40, 32, 5, 5], 2),
                 ([6, 20, 9, 9], [24, 20, 1, 1], 0),
                 ([2, 7, 17, 17], [30, 7, 5, 5], 2),
+                ([9, 70, 14, 14], [70, 1, 3, 3], 1),
             ] {
-                let options = Conv2dOptions { padding: [padding; 2], ..Default::default() };
+                let options = Conv2dOptions { padding: [padding; 2], groups: x[1] / w[1], ..Default::default() };
                 let (x, w) = (noise(1, &x).to(DType::F32), noise(2, &w).to(DType::F32));
                 let y = x.conv2d(&w, None, &options);
                 let dy = noise(3, y.shape()).to(DType::F32);

@@ -4,7 +4,7 @@ use super::floor::raise;
 use super::gemm::{Gemm, Init, KC, Mat, batched, pack_columns};
 use super::par;
 use super::tile::{Finish, Rows, Size, Start, Tiled};
-use super::{conv_depthwise, conv_lines, winograd};
+use super::{conv_depthwise, conv_lines, conv_side, winograd};
 use crate::storage::Storage;
 use crate::{Element, Tensor};
 
@@ -261,7 +261,10 @@ fn direct<T: Tiled + Gemm>(x: &[T], filter: Filter<'_, T>, bias: Option<&[T]>, f
     if conv_depthwise::suits(g) {
         let turned = filter.turned.then(|| turn_over(filter.data, g));
         let w = turned.as_ref().map_or(filter.data, |turned| turned.as_slice());
-        return conv_depthwise::convolve(x, w, bias, floor, g, out);
+        return match conv_side::suits(g) {
+            true => conv_side::convolve(x, w, bias, floor, g, out),
+            false => conv_depthwise::convolve(x, w, bias, floor, g, out),
+        };
     }
     let planes = Planes::new(g);
     let weight = match filter.turned {
@@ -452,7 +455,11 @@ pub(crate) fn input_grad<T: Tiled + Gemm>(w: &Tensor, dy: &Tensor, g: &Geometry,
         return Tensor::build(shape, |dx| direct(dy_data, filter, None, T::LOWEST, &adjoint, dx));
     }
     if conv_depthwise::suits(g) {
-        return Tensor::build(shape, |dx| conv_depthwise::input_grad(w_data, dy_data, g, dx));
+        return Tensor::build(shape, |dx: &mut [T]| match conv_side::suits(g) {
+            _ if dx.is_empty() => {}
+            true => conv_side::input_grad(w_data, dy_data, g, dx),
+            false => conv_depthwise::input_grad(w_data, dy_data, g, dx),
+        });
     }
     let planes = Planes::new(g);
     let weight = PackedTaps::new(w_data, g);

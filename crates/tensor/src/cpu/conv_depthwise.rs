@@ -49,9 +49,6 @@ pub(super) fn convolve<T: Tiled>(x: &[T], w: &[T], bias: Option<&[T]>, floor: T,
 
 /// The gradient with respect to the input: each output's gradient, spread by the taps over what it was computed from.
 pub(super) fn input_grad<T: Tiled>(w: &[T], dy: &[T], g: &Geometry, dx: &mut [T]) {
-    if dx.is_empty() {
-        return;
-    }
     let (planes, taps, positions) = (Planes::new(g), g.taps(), g.positions());
     let total = planes.position(positions - 1) + 1;
     let some = (PIECE / g.image()).max(1);

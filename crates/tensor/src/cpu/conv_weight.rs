@@ -6,7 +6,7 @@ use super::gemm::{Mat, pack_columns};
 use super::par;
 use super::simd::multiversion;
 use super::tile::{Rows, Size, Start, Tiled};
-use super::{winograd, winograd_weight};
+use super::{conv_side, winograd, winograd_weight};
 use crate::storage::Storage;
 use crate::{Element, Tensor};
 use std::ops::Range;
@@ -17,6 +17,7 @@ pub(crate) fn weight_grad<T: Tiled>(x: &Tensor, dy: &Tensor, g: &Geometry, shape
     let (x_data, dy_data) = (x.as_slice::<T>().expect("contiguous"), dy.as_slice::<T>().expect("contiguous"));
     Tensor::build(shape, |dw: &mut [T]| match (g.batch, dw.len()) {
         (0, _) | (_, 0) => dw.fill(T::ZERO),
+        _ if conv_side::suits(g) => conv_side::weight_grad(x_data, dy_data, g, dw),
         _ if g.out <= 32 && g.depth * g.kernel[1] < 16 => {
             dw.fill(T::ZERO);
             weight_grad_dots(&Planes::new(g), x_data, dy_data, dw);

@@ -5,6 +5,7 @@ pub(crate) mod conv;
 pub(crate) mod conv_depthwise;
 pub(crate) mod conv_layout;
 pub(crate) mod conv_lines;
+mod conv_side;
 pub(crate) mod conv_weight;
 pub(crate) mod copy;
 pub(crate) mod dot;
