@@ -15,6 +15,17 @@ pub(crate) fn extreme<T: Element, const LARGEST: bool>(
     if values.is_empty() {
         return;
     }
+    if inner > COLUMNS {
+        // Some columns at a time, whose extremes stay in the first-level cache.
+        let rows = values.chunks_mut(inner).zip(indices.chunks_mut(inner));
+        let pieces = rows.enumerate().flat_map(|(o, (values, indices))| {
+            let tiles = values.chunks_mut(COLUMNS).zip(indices.chunks_mut(COLUMNS));
+            tiles.enumerate().map(move |(t, (values, indices))| (o * len * inner + t * COLUMNS, values, indices))
+        });
+        return par::items(pieces.collect(), 2 * len * COLUMNS, |_, (at, values, indices)| {
+            extreme_of_columns(Which::<LARGEST>, &x[at..], (len, inner), values, indices);
+        });
+    }
     // The end of a row takes as long as some hundred elements.
     let work = x.len() + if inner == 1 { 256 * values.len() } else { 0 };
     let group = (par::GRAIN / (work / (values.len() / inner))).max(1);
@@ -26,7 +37,7 @@ pub(crate) fn extreme<T: Element, const LARGEST: bool>(
             if inner == 1 {
                 (values[0], indices[0]) = extreme_of_row(Which::<LARGEST>, x, &mut lanes);
             } else {
-                extreme_of_columns::<T, LARGEST>(x, values, indices);
+                extreme_of_columns(Which::<LARGEST>, x, (len, inner), values, indices);
             }
         }
     });
@@ -36,19 +47,25 @@ pub(crate) fn extreme<T: Element, const LARGEST: bool>(
 #[inline(always)]
 #[allow(clippy::eq_op)]
 fn beats<T: PartialOrd + Copy, const LARGEST: bool>(x: T, best: T) -> bool {
-    (if LARGEST { x > best } else { x < best }) || (x != x && best == best)
+    (if LARGEST { x > best } else { x < best }) | ((x != x) & (best == best))
 }
 
-/// The extremes down the columns of rows as long as `values`.
-fn extreme_of_columns<T: Element, const LARGEST: bool>(x: &[T], values: &mut [T], indices: &mut [i64]) {
-    let inner = values.len();
-    values.copy_from_slice(&x[..inner]);
-    indices.fill(0);
-    for (r, row) in x.chunks_exact(inner).enumerate().skip(1) {
-        for ((best, at), &x) in values.iter_mut().zip(indices.iter_mut()).zip(row) {
-            let wins = beats::<T, LARGEST>(x, *best);
-            *best = if wins { x } else { *best };
-            *at = if wins { r as i64 } else { *at };
+multiversion! {
+    /// The extremes down as many columns as there are `values`; `rows` are their number and how far they are apart.
+    fn extreme_of_columns[T: Element, const LARGEST: bool](
+        _which: Which<LARGEST>, x: &[T], rows: (usize, usize), values: &mut [T], indices: &mut [i64],
+    ) {
+        let ((len, step), width) = (rows, values.len());
+        let indices = &mut indices[..width];
+        values.copy_from_slice(&x[..width]);
+        indices.fill(0);
+        for r in 1..len {
+            let row = &x[r * step..][..width];
+            for j in 0..width {
+                let wins = beats::<T, LARGEST>(row[j], values[j]);
+                values[j] = if wins { row[j] } else { values[j] };
+                indices[j] = if wins { r as i64 } else { indices[j] };
+            }
         }
     }
 }
@@ -133,5 +150,27 @@ struct Lanes<T> {
 /// Whether the largest or the smallest is looked for.
 struct Which<const LARGEST: bool>;
 
+/// Columns whose extremes are looked for together.
+const COLUMNS: usize = 512;
 /// Lanes that look for an extreme side by side.
 const EXTREMES: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use crate::{DType, Tensor};
+
+    #[test]
+    fn columns_are_searched_as_rows_are() {
+        for shape in [[1, 5, 1300], [3, 40, 600], [2, 7, 512], [2, 900, 3]] {
+            let count = shape.iter().product::<usize>() as i64;
+            let x = Tensor::arange(0, count, 1).mul(7919).remainder(101).to(DType::F32).reshape(shape);
+            let x = x.masked_fill(&x.eq(50), f64::NAN);
+            let turned = x.transpose(1, 2).contiguous();
+            for (columns, rows) in [(x.max_dim(1), turned.max_dim(2)), (x.min_dim(1), turned.min_dim(2))] {
+                assert_eq!(columns.1.to_vec::<i64>(), rows.1.to_vec::<i64>(), "{shape:?}");
+                let bits = |x: &Tensor| x.to_vec::<f32>().into_iter().map(f32::to_bits).collect::<Vec<_>>();
+                assert_eq!(bits(&columns.0), bits(&rows.0), "{shape:?}");
+            }
+        }
+    }
+}

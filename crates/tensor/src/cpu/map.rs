@@ -223,6 +223,7 @@ pub(crate) fn gather<S: Copy>(data: &[S], first: isize, step: isize, to: &mut [S
         1 => super::copy::run(&data[at..][..len], to),
         -1 => backwards(&data[at + 1 - len..][..len], to),
         2 => every_other(&data[at..][..2 * len - 1], to),
+        3.. => spaced(&data[at..][..(len - 1) * step as usize + 1], step as usize, to),
         _ => {
             let mut index = first;
             for o in to {
@@ -231,6 +232,17 @@ pub(crate) fn gather<S: Copy>(data: &[S], first: isize, step: isize, to: &mut [S
             }
         }
     }
+}
+
+/// Every so many elements; four at a time, whose places are checked together.
+fn spaced<S: Copy>(data: &[S], step: usize, to: &mut [S]) {
+    let (fours, rest) = to.as_chunks_mut::<4>();
+    let done = 4 * fours.len();
+    for (four, x) in fours.iter_mut().zip(data.chunks(4 * step)) {
+        let x = &x[..3 * step + 1];
+        *four = [x[0], x[step], x[2 * step], x[3 * step]];
+    }
+    rest.iter_mut().enumerate().for_each(|(i, o)| *o = data[(done + i) * step]);
 }
 
 multiversion! {

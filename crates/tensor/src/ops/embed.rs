@@ -1,5 +1,7 @@
 //! The adjoint of views: elements put back where a view had taken them from, zeros elsewhere.
 
+use crate::cpu::copy::run;
+use crate::cpu::par;
 use crate::cpu::walk::Walk;
 use crate::shape::IntoShape;
 use crate::storage::Storage;
@@ -51,12 +53,35 @@ fn put<T: Element>(source: &Tensor, layout: &crate::Layout, out: &mut [T]) {
     if source.numel() == 0 {
         return;
     }
+    // Where each index of the first axis has a part of `out` of its own, threads share those.
+    let (shape, strides, offset) = (layout.shape(), layout.strides(), layout.offset());
+    let apart = strides.first().map_or(0, |&step| step.max(0) as usize);
+    let reach = |(&size, &step): (&usize, &isize)| (size as isize - 1) * step;
+    let last = offset as isize + shape.iter().zip(strides).skip(1).map(reach).sum::<isize>();
+    let own = strides.iter().all(|&step| step >= 0) && apart > 0 && offset / apart == last as usize / apart;
+    if !own {
+        return put_part(source, layout, 0, out);
+    }
+    let (first, count) = (offset / apart, shape[0]);
+    par::chunks(&mut out[first * apart..], apart, 1, |start, part| {
+        let from = start / apart;
+        let to = (start + part.len()).div_ceil(apart).min(count);
+        if from < to {
+            let source = source.narrow(0, from as isize, to - from);
+            let layout = layout.slice(0, from, to - from, 1);
+            put_part(&source, &layout, first * apart + start, part);
+        }
+    });
+}
+
+/// [`put`] for the part of the memory that begins at `start`.
+fn put_part<T: Element>(source: &Tensor, layout: &crate::Layout, start: usize, out: &mut [T]) {
     let data = source.bits::<T>();
     let walk = Walk::new(source.shape(), [source.strides(), layout.strides()]);
     let ([from, to], len) = (walk.row_strides(), walk.row_len());
-    walk.each_row(0..walk.rows(), [source.layout().offset(), layout.offset()], |[a, b]| {
+    walk.each_row(0..walk.rows(), [source.layout().offset(), layout.offset() - start], |[a, b]| {
         if from == 1 && to == 1 {
-            out[b..b + len].copy_from_slice(&data[a..a + len]);
+            run(&data[a..][..len], &mut out[b..][..len]);
         } else {
             let (mut a, mut b) = (a as isize, b as isize);
             for _ in 0..len {
