@@ -1,6 +1,6 @@
 //! Half-width floats: conversions that vectorise, and block-wise use of `f32` kernels.
 
-use super::simd::{multiversion, narrow_halves, widen_halves};
+use super::simd::{multiversion, narrow_halves, widen_halves, zip_halves};
 use crate::{Element, bf16, f16};
 
 /// Elements per block: scratch stays in the first-level cache.
@@ -62,6 +62,8 @@ pub(crate) trait Half: Element {
     fn widen(from: &[Self], to: &mut [f32]);
     /// Rounds to nearest, ties to even; the slices have equal length.
     fn narrow(from: &[f32], to: &mut [Self]);
+    /// `out[i] = f(x[i], y[i])`, for what takes less time than blocks of `f32` in between would; says whether it can.
+    fn zip(x: &[Self], y: &[Self], out: &mut [Self], f: impl Fn(f32, f32) -> f32) -> bool;
 }
 
 impl Half for f16 {
@@ -75,6 +77,9 @@ impl Half for f16 {
             from.iter().zip(to).for_each(|(&x, o)| *o = narrow_f16(x));
         }
     }
+    fn zip(x: &[f16], y: &[f16], out: &mut [f16], f: impl Fn(f32, f32) -> f32) -> bool {
+        zip_halves(x, y, out, f)
+    }
 }
 
 impl Half for bf16 {
@@ -84,12 +89,24 @@ impl Half for bf16 {
     fn narrow(from: &[f32], to: &mut [bf16]) {
         narrow_all_bf16(from, to);
     }
+    fn zip(x: &[bf16], y: &[bf16], out: &mut [bf16], f: impl Fn(f32, f32) -> f32) -> bool {
+        zip_all_bf16(x, y, out, f);
+        true
+    }
 }
 
 multiversion! {
     /// Widens a slice.
     fn widen_all_bf16(from: &[bf16], to: &mut [f32]) {
         from.iter().zip(to).for_each(|(&x, o)| *o = widen_bf16(x));
+    }
+}
+multiversion! {
+    /// `out[i] = f(x[i], y[i])`.
+    fn zip_all_bf16[F: Fn(f32, f32) -> f32](x: &[bf16], y: &[bf16], out: &mut [bf16], f: F) {
+        for ((o, &x), &y) in out.iter_mut().zip(x).zip(y) {
+            *o = narrow_bf16(f(widen_bf16(x), widen_bf16(y)));
+        }
     }
 }
 multiversion! {
@@ -164,5 +181,25 @@ mod tests {
             assert_eq!([f, narrow_f16(x)].map(f16::to_bits), [f16::from_f32(x).to_bits(); 2], "f16 of {x:e}");
             assert_eq!([b, narrow_bf16(x)].map(bf16::to_bits), [bf16::from_f32(x).to_bits(); 2], "bf16 of {x:e}");
         }
+    }
+
+    #[test]
+    fn what_is_done_in_registers_is_what_blocks_give() {
+        fn check<H: Half>(number: fn(u16) -> H) {
+            let x: Vec<H> = (0..=u16::MAX).map(number).chain((0..5).map(number)).collect();
+            let y: Vec<H> = (0..x.len()).map(|i| number((i * 40_503) as u16)).collect();
+            let (mut fused, mut apart) = (vec![H::ZERO; x.len()], vec![H::ZERO; x.len()]);
+            half_zip(&x, &y, &mut apart, |x, y, out| {
+                out.iter_mut().zip(x.iter().zip(y)).for_each(|(o, (x, y))| *o = x * y - x)
+            });
+            if H::zip(&x, &y, &mut fused, |x, y| x * y - x) {
+                let same = |(a, b): (&H, &H)| {
+                    a.to_f64().to_bits() == b.to_f64().to_bits() || a.to_f64().is_nan() && b.to_f64().is_nan()
+                };
+                assert!(fused.iter().zip(&apart).all(same));
+            }
+        }
+        check(f16::from_bits);
+        check(bf16::from_bits);
     }
 }

@@ -171,10 +171,50 @@ pub(crate) fn narrow_halves(from: &[f32], to: &mut [f16]) -> bool {
     cfg!(target_arch = "x86_64")
 }
 
+/// `out[i] = f(x[i], y[i])` in single precision, converted in registers by the processor; says whether it can.
+pub(crate) fn zip_halves(x: &[f16], y: &[f16], out: &mut [f16], f: impl Fn(f32, f32) -> f32) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if isa() >= Isa::Avx2 {
+        // SAFETY: `isa` answers so only if the processor has F16C.
+        unsafe { f16c::zip(x, y, out, f) };
+        return true;
+    }
+    let _ = (x, y, out, f);
+    false
+}
+
 #[cfg(target_arch = "x86_64")]
 mod f16c {
     use crate::f16;
     use std::arch::x86_64::*;
+
+    #[target_feature(enable = "avx,f16c")]
+    pub(super) fn zip(x: &[f16], y: &[f16], out: &mut [f16], f: impl Fn(f32, f32) -> f32) {
+        let step = |x: &[f16; 8], y: &[f16; 8], out: &mut [f16; 8]| {
+            let (mut a, mut b) = ([0.0; 8], [0.0; 8]);
+            // SAFETY: the arrays hold as many numbers as are loaded and stored.
+            unsafe {
+                _mm256_storeu_ps(a.as_mut_ptr(), _mm256_cvtph_ps(_mm_loadu_si128(x.as_ptr().cast())));
+                _mm256_storeu_ps(b.as_mut_ptr(), _mm256_cvtph_ps(_mm_loadu_si128(y.as_ptr().cast())));
+            }
+            for i in 0..8 {
+                a[i] = f(a[i], b[i]);
+            }
+            // SAFETY: as above.
+            unsafe {
+                let halves = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(_mm256_loadu_ps(a.as_ptr()));
+                _mm_storeu_si128(out.as_mut_ptr().cast(), halves);
+            }
+        };
+        let ((x, x_rest), (y, y_rest), (out, out_rest)) = (x.as_chunks(), y.as_chunks(), out.as_chunks_mut());
+        x.iter().zip(y).zip(out).for_each(|((x, y), out)| step(x, y, out));
+        // Fewer at the end are filled up.
+        let [mut x, mut y, mut out] = [[f16::ZERO; 8]; 3];
+        x[..x_rest.len()].copy_from_slice(x_rest);
+        y[..y_rest.len()].copy_from_slice(y_rest);
+        step(&x, &y, &mut out);
+        out_rest.copy_from_slice(&out[..out_rest.len()]);
+    }
 
     /// One row: a loop, and what it does to so many elements; fewer at the end are filled up.
     macro_rules! loops {
