@@ -224,14 +224,22 @@ macro_rules! elementary {
                 scaled::<FMA>(x, $log10_2, $log10)
             }
 
+            /// [`ln`] of `1 + x`; what rounding the sum lost is added to `f`.
             #[inline(always)]
             pub(crate) fn ln_1p<const FMA: bool>(x: $ty) -> $ty {
                 let u = 1.0 + x;
-                // What rounding 1 + x lost; it adds lost / u to the logarithm, to first order.
                 let lost = if x > 1.0 { 1.0 - (u - x) } else { x - (u - 1.0) };
-                let whole = ln::<FMA>(u);
-                let y = if whole.abs() < $ty::INFINITY { whole + lost / u } else { whole };
-                if u == 1.0 { x } else { y }
+                let root = std::$ty::consts::FRAC_1_SQRT_2.to_bits();
+                // e, where exponents have their place; of 0 and infinity it does not matter.
+                let exponent = u.to_bits().wrapping_sub(root) & (!0 << $mantissa);
+                let e = (exponent as $int >> $mantissa) as i32 as $ty;
+                // 2^(1 - e), or 0 where e is so large that nothing lost would count.
+                let scale = $ty::from_bits((2.0 as $ty).to_bits().wrapping_sub(exponent));
+                let f = fma::<FMA, $ty>(0.5 * lost, scale, $ty::from_bits(u.to_bits().wrapping_sub(exponent)) - 1.0);
+                let (half, r) = series::<FMA>(f);
+                let y = fma::<FMA, $ty>(e, $high, f - (half - fma::<FMA, $ty>(e, $low, r)));
+                // Keeps the sign of zero.
+                if x == 0.0 { x } else { logarithm(u, y) }
             }
 
             #[inline(always)]
