@@ -70,23 +70,21 @@ pub(crate) fn pow_f32<const FMA: bool>(x: f32, y: f32) -> f32 {
     let t = if a == 1.0 && b == f64::INFINITY { 0.0 } else { y * log };
     let power = exp2_wide::<FMA>(bound(t, -200.0, 200.0));
 
-    finish(x, y, power) as f32
+    // Rounds to a whole number, whose last bit says whether it is odd; all of f32 from 2^24 on are even.
+    const WHOLE: f64 = (1u64 << 52) as f64;
+    const EVEN: f64 = (1u64 << 24) as f64;
+    let b = if b > EVEN { EVEN } else { b };
+    let shifted = b + WHOLE;
+    finish(x, y, power, shifted - WHOLE == b, shifted.to_bits() << 63) as f32
 }
 
-/// `x^y` with its sign and special cases, from that of the magnitudes.
+/// `x^y` from that of the magnitudes; whether `y` is a whole number, and its oddness as a sign's bit.
 #[inline(always)]
-fn finish(x: f64, y: f64, power: f64) -> f64 {
-    let (a, b) = (x.abs(), y.abs());
-    // Rounds to a whole number, whose last bit says whether it is odd. Larger ones are whole, and even from twice that on.
-    const WHOLE: f64 = (1u64 << 52) as f64;
-    let shifted = b + WHOLE;
-    let large = b >= WHOLE;
-    let last = if large { b } else { shifted }.to_bits() << 63;
-    let odd = if b >= 2.0 * WHOLE { 0 } else { last };
-    let whole = shifted - WHOLE == b || large;
-    let power = f64::from_bits(power.to_bits() ^ if x.is_sign_negative() && whole { odd } else { 0 });
-    let power = if x < 0.0 && a < f64::INFINITY && !whole { f64::NAN } else { power };
-    if x == 1.0 || y == 0.0 { 1.0 } else { power }
+fn finish(x: f64, y: f64, power: f64, whole: bool, odd: u64) -> f64 {
+    let sign = if x.is_sign_negative() & whole { odd } else { 0 };
+    let power = f64::from_bits(power.to_bits() ^ sign);
+    let power = if (x < 0.0) & (x > f64::NEG_INFINITY) & !whole { f64::NAN } else { power };
+    if (x == 1.0) | (y == 0.0) { 1.0 } else { power }
 }
 
 /// [`log2_wide`] with a rest: to a relative error of 2^-64, for positive `x`. `FMA` only.
@@ -147,5 +145,7 @@ pub(crate) fn pow_f64<const FMA: bool>(x: f64, y: f64) -> f64 {
     let lost = if t > -1100.0 && t <= 1024.0 { lost } else { 0.0 };
     // Also where -1 is raised to an infinity.
     let t = if a == 1.0 && b == f64::INFINITY { 0.0 } else { t };
-    finish(x, y, double::exp2_sum::<FMA>(t, lost))
+    let power = double::exp2_sum::<FMA>(t, lost);
+    let half = 0.5 * b;
+    finish(x, y, power, b.trunc() == b, if half.trunc() == half { 0 } else { 1 << 63 })
 }
