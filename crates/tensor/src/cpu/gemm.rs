@@ -525,7 +525,9 @@ pub(crate) fn batched<'a, T: Gemm>(
     let batch = c.len() / (m * n);
     assert_eq!(c.len(), batch * m * n, "whole products");
     let work = (m * n).saturating_mul(k.max(1));
-    let (rows, cols) = cut(batch, (m, n), work, || operands(0).0.in_place());
+    // Short sums and narrow rows take longer than their multiply-adds do.
+    let long = work.saturating_add(work / k.max(1) * 8);
+    let (rows, cols) = cut(batch, (m, n), long, || operands(0).0.in_place());
     let (down, across) = (m.div_ceil(rows), n.div_ceil(cols));
     let c = Shared(c.as_mut_ptr());
     let piece = |index: usize| {
@@ -542,7 +544,7 @@ pub(crate) fn batched<'a, T: Gemm>(
         }
     };
     let pieces = batch * down * across;
-    par::each(pieces, (work / (per_element(m, n) * down * across)).max(1), piece);
+    par::each(pieces, (long / (per_element(m, n) * down * across)).max(1), piece);
 }
 
 /// Multiply-adds that take as long as an element of `par`'s cheap memory-bound work: products of a matrix and a vector are
@@ -551,15 +553,17 @@ fn per_element(m: usize, n: usize) -> usize {
     if m.min(n) == 1 { 1 } else { 8 }
 }
 
-/// The rows and columns per piece of a product, given how many there are: about two pieces per thread, if they are
+/// The rows and columns per piece of a product, given how many there are: one or two pieces per thread, if they are
 /// worth it. Each piece packs all of the right factor that it needs, and of the left one unless that is read in place: then
 /// pieces of columns pack nothing twice.
 fn cut(batch: usize, (m, n): (usize, usize), work: usize, in_place: impl Fn() -> bool) -> (usize, usize) {
-    // Multiply-adds per piece: some 20 µs.
-    let worth = per_element(m, n) << 17;
+    // Multiply-adds per piece: some 8 µs.
+    let worth = per_element(m, n) * 50_000;
     let threads = if work < 2 * worth { 1 } else { par::num_threads() };
     let in_place = threads == 1 || in_place();
-    let pieces = (if in_place { 2 * threads } else { threads }).div_ceil(batch).min(work / worth);
+    // Two each even out, where they are long.
+    let each = if in_place && work >= 4 * worth * threads { 2 } else { 1 };
+    let pieces = (each * threads).div_ceil(batch).min(work / worth);
     if threads == 1 || pieces < 2 {
         return (m, n);
     }
