@@ -70,9 +70,12 @@ impl Var {
             None => scores,
         };
         let weights = masked.softmax(-1);
-        // A query that sees no key gets zeros.
-        let blind = masked.value().eq(f64::NEG_INFINITY).all_keepdim(-1);
-        let weights = if keys > 0 && blind.any(()).item::<bool>() { weights.masked_fill(&blind, 0.0) } else { weights };
+        // A query that sees no key gets zeros. Its weights are all NaN, so that of the first key tells where to look.
+        let suspect = keys > 0 && weights.value().select(-1, 0).isnan().any(()).item::<bool>();
+        let weights = match suspect {
+            true => weights.masked_fill(&masked.value().eq(f64::NEG_INFINITY).all_keepdim(-1), 0.0),
+            false => weights,
+        };
         let weights = if options.dropout > 0.0 { dropout(&weights, options.dropout) } else { weights };
         weights.matmul(&value)
     }
