@@ -26,12 +26,20 @@ pub(crate) fn extreme<T: Element, const LARGEST: bool>(
             extreme_of_columns(Which::<LARGEST>, &x[at..], (len, inner), values, indices);
         });
     }
-    // The end of a row takes as long as some hundred elements.
-    let work = x.len() + if inner == 1 { 256 * values.len() } else { 0 };
+    // The end of a long row takes as long as some hundred elements, and an element of a short one as long as some.
+    let work = match inner {
+        1 if len <= SHORT => 4 * x.len(),
+        1 => x.len() + 256 * values.len(),
+        _ => x.len(),
+    };
     let group = (par::GRAIN / (work / (values.len() / inner))).max(1);
     let pieces = values.chunks_mut(group * inner).zip(indices.chunks_mut(group * inner));
     par::share(pieces, work, &|i, (values, indices)| {
-        let x = x[i * group * len * inner..].chunks_exact(len * inner);
+        let x = &x[i * group * len * inner..];
+        if inner == 1 && len <= SHORT {
+            return extremes_of_short_rows(Which::<LARGEST>, x, len, values, indices);
+        }
+        let x = x.chunks_exact(len * inner);
         let mut lanes = Lanes { best: [T::ZERO; EXTREMES], unordered: [0; EXTREMES] };
         for ((x, values), indices) in x.zip(values.chunks_exact_mut(inner)).zip(indices.chunks_exact_mut(inner)) {
             if inner == 1 {
@@ -42,6 +50,11 @@ pub(crate) fn extreme<T: Element, const LARGEST: bool>(
         }
     });
 }
+
+/// Elements of the longest row for which vectors do not pay.
+const SHORT: usize = 32;
+/// Short rows side by side.
+const ROWS: usize = 16;
 
 /// Whether `x` beats `best`: it is larger (or smaller), or the first NaN.
 #[inline(always)]
@@ -66,6 +79,31 @@ multiversion! {
                 values[j] = if wins { row[j] } else { values[j] };
                 indices[j] = if wins { r as i64 } else { indices[j] };
             }
+        }
+    }
+}
+
+multiversion! {
+    /// The extremes of rows of at most [`SHORT`] elements, some rows side by side.
+    fn extremes_of_short_rows[T: Element, const LARGEST: bool](
+        _which: Which<LARGEST>, x: &[T], len: usize, values: &mut [T], indices: &mut [i64],
+    ) {
+        let mut turned = [[T::ZERO; ROWS]; SHORT];
+        let rows = x.chunks(ROWS * len).zip(values.chunks_mut(ROWS)).zip(indices.chunks_mut(ROWS));
+        for ((x, values), indices) in rows {
+            for (r, x) in x.chunks_exact(len).enumerate().take(values.len()) {
+                turned.iter_mut().zip(x).for_each(|(column, &x)| column[r] = x);
+            }
+            let (mut best, mut at) = (turned[0], [0; ROWS]);
+            for (j, column) in turned[..len].iter().enumerate().skip(1) {
+                for r in 0..ROWS {
+                    let wins = beats::<T, LARGEST>(column[r], best[r]);
+                    best[r] = if wins { column[r] } else { best[r] };
+                    at[r] = if wins { j as i32 } else { at[r] };
+                }
+            }
+            values.copy_from_slice(&best[..values.len()]);
+            indices.iter_mut().zip(at).for_each(|(index, at)| *index = i64::from(at));
         }
     }
 }

@@ -231,8 +231,11 @@ pub(crate) enum Way {
 impl Way {
     fn of<T: Copy>(a: &Mat<'_, T>, b: &Mat<'_, T>) -> Way {
         let (m, k, n) = (a.rows, a.cols, b.cols);
-        let (along, few) = (k >= 128 && a.cs == 1 && b.rs == 1, m.min(n) <= FEW);
-        match m == 1 || n == 1 {
+        let vector = m == 1 || n == 1;
+        // A sum of less is hardly worth its end, and of a single vector there is no better way.
+        let least = if vector { 16 } else { 128 };
+        let (along, few) = (k >= least && a.cs == 1 && b.rs == 1, m.min(n) <= FEW);
+        match vector {
             _ if along && few && a.rs >= 0 && b.cs >= 0 => Way::Dots,
             true => Way::Vector,
             false => Way::Blocks,
@@ -274,7 +277,8 @@ unsafe fn dots<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, floor:
             kernels.dots((x, &columns[..width], 0), (d, &rows[..count], 0), (1, steps), &mut sums);
             for (r, sums) in sums.chunks_exact(width).take(count).enumerate() {
                 for (t, &sum) in sums[..wide].iter().enumerate() {
-                    let tail = (whole..k).fold(sum, |sum, p| sum + a.get(i + r, p) * b.get(p, j + t));
+                    let rest = a.from(i + r, 0)[whole..k].iter().zip(&b.from(0, j + t)[whole..k]);
+                    let tail = rest.fold(sum, |sum, (&a, &b)| sum + a * b);
                     // SAFETY: row i + r and column j + t are among the promised; `begin` gave the element a value.
                     let out = unsafe { &mut *c.add((i + r) * rs + (j + t) * cs) };
                     *out += tail;
