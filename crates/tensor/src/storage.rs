@@ -1,6 +1,7 @@
 //! The memory behind tensors: one aligned, always initialised byte buffer with its dtype.
 
 use crate::cache::{self, Block};
+use crate::cpu::par;
 use crate::{DType, Device, Element};
 use std::cell::RefCell;
 use std::ptr::NonNull;
@@ -33,6 +34,16 @@ unsafe impl Sync for Shown {}
 impl std::panic::UnwindSafe for Shown {}
 impl std::panic::RefUnwindSafe for Shown {}
 
+/// Zeroes memory, by several threads where it is much.
+fn clear(bytes: &mut [u8]) {
+    let (blocks, rest) = bytes.as_chunks_mut::<16>();
+    if !par::much(blocks.len()) {
+        return bytes.fill(0);
+    }
+    par::chunks(blocks, 1, 1, |_, blocks| blocks.as_flattened_mut().fill(0));
+    rest.fill(0);
+}
+
 impl Storage {
     /// A storage whose contents are unspecified (but initialised): for kernels that write every element.
     pub(crate) fn stale(dtype: DType, len: usize) -> Storage {
@@ -42,7 +53,7 @@ impl Storage {
         let mut storage = Storage { block: Some(block), shown: None, len, dtype };
         if dtype == DType::Bool && !zero {
             // Bytes of another tensor need not be booleans.
-            storage.bytes_mut().fill(0);
+            clear(storage.bytes_mut());
         }
         storage
     }
@@ -54,7 +65,7 @@ impl Storage {
         crate::profile::memory(|| bytes as isize);
         let mut storage = Storage { block: Some(block), shown: None, len, dtype };
         if !zero {
-            storage.bytes_mut().fill(0);
+            clear(storage.bytes_mut());
         }
         storage
     }

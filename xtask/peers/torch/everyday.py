@@ -13,6 +13,7 @@ ELEMENTWISE = {
     "to_f16": lambda x, y, m: x.to(torch.float16), "to_i64": lambda x, y, m: x.to(torch.int64),
     "to_u8": lambda x, y, m: x.to(torch.uint8), "to_bool": lambda x, y, m: x.to(torch.bool),
     "cumsum": lambda x, y, m: x.cumsum(0), "dot": lambda x, y, m: x.dot(y), "norm": lambda x, y, m: x.norm(),
+    "zeros": lambda x, y, m: torch.zeros(x.shape),
 }
 MATRIX = {
     "cumsum": lambda x, i: x.cumsum(-1), "sort": lambda x, i: x.sort(-1).values,

@@ -110,6 +110,7 @@ const ELEMENTWISE: &[&str] = &[
     "cumsum",
     "dot",
     "norm",
+    "zeros",
     "adam",
 ];
 const MATRIX: &[&str] = &[

@@ -7,6 +7,7 @@ use super::turn::{SIDE, Turn};
 use super::walk::Walk;
 use crate::layout::Layout;
 use crate::shape::Shape;
+use crate::storage::Storage;
 use crate::{DType, Element, Tensor, bf16, f16, match_dtype};
 
 /// Steps along memory for which squares go together.
@@ -261,6 +262,11 @@ pub(crate) fn cast(x: &Tensor, dtype: DType) -> Tensor {
 
 /// A contiguous tensor of one value.
 pub(crate) fn fill<T: Element>(shape: Shape, value: T) -> Tensor {
+    let numel = crate::shape::numel(&shape);
+    if par::much(numel) && value.to_f64().to_bits() == 0 {
+        // Memory that comes zeroed from the system need not be written at all.
+        return Tensor::from_storage(Storage::zeroed(T::DTYPE, numel), shape);
+    }
     Tensor::build(shape, |out: &mut [T]| par::chunks(out, 1, 1, |_, piece| piece.fill(value)))
 }
 
