@@ -28,7 +28,7 @@ pub(crate) fn extreme<T: Element, const LARGEST: bool>(
     }
     // The end of a long row takes as long as some hundred elements, and an element of a short one as long as some.
     let work = match inner {
-        1 if len <= SHORT => 4 * x.len(),
+        1 if len <= SHORT && size_of::<T>() >= 4 => 4 * x.len(),
         1 => x.len() + 256 * values.len(),
         _ => x.len(),
     };
@@ -36,7 +36,8 @@ pub(crate) fn extreme<T: Element, const LARGEST: bool>(
     let pieces = values.chunks_mut(group * inner).zip(indices.chunks_mut(group * inner));
     par::share(pieces, work, &|i, (values, indices)| {
         let x = &x[i * group * len * inner..];
-        if inner == 1 && len <= SHORT {
+        // Narrow types are too rare to be compiled for.
+        if inner == 1 && len <= SHORT && size_of::<T>() >= 4 {
             return extremes_of_short_rows(Which::<LARGEST>, x, len, values, indices);
         }
         let x = x.chunks_exact(len * inner);
