@@ -131,7 +131,7 @@ proptest! {
 fn shapes_of_well_known_layers() {
     let options = |stride, padding| Conv2dOptions { stride: [stride; 2], padding: [padding; 2], ..Default::default() };
     let depthwise = |groups, stride, padding| Conv2dOptions { groups, ..options(stride, padding) };
-    let rows: [(&[usize], &[usize], Conv2dOptions); 20] = [
+    let rows: [(&[usize], &[usize], Conv2dOptions); 25] = [
         (&[9, 1, 28, 28], &[6, 1, 5, 5], options(1, 2)),
         (&[9, 1, 28, 28], &[6, 1, 5, 5], options(1, 0)),
         (&[9, 6, 12, 12], &[16, 6, 5, 5], options(1, 0)),
@@ -152,6 +152,12 @@ fn shapes_of_well_known_layers() {
         (&[40, 13, 7, 7], &[13, 1, 3, 3], depthwise(13, 2, 1)),
         (&[2, 19, 21, 12], &[19, 1, 5, 4], Conv2dOptions { dilation: [2, 1], stride: [1, 3], ..depthwise(19, 1, 3) }),
         (&[1, 16, 30, 30], &[16, 1, 2, 5], depthwise(16, 1, 0)),
+        // Many channels to few.
+        (&[3, 30, 9, 8], &[5, 30, 3, 2], options(2, 1)),
+        (&[9, 93, 12, 11], &[2, 93, 3, 3], Conv2dOptions { dilation: [1, 2], ..options(3, 1) }),
+        (&[1, 290, 7, 9], &[11, 290, 5, 5], Conv2dOptions { dilation: [2, 1], ..options(1, 4) }),
+        (&[2, 32, 5, 6], &[6, 16, 3, 3], Conv2dOptions { groups: 2, ..options(1, 1) }),
+        (&[5, 1100, 4, 4], &[3, 1100, 1, 4], options(1, 0)),
     ];
     for (x, w, options) in rows {
         for dtype in [DType::F32, DType::F64] {
@@ -213,6 +219,8 @@ fn convolutions_do_not_depend_on_the_number_of_threads() {
                 ([6, 20, 9, 9], [24, 20, 1, 1], 0),
                 ([2, 7, 17, 17], [30, 7, 5, 5], 2),
                 ([9, 70, 14, 14], [70, 1, 3, 3], 1),
+                ([1, 150, 10, 10], [5, 150, 4, 4], 0),
+                ([9, 150, 10, 10], [3, 150, 4, 4], 0),
             ] {
                 let options = Conv2dOptions { padding: [padding; 2], groups: x[1] / w[1], ..Default::default() };
                 let (x, w) = (noise(1, &x).to(DType::F32), noise(2, &w).to(DType::F32));

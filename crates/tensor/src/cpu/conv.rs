@@ -4,7 +4,7 @@ use super::floor::raise;
 use super::gemm::{Gemm, Init, KC, Mat, batched, pack_columns};
 use super::par;
 use super::tile::{Finish, Rows, Size, Start, Tiled};
-use super::{conv_depthwise, conv_lines, conv_side, winograd};
+use super::{conv_depthwise, conv_dots, conv_lines, conv_side, winograd};
 use crate::storage::Storage;
 use crate::{Element, Tensor};
 
@@ -257,6 +257,11 @@ fn direct<T: Tiled + Gemm>(x: &[T], filter: Filter<'_, T>, bias: Option<&[T]>, f
     }
     if conv_lines::suits(g) {
         return conv_lines::convolve(x, filter, bias, floor, g, out);
+    }
+    if conv_dots::suits(g) {
+        let turned = filter.turned.then(|| turn_over(filter.data, g));
+        let w = turned.as_ref().map_or(filter.data, |turned| turned.as_slice());
+        return conv_dots::convolve(x, w, bias, floor, g, out);
     }
     if conv_depthwise::suits(g) {
         let turned = filter.turned.then(|| turn_over(filter.data, g));

@@ -8,7 +8,8 @@ use crate::storage::Storage;
 /// Images with channels side by side.
 pub(super) struct Layout<'a> {
     pub(super) g: &'a Geometry,
-    /// Elements between rows, and in an image.
+    /// Elements between columns, between rows, and in an image.
+    depth: usize,
     row: usize,
     pub(super) image: usize,
     pub(super) runs: Vec<Run>,
@@ -25,17 +26,27 @@ pub(super) struct Run {
 
 impl Layout<'_> {
     pub(super) fn new(g: &Geometry) -> Layout<'_> {
+        Layout::spaced(g, g.depth)
+    }
+
+    /// With room for `depth` channels, of which the last may be zeros.
+    pub(super) fn spaced(g: &Geometry, depth: usize) -> Layout<'_> {
         let padded = [0, 1].map(|a| g.size[a] + 2 * g.padding[a]);
-        let row = padded[1] * g.depth;
+        let row = padded[1] * depth;
         let [high, wide] = g.kernel;
         let down = g.dilation[0] * row;
         let runs = if g.dilation[1] > 1 {
-            let at = |i: usize| i / wide * down + i % wide * g.dilation[1] * g.depth;
-            (0..high * wide).map(|i| Run { at: at(i), len: g.depth, parts: None }).collect()
+            let at = |i: usize| i / wide * down + i % wide * g.dilation[1] * depth;
+            (0..high * wide).map(|i| Run { at: at(i), len: depth, parts: None }).collect()
         } else {
-            (0..high).map(|i| Run { at: i * down, len: wide * g.depth, parts: None }).collect()
+            (0..high).map(|i| Run { at: i * down, len: wide * depth, parts: None }).collect()
         };
-        Layout { g, row, image: padded[0] * row, runs }
+        Layout { g, depth, row, image: padded[0] * row, runs }
+    }
+
+    /// Elements between rows.
+    pub(super) fn row(&self) -> usize {
+        self.row
     }
 
     /// Puts short runs together, if they would waste vectors, to as many runs as wanted of whole vectors.
@@ -55,7 +66,7 @@ impl Layout<'_> {
     /// The offsets of all taps, in the order of a filter or, if that is turned, of one turned back.
     pub(super) fn taps(&self, turned: bool) -> Vec<usize> {
         let (g, [high, wide]) = (self.g, self.g.kernel);
-        let place = |i: usize| i / wide * g.dilation[0] * self.row + i % wide * g.dilation[1] * g.depth;
+        let place = |i: usize| i / wide * g.dilation[0] * self.row + i % wide * g.dilation[1] * self.depth;
         let mut places: Vec<usize> = (0..high * wide).map(place).collect();
         if turned {
             places.reverse();
@@ -65,18 +76,33 @@ impl Layout<'_> {
 
     /// Lays out an image; `out` is zero where nothing is written.
     pub(super) fn lay<T: Tiled>(&self, image: &[T], out: &mut [T]) {
-        let (g, depth) = (self.g, self.g.depth);
+        self.lay_band(image, 0, out);
+    }
+
+    /// Lays out the rows of an image that are rows `first` and on of the padded one, as many as `out` has.
+    pub(super) fn lay_band<T: Tiled>(&self, image: &[T], first: usize, out: &mut [T]) {
+        let (g, depth) = (self.g, self.depth);
         let [height, width] = g.size;
-        let plane = height * width;
-        let start = (g.padding[0] * self.row) + g.padding[1] * depth;
+        let (plane, padding) = (height * width, g.padding[0]);
+        let count = out.len() / self.row.max(1);
+        let own = first.max(padding)..(first + count).min(padding + height);
+        if own.is_empty() || width * depth == 0 {
+            return;
+        }
+        let start = (own.start - first) * self.row + g.padding[1] * depth;
+        let from = &image[(own.start - padding) * width..];
         if width >= 32 {
-            for y in 0..height {
-                T::transpose(&image[y * width..], plane, (depth, width), depth, &mut out[start + y * self.row..]);
+            for y in 0..own.len() {
+                T::transpose(&from[y * width..], plane, (g.depth, width), depth, &mut out[start + y * self.row..]);
             }
         } else {
-            let mut memory = Storage::stale(T::DTYPE, plane * depth);
+            let len = own.len() * width;
+            let mut memory = match depth == g.depth {
+                true => Storage::stale(T::DTYPE, len * depth),
+                false => Storage::zeroed(T::DTYPE, len * depth),
+            };
             let turned = memory.as_mut_slice::<T>();
-            T::transpose(image, plane, (depth, plane), depth, turned);
+            T::transpose(from, plane, (g.depth, len), depth, turned);
             for (y, row) in turned.chunks_exact(width * depth).enumerate() {
                 out[start + y * self.row..][..row.len()].copy_from_slice(row);
             }
@@ -88,7 +114,7 @@ impl Layout<'_> {
         let (g, [high, wide]) = (self.g, self.g.out_size);
         let (mut image, mut y, mut x) = (first / (high * wide), first / wide % high, first % wide);
         for at in at {
-            *at = image * self.image + y * g.stride[0] * self.row + x * g.stride[1] * g.depth;
+            *at = image * self.image + y * g.stride[0] * self.row + x * g.stride[1] * self.depth;
             x += 1;
             if x == wide {
                 (x, y) = (0, y + 1);

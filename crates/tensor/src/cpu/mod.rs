@@ -3,6 +3,7 @@
 
 pub(crate) mod conv;
 pub(crate) mod conv_depthwise;
+mod conv_dots;
 pub(crate) mod conv_layout;
 pub(crate) mod conv_lines;
 mod conv_side;
