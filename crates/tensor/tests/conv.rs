@@ -131,7 +131,7 @@ proptest! {
 fn shapes_of_well_known_layers() {
     let options = |stride, padding| Conv2dOptions { stride: [stride; 2], padding: [padding; 2], ..Default::default() };
     let depthwise = |groups, stride, padding| Conv2dOptions { groups, ..options(stride, padding) };
-    let rows: [(&[usize], &[usize], Conv2dOptions); 25] = [
+    let rows: [(&[usize], &[usize], Conv2dOptions); 28] = [
         (&[9, 1, 28, 28], &[6, 1, 5, 5], options(1, 2)),
         (&[9, 1, 28, 28], &[6, 1, 5, 5], options(1, 0)),
         (&[9, 6, 12, 12], &[16, 6, 5, 5], options(1, 0)),
@@ -158,6 +158,10 @@ fn shapes_of_well_known_layers() {
         (&[1, 290, 7, 9], &[11, 290, 5, 5], Conv2dOptions { dilation: [2, 1], ..options(1, 4) }),
         (&[2, 32, 5, 6], &[6, 16, 3, 3], Conv2dOptions { groups: 2, ..options(1, 1) }),
         (&[5, 1100, 4, 4], &[3, 1100, 1, 4], options(1, 0)),
+        // Small images of many channels, whose gradient is laid out like them.
+        (&[2, 61, 19, 22], &[5, 61, 3, 2], Conv2dOptions { dilation: [1, 2], ..options(2, 1) }),
+        (&[1, 30, 9, 7], &[270, 15, 3, 3], Conv2dOptions { groups: 2, ..options(3, 1) }),
+        (&[5, 110, 8, 5], &[3, 110, 1, 2], Conv2dOptions { stride: [2, 3], padding: [0, 1], ..Default::default() }),
     ];
     for (x, w, options) in rows {
         for dtype in [DType::F32, DType::F64] {

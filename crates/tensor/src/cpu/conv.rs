@@ -4,7 +4,7 @@ use super::floor::raise;
 use super::gemm::{Gemm, Init, KC, Mat, batched, pack_columns};
 use super::par;
 use super::tile::{Finish, Rows, Size, Start, Tiled};
-use super::{conv_depthwise, conv_dots, conv_lines, conv_side, winograd};
+use super::{conv_back, conv_depthwise, conv_dots, conv_lines, conv_side, winograd};
 use crate::storage::Storage;
 use crate::{Element, Tensor};
 
@@ -465,6 +465,9 @@ pub(crate) fn input_grad<T: Tiled + Gemm>(w: &Tensor, dy: &Tensor, g: &Geometry,
             true => conv_side::input_grad(w_data, dy_data, g, dx),
             false => conv_depthwise::input_grad(w_data, dy_data, g, dx),
         });
+    }
+    if conv_back::suits(g) {
+        return Tensor::build(shape, |dx| conv_back::input_grad(w_data, dy_data, g, dx));
     }
     let planes = Planes::new(g);
     let weight = PackedTaps::new(w_data, g);

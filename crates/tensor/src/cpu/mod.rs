@@ -2,6 +2,7 @@
 //! would implement the same entry points.
 
 pub(crate) mod conv;
+mod conv_back;
 pub(crate) mod conv_depthwise;
 mod conv_dots;
 pub(crate) mod conv_layout;
