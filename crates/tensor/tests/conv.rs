@@ -131,7 +131,7 @@ proptest! {
 fn shapes_of_well_known_layers() {
     let options = |stride, padding| Conv2dOptions { stride: [stride; 2], padding: [padding; 2], ..Default::default() };
     let depthwise = |groups, stride, padding| Conv2dOptions { groups, ..options(stride, padding) };
-    let rows: [(&[usize], &[usize], Conv2dOptions); 28] = [
+    let rows: [(&[usize], &[usize], Conv2dOptions); 29] = [
         (&[9, 1, 28, 28], &[6, 1, 5, 5], options(1, 2)),
         (&[9, 1, 28, 28], &[6, 1, 5, 5], options(1, 0)),
         (&[9, 6, 12, 12], &[16, 6, 5, 5], options(1, 0)),
@@ -141,6 +141,7 @@ fn shapes_of_well_known_layers() {
         (&[2, 70, 7, 7], &[50, 70, 1, 1], options(1, 0)),
         (&[2, 32, 9, 9], &[48, 32, 1, 1], options(2, 0)),
         (&[1, 300, 5, 5], &[270, 300, 1, 1], options(1, 0)),
+        (&[3, 5, 37, 36], &[29, 5, 1, 1], Conv2dOptions { stride: [2, 3], ..options(1, 0) }),
         (&[2, 0, 3, 3], &[4, 0, 2, 2], options(1, 0)),
         (&[3, 16, 14, 14], &[16, 1, 3, 3], depthwise(16, 1, 1)),
         (&[3, 24, 15, 13], &[24, 1, 3, 3], depthwise(24, 2, 1)),

@@ -62,6 +62,14 @@ impl Geometry {
         })
     }
 
+    /// What a kernel of one place sees through its stride is a convolution of stride 1, of the image that [`thin`] gives; if
+    /// that is a product of so few steps that it takes less time than laying out the whole image does.
+    fn thinned(&self) -> Option<Geometry> {
+        let apart = self.kernel == [1, 1] && self.stride != [1, 1] && self.padding == [0, 0];
+        let short = self.depth <= 16 && self.positions() >= 128 && conv_lines::suits(self);
+        (apart && short).then(|| Geometry { size: self.out_size, stride: [1, 1], ..*self })
+    }
+
     /// Whether every output is a product of the inputs at its place, in images large enough to fill a tile's columns.
     fn is_product(&self) -> bool {
         let alone = self.kernel == [1, 1] && self.stride == [1, 1] && self.padding == [0, 0];
@@ -252,6 +260,10 @@ fn direct<T: Tiled + Gemm>(x: &[T], filter: Filter<'_, T>, bias: Option<&[T]>, f
     if out.is_empty() {
         return;
     }
+    if let Some(thinned) = g.thinned() {
+        let x = thin(x, g);
+        return direct(x.as_slice(), filter, bias, floor, &thinned, out);
+    }
     if g.is_product() {
         return product(x, filter, bias, floor, g, out);
     }
@@ -293,6 +305,19 @@ fn direct<T: Tiled + Gemm>(x: &[T], filter: Filter<'_, T>, bias: Option<&[T]>, f
             });
         }
     }
+}
+
+/// The elements that a kernel of one place meets.
+fn thin<T: Tiled>(x: &[T], g: &Geometry) -> Storage {
+    let planes = Planes::new(g);
+    let unit = planes.image();
+    let mut data = Storage::stale(T::DTYPE, g.units() * unit);
+    par::chunks(data.as_mut_slice::<T>(), unit.max(1), 2, |start, out| {
+        for (i, out) in out.chunks_exact_mut(unit.max(1)).enumerate() {
+            planes.lay(&x[(start / unit + i) * g.image()..][..g.image()], out);
+        }
+    });
+    data
 }
 
 /// The convolution by a kernel of one place: for each image and group a product with it as it lies.
