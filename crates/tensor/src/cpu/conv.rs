@@ -67,7 +67,7 @@ impl Geometry {
     fn thinned(&self) -> Option<Geometry> {
         let apart = self.kernel == [1, 1] && self.stride != [1, 1] && self.padding == [0, 0];
         let short = self.depth <= 16 && self.positions() >= 128 && conv_lines::suits(self);
-        (apart && short).then(|| Geometry { size: self.out_size, stride: [1, 1], ..*self })
+        (apart && short).then_some(Geometry { size: self.out_size, stride: [1, 1], ..*self })
     }
 
     /// Whether every output is a product of the inputs at its place, in images large enough to fill a tile's columns.
