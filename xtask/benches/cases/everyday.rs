@@ -8,12 +8,12 @@ use wengert_optim::{Adam, AdamOptions};
 use wengert_tensor::{DType, Tensor, rand, randint, randn};
 
 pub(super) fn find(name: &Name<'_>) -> Option<Case> {
-    match numbers(name.part(0)).as_slice() {
-        &[n] => elementwise(name.family, n, name.dtype).or_else(|| adam(name.family, n)),
-        &[rows, columns] if name.part(1) == "step" => rows_step(name.family, rows, columns, name.dtype),
-        &[rows, columns] => matrix(name.family, rows, columns, name.dtype),
-        &[batch, k, n] => batched(name.family, batch, k, n, name.dtype),
-        &[a, b, c, d] => sequence(name.family, [a, b, c, d]),
+    match *numbers(name.part(0)).as_slice() {
+        [n] => elementwise(name.family, n, name.dtype).or_else(|| adam(name.family, n)),
+        [rows, columns] if name.part(1) == "step" => rows_step(name.family, rows, columns, name.dtype),
+        [rows, columns] => matrix(name.family, rows, columns, name.dtype),
+        [batch, k, n] => batched(name.family, batch, k, n, name.dtype),
+        [a, b, c, d] => sequence(name.family, [a, b, c, d]),
         _ => None,
     }
 }
