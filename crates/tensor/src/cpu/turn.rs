@@ -150,9 +150,9 @@ impl Whole for i64 {}
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 #[inline]
-fn pair<T>(a: &[T], b: &[T]) -> __m256i {
+fn pair<T: Whole>(a: &[T], b: &[T]) -> __m256i {
     assert!(size_of_val(a) >= 16 && size_of_val(b) >= 16);
-    // SAFETY: both hold 16 bytes.
+    // SAFETY: both hold 16 bytes, all of them initialised, as integers have no padding.
     unsafe {
         let low = _mm256_castsi128_si256(_mm_loadu_si128(a.as_ptr().cast()));
         _mm256_inserti128_si256::<1>(low, _mm_loadu_si128(b.as_ptr().cast()))
@@ -173,9 +173,9 @@ fn store_half<T: Whole>(x: __m256i, to: &mut [T]) {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn load<T>(from: &[T]) -> __m512i {
+fn load<T: Whole>(from: &[T]) -> __m512i {
     assert!(size_of_val(from) >= 64);
-    // SAFETY: it holds 64 bytes.
+    // SAFETY: it holds 64 bytes, all of them initialised, as integers have no padding.
     unsafe { _mm512_loadu_si512(from.as_ptr().cast()) }
 }
 
