@@ -12,6 +12,7 @@ pub(crate) const UNSAFE_FILES: &[&str] = &[
     "crates/tensor/src/cpu/lanes.rs",
     "crates/tensor/src/cpu/sums.rs",
     "crates/tensor/src/cpu/tile.rs",
+    "crates/tensor/src/cpu/transpose.rs",
     "crates/tensor/src/cpu/turn.rs",
     "crates/io/src/mapped.rs",
 ];

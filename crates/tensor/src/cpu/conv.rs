@@ -1,12 +1,13 @@
 //! Convolution and its adjoints by register tiles over images laid out so that no patch matrix is ever built.
 
+use super::conv_planes::{Planes, STEP};
 use super::floor::raise;
-use super::gemm::{Gemm, Init, KC, Mat, batched, pack_columns};
+use super::gemm::{Gemm, Init, Mat, batched, pack_columns};
 use super::par;
 use super::tile::{Finish, Rows, Size, Start, Tiled};
-use super::{conv_back, conv_depthwise, conv_dots, conv_lines, conv_side, winograd};
+use super::{conv_back, conv_depthwise, conv_dots, conv_lines, conv_side, conv_spread, winograd};
+use crate::Tensor;
 use crate::storage::Storage;
-use crate::{Element, Tensor};
 
 /// Sizes of a convolution, checked by `ops::conv`.
 pub(crate) struct Geometry {
@@ -75,15 +76,6 @@ impl Geometry {
         let alone = self.kernel == [1, 1] && self.stride == [1, 1] && self.padding == [0, 0];
         alone && (self.positions() >= 128 || !conv_lines::suits(self)) && self.depth > 0
     }
-
-    /// Units whose columns are worth joining: a block of columns should be some hundred wide, and every thread should
-    /// get something. Where columns are joined and where not makes no difference to any element's sum.
-    fn joined(&self, columns: usize) -> usize {
-        if self.groups > 1 {
-            return 1;
-        }
-        (BLOCK / columns.max(1)).min(self.batch / (2 * par::num_threads())).max(1)
-    }
 }
 
 /// A filter bank `[output channel][input channel][height][width]`, for each group.
@@ -98,145 +90,6 @@ pub(super) struct Filter<'a, T> {
 /// Taps summed in one chain of multiply-adds where output channels are few. Shorter chains round less: with 256, Adam's
 /// training of a small residual network left PyTorch's curve by 2e-5 at its third step.
 const CHAIN: usize = 32;
-/// Columns of a block: with [`KC`] rows half of the second cache.
-const BLOCK: usize = 480;
-/// Numbers copied at a time, some of them too many: copies of a fixed size are single instructions.
-pub(super) const STEP: usize = 16;
-
-/// `out[i] = from[S·i]`.
-fn take_apart<T: Element, const S: usize>(from: &[T], out: &mut [T]) {
-    let (groups, rest) = from.as_chunks::<S>();
-    let count = groups.len().min(out.len());
-    let (most, last) = out.split_at_mut(count);
-    most.iter_mut().zip(groups).for_each(|(o, group)| *o = group[0]);
-    last.iter_mut().zip(rest).for_each(|(o, &x)| *o = x);
-}
-
-/// `out[S·i] = from[i]`.
-fn put_apart<T: Element, const S: usize>(from: &[T], out: &mut [T]) {
-    let (groups, rest) = out.as_chunks_mut::<S>();
-    let count = groups.len().min(from.len());
-    let (most, last) = from.split_at(count);
-    groups.iter_mut().zip(most).for_each(|(group, &x)| group[0] = x);
-    rest.iter_mut().zip(last).for_each(|(o, &x)| *o = x);
-}
-
-/// An image laid out for the taps of a kernel: padded, and split into one plane per phase of the stride, so that what
-/// one tap reads for neighbouring outputs are neighbours.
-///
-/// With stride `s` and dilation `d`, output `o` and tap `k` meet at `o·s + k·d` of the padded image, which is element
-/// `o + (k·d) / s` of the plane that holds every `s`-th element from `(k·d) mod s` on. So a tap is an offset, an output
-/// is an offset, and their sum is where they meet.
-pub(super) struct Planes<'a> {
-    pub(super) g: &'a Geometry,
-    /// The phases that taps read, by axis.
-    phases: [Vec<usize>; 2],
-    /// Height and width of a plane.
-    pub(super) plane: [usize; 2],
-    /// Offset of each tap, in the order of the weight.
-    pub(super) taps: Vec<usize>,
-}
-
-impl Planes<'_> {
-    pub(super) fn new(g: &Geometry) -> Planes<'_> {
-        let phases = [0, 1].map(|a| {
-            let mut used: Vec<usize> = (0..g.kernel[a]).map(|k| k * g.dilation[a] % g.stride[a]).collect();
-            used.sort_unstable();
-            used.dedup();
-            used
-        });
-        let plane = [0, 1].map(|a| (g.kernel[a] - 1) * g.dilation[a] / g.stride[a] + g.out_size[a]);
-        let mut planes = Planes { g, phases, plane, taps: Vec::new() };
-        let along = |a: usize, k: usize| {
-            let at = k * g.dilation[a];
-            let phase = planes.phases[a].iter().position(|&p| p == at % g.stride[a]).expect("listed above");
-            (phase, at / g.stride[a])
-        };
-        let mut taps = Vec::with_capacity(g.taps());
-        for channel in 0..g.depth {
-            for ky in 0..g.kernel[0] {
-                for kx in 0..g.kernel[1] {
-                    let ((py, y), (px, x)) = (along(0, ky), along(1, kx));
-                    let plane = (channel * planes.phases[0].len() + py) * planes.phases[1].len() + px;
-                    taps.push((plane * planes.plane[0] + y) * planes.plane[1] + x);
-                }
-            }
-        }
-        planes.taps = taps;
-        planes
-    }
-
-    /// Elements per channel.
-    pub(super) fn channel(&self) -> usize {
-        self.phases[0].len() * self.phases[1].len() * self.plane[0] * self.plane[1]
-    }
-
-    /// Elements per image of a group.
-    pub(super) fn image(&self) -> usize {
-        self.g.depth * self.channel()
-    }
-
-    /// Offset of an output position.
-    pub(super) fn position(&self, index: usize) -> usize {
-        index / self.g.out_size[1] * self.plane[1] + index % self.g.out_size[1]
-    }
-
-    /// Calls `f(at, index, count)` for the parts of rows of the first planes that lie in the image: element `at + i` of
-    /// the planes is element `index + i·stride` of the image, for `i < count`.
-    fn each_run(&self, channels: usize, mut f: impl FnMut(usize, usize, usize)) {
-        let g = self.g;
-        let [height, width] = g.size;
-        let mut row = 0;
-        for channel in 0..channels {
-            for &py in &self.phases[0] {
-                for &px in &self.phases[1] {
-                    // Columns c with 0 <= c·stride + px - padding < width.
-                    let first = g.padding[1].saturating_sub(px).div_ceil(g.stride[1]).min(self.plane[1]);
-                    let last =
-                        (width + g.padding[1]).saturating_sub(px).div_ceil(g.stride[1]).clamp(first, self.plane[1]);
-                    for r in 0..self.plane[0] {
-                        let y = (r * g.stride[0] + py).wrapping_sub(g.padding[0]);
-                        if y < height && first < last {
-                            let x = first * g.stride[1] + px - g.padding[1];
-                            f(row + first, (channel * height + y) * width + x, last - first);
-                        }
-                        row += self.plane[1];
-                    }
-                }
-            }
-        }
-    }
-
-    /// Lays out an image. `out` is longer than the planes by at least [`STEP`]; it is zero where nothing is written, if
-    /// it was zero before or held another image.
-    pub(super) fn lay<T: Element>(&self, image: &[T], out: &mut [T]) {
-        let stride = self.g.stride[1];
-        self.each_run(self.g.depth, |at, index, count| {
-            let out = &mut out[at..][..count];
-            match stride {
-                1 => out.copy_from_slice(&image[index..][..count]),
-                2 => take_apart::<T, 2>(&image[index..], out),
-                4 => take_apart::<T, 4>(&image[index..], out),
-                _ => out.iter_mut().zip(image[index..].iter().step_by(stride)).for_each(|(o, &x)| *o = x),
-            }
-        });
-    }
-
-    /// The inverse of [`Planes::lay`], for some channels; elements that no tap reads become zero.
-    pub(super) fn gather<T: Element>(&self, channels: usize, planes: &[T], image: &mut [T]) {
-        let stride = self.g.stride[1];
-        image.fill(T::ZERO);
-        self.each_run(channels, |at, index, count| {
-            let from = &planes[at..][..count];
-            match stride {
-                1 => image[index..][..count].copy_from_slice(from),
-                2 => put_apart::<T, 2>(from, &mut image[index..]),
-                4 => put_apart::<T, 4>(from, &mut image[index..]),
-                _ => image[index..].iter_mut().step_by(stride).zip(from).for_each(|(o, &x)| *o = x),
-            }
-        });
-    }
-}
 
 /// The convolution of `x` with `w`, plus a bias per channel, raised to `floor` where it is less.
 pub(crate) fn forward<T: Tiled + Gemm>(
@@ -442,6 +295,30 @@ fn columns<T: Tiled>(
     }
 }
 
+/// The gradient with respect to the input: each output's gradient, spread by the taps over what it was computed from.
+pub(crate) fn input_grad<T: Tiled + Gemm>(w: &Tensor, dy: &Tensor, g: &Geometry, shape: &[usize]) -> Tensor {
+    let (w, dy) = (w.contiguous(), dy.contiguous());
+    let (w_data, dy_data) = (w.as_slice::<T>().expect("contiguous"), dy.as_slice::<T>().expect("contiguous"));
+    if winograd::suits(g) {
+        return Tensor::build(shape, |dx| winograd::input_grad(w_data, dy_data, g, dx));
+    }
+    if let Some(adjoint) = g.adjoint() {
+        let filter = Filter { data: w_data, turned: true };
+        return Tensor::build(shape, |dx| direct(dy_data, filter, None, T::LOWEST, &adjoint, dx));
+    }
+    if conv_depthwise::suits(g) {
+        return Tensor::build(shape, |dx: &mut [T]| match conv_side::suits(g) {
+            _ if dx.is_empty() => {}
+            true => conv_side::input_grad(w_data, dy_data, g, dx),
+            false => conv_depthwise::input_grad(w_data, dy_data, g, dx),
+        });
+    }
+    if conv_back::suits(g) {
+        return Tensor::build(shape, |dx| conv_back::input_grad(w_data, dy_data, g, dx));
+    }
+    Tensor::build(shape, |dx| conv_spread::input_grad(w_data, dy_data, g, dx))
+}
+
 /// [`forward`] on `i64`, by the definition.
 pub(crate) fn forward_integer(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, g: &Geometry) -> Tensor {
     let (x_data, w_data) = (x.as_slice::<i64>().expect("contiguous"), w.as_slice::<i64>().expect("contiguous"));
@@ -468,164 +345,4 @@ pub(crate) fn forward_integer(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, g: 
             }
         }
     })
-}
-
-/// The gradient with respect to the input: each output's gradient, spread by the taps over what it was computed from.
-///
-/// The gradients of an image are laid out like the planes, zeros where a row of the planes has no output; then a tap's
-/// contribution to all inputs is one contiguous addition, done where a tile stores its sums.
-pub(crate) fn input_grad<T: Tiled + Gemm>(w: &Tensor, dy: &Tensor, g: &Geometry, shape: &[usize]) -> Tensor {
-    let (w, dy) = (w.contiguous(), dy.contiguous());
-    let (w_data, dy_data) = (w.as_slice::<T>().expect("contiguous"), dy.as_slice::<T>().expect("contiguous"));
-    if winograd::suits(g) {
-        return Tensor::build(shape, |dx| winograd::input_grad(w_data, dy_data, g, dx));
-    }
-    if let Some(adjoint) = g.adjoint() {
-        let filter = Filter { data: w_data, turned: true };
-        return Tensor::build(shape, |dx| direct(dy_data, filter, None, T::LOWEST, &adjoint, dx));
-    }
-    if conv_depthwise::suits(g) {
-        return Tensor::build(shape, |dx: &mut [T]| match conv_side::suits(g) {
-            _ if dx.is_empty() => {}
-            true => conv_side::input_grad(w_data, dy_data, g, dx),
-            false => conv_depthwise::input_grad(w_data, dy_data, g, dx),
-        });
-    }
-    if conv_back::suits(g) {
-        return Tensor::build(shape, |dx| conv_back::input_grad(w_data, dy_data, g, dx));
-    }
-    let planes = Planes::new(g);
-    let weight = PackedTaps::new(w_data, g);
-    Tensor::build(shape, |dx: &mut [T]| {
-        if dx.is_empty() {
-            return;
-        }
-        let joined = g.joined(planes.position(g.positions() - 1) + 1);
-        let task = |i: usize, channels: std::ops::Range<usize>, dx: &mut [T]| {
-            let count = dx.len() / (channels.len() * g.size[0] * g.size[1]);
-            let grads = &dy_data[i * g.out * g.positions()..][..count * g.out * g.positions()];
-            spread(&planes, &weight, i % g.groups, grads, channels, dx);
-        };
-        let unit = joined * g.image();
-        let work = g.units() * g.out * g.positions() * g.taps() / 8;
-        if !par::worth(work) || g.units() >= 2 * par::num_threads() {
-            par::share(dx.chunks_mut(unit), work, &|i, dx| task(i * joined, 0..g.depth, dx));
-        } else {
-            // Few images: channels are divided too.
-            let high = g.depth.div_ceil(2 * par::num_threads()).next_multiple_of(8);
-            for (i, dx) in dx.chunks_mut(g.image()).enumerate() {
-                par::share(dx.chunks_mut(high * g.size[0] * g.size[1]), work, &|c, dx| {
-                    task(i, c * high..((c + 1) * high).min(g.depth), dx);
-                });
-            }
-        }
-    })
-}
-
-/// The weight turned over, in panels of a tile's height: for each group, each `mr` input channels and each place in the
-/// kernel, `[output channel][input channel]`.
-///
-/// The channels of a panel write to different planes, so its rows never wait for each other's stores.
-struct PackedTaps {
-    data: Storage,
-}
-
-impl PackedTaps {
-    fn new<T: Tiled>(w: &[T], g: &Geometry) -> PackedTaps {
-        let (mr, taps, places) = (T::kernels().mr, g.taps(), g.kernel[0] * g.kernel[1]);
-        let mut data = Storage::stale(T::DTYPE, g.groups * turned(g));
-        if g.depth > 0 {
-            for (group, panels) in data.as_mut_slice::<T>().chunks_mut(turned(g)).enumerate() {
-                let w = &w[group * g.out * taps..][..g.out * taps];
-                let panel = mr * g.out * places;
-                par::chunks(panels, panel, 2, |start, panels| {
-                    for (i, out) in panels.chunks_mut(panel).enumerate() {
-                        turn(w, g, (start / panel + i) * mr, out);
-                    }
-                });
-            }
-        }
-        PackedTaps { data }
-    }
-}
-
-/// The panel of [`PackedTaps`] that starts at input channel `first`.
-fn turn<T: Tiled>(w: &[T], g: &Geometry, first: usize, panel: &mut [T]) {
-    let places = g.kernel[0] * g.kernel[1];
-    let high = panel.len() / (g.out * places);
-    let count = high.min(g.depth - first);
-    if count < high {
-        panel.fill(T::ZERO);
-    }
-    for (channel, row) in w.chunks_exact(g.taps()).enumerate() {
-        let out = &mut panel[channel * high..];
-        T::transpose(&row[first * places..], places, (count, places), g.out * high, out);
-    }
-}
-
-/// The input gradients of some images of one group: `dx` holds their channels `channels`, image after image.
-fn spread<T: Tiled>(
-    planes: &Planes<'_>,
-    weight: &PackedTaps,
-    group: usize,
-    grads: &[T],
-    channels: std::ops::Range<usize>,
-    dx: &mut [T],
-) {
-    let (g, kernels) = (planes.g, T::kernels());
-    let (nr, mr, positions) = (kernels.nr(), kernels.mr, g.positions());
-    let places = g.kernel[0] * g.kernel[1];
-    let weight = &weight.data.as_slice::<T>()[group * turned(g)..][..turned(g)];
-    let image = channels.len() * planes.channel();
-    let count = grads.len() / (g.out * positions);
-    let total = planes.position(positions - 1) + 1;
-    let panels = total.div_ceil(nr);
-    let lengths = [count * image, count * panels * g.out * nr];
-    let mut memory = Storage::zeroed(T::DTYPE, lengths.iter().sum());
-    let (sums, packed) = memory.as_mut_slice::<T>().split_at_mut(lengths[0]);
-    // packed[image][panel][output channel][column]
-    for (i, row) in grads.chunks_exact(g.out_size[1]).enumerate() {
-        let (image, channel, y) = (i / g.out_size[0] / g.out, i / g.out_size[0] % g.out, i % g.out_size[0]);
-        let mut at = y * planes.plane[1];
-        let mut row = row;
-        while !row.is_empty() {
-            let (panel, column) = (at / nr, at % nr);
-            let (now, later) = row.split_at(row.len().min(nr - column));
-            packed[((image * panels + panel) * g.out + channel) * nr + column..][..now.len()].copy_from_slice(now);
-            at += now.len();
-            row = later;
-        }
-    }
-    let panel_rows: Vec<usize> = (0..g.out.min(KC)).map(|p| p * nr).collect();
-    let block = (BLOCK / nr).max(1);
-    for pc in (0..g.out).step_by(KC) {
-        let kc = KC.min(g.out - pc);
-        let rows = Rows::new(&panel_rows[..kc]);
-        for first in (0..count * panels).step_by(block) {
-            let some = first..(first + block).min(count * panels);
-            for place in 0..places {
-                for c in channels.clone().step_by(mr) {
-                    let high = mr.min(channels.end - c);
-                    // Panels start at multiples of mr; all but the last of a group are mr high.
-                    let padded = kernels.padded(mr.min(g.depth - c));
-                    let left = &weight[(c * places + place * padded) * g.out + pc * padded..][..kc * padded];
-                    for panel in some.clone() {
-                        let (which, j) = (panel / panels, panel % panels * nr);
-                        let right = &packed[(panel * g.out + pc) * nr..][..kc * nr];
-                        let at = which * image + (c - channels.start) * planes.channel() + planes.taps[place] + j;
-                        let size = Size { m: high, n: nr.min(total - j), step: planes.channel() };
-                        kernels.tile(left, right, rows, &mut sums[at..], size, Start::Keep);
-                    }
-                }
-            }
-        }
-    }
-    for (sums, dx) in sums.chunks_exact(image).zip(dx.chunks_exact_mut(channels.len() * g.size[0] * g.size[1])) {
-        planes.gather(channels.len(), sums, dx);
-    }
-}
-
-/// Elements of [`PackedTaps`] per group.
-fn turned(g: &Geometry) -> usize {
-    g.depth.next_multiple_of(2) * g.out * g.kernel[0] * g.kernel[1]
 }

@@ -3,7 +3,8 @@
 //! Images are laid out in [`Planes`], where a tap is an offset; an output plane is then a sum of as many shifted planes as
 //! there are taps, some of them added in one pass.
 
-use super::conv::{Geometry, Planes, STEP};
+use super::conv::Geometry;
+use super::conv_planes::{Planes, STEP};
 use super::floor::raise;
 use super::par;
 use super::simd::{Real, fma, multiversion};

@@ -1,7 +1,8 @@
 //! The gradient of a convolution with respect to its weight.
 
-use super::conv::{Geometry, Planes};
+use super::conv::Geometry;
 use super::conv_layout::{Layout, Run, even_width};
+use super::conv_planes::Planes;
 use super::gemm::{Mat, pack_columns};
 use super::par;
 use super::simd::multiversion;

@@ -9,11 +9,14 @@
 
 use super::finish::finish;
 use super::lanes::{Lanes, Plain};
-use super::simd::{Isa, Real, isa};
+use super::simd::Real;
+#[cfg(target_arch = "x86_64")]
+use super::simd::{Isa, isa};
 pub(crate) use super::tile_args::{Finish, Rows, Size, Start};
+use super::transpose;
 use crate::Element;
 #[cfg(target_arch = "x86_64")]
-use std::arch::x86_64::*;
+use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
 
 /// Sums of products over `rows.len()` rows: `c[i][j] = ends(Σ_p a[p][i] · b[at[p] + j])`.
 ///
@@ -198,224 +201,163 @@ pub(crate) trait Tiled: Real {
 
     /// `out[p·width + i] = from[i·stride + p]` for `i < count`, `p < len`.
     fn transpose(from: &[Self], stride: usize, size: (usize, usize), width: usize, out: &mut [Self]) {
-        transpose_part(from, stride, size, width, out);
+        transpose::by_elements(from, stride, size, width, out);
     }
 }
 
-/// [`Tiled::transpose`] in plain code.
-fn transpose_part<T: Copy>(from: &[T], stride: usize, (count, len): (usize, usize), width: usize, out: &mut [T]) {
-    if count == 0 || len == 0 {
-        return;
-    }
-    // Sixteen steps of all columns at a time: what is read and what is written fit in the first cache.
-    for first in (0..len).step_by(16) {
-        let some = 16.min(len - first);
-        for i in 0..count {
-            let column = &from[i * stride + first..][..some];
-            let out = &mut out[first * width + i..][..(some - 1) * width + 1];
-            for p in 0..some {
-                out[p * width] = column[p];
+/// The innermost loops, compiled for an instruction set.
+macro_rules! compiled {
+    ($set:ident $(, #[$attribute:meta])*) => {
+        mod $set {
+            use super::{Finish, Lanes, Size, Strided};
+
+            $(#[$attribute])*
+            pub(super) unsafe fn tile<V: Lanes, const MR: usize, const NV: usize>(
+                ab: (*const V::T, *const V::T, &[usize]),
+                c: (*mut V::T, Size),
+                ends: Finish<'_, V::T>,
+            ) {
+                // SAFETY: (all four) the caller promises what is demanded, and has the features that are enabled here.
+                unsafe { super::tile::<V, MR, NV>(ab, c, ends) }
             }
-        }
-    }
-}
 
-/// Transposes in blocks of 8 by 8, the last of which may overlap the ones before, if there is one at all.
-#[cfg(target_arch = "x86_64")]
-fn transpose_blocks(from: &[f32], stride: usize, (count, len): (usize, usize), width: usize, out: &mut [f32]) -> bool {
-    if isa() < Isa::Avx2 || count < 8 || len < 8 {
-        return false;
-    }
-    assert!((count - 1) * stride + len <= from.len(), "columns leave their matrix");
-    assert!(count <= width && (len - 1) * width + count <= out.len(), "columns leave their panel");
-    for p in (0..len).step_by(8).map(|p| p.min(len - 8)) {
-        for i in (0..count).step_by(8).map(|i| i.min(count - 8)) {
-            // SAFETY: AVX2 was asked for above. With i <= count - 8 and p <= len - 8 the assertions put the eight reads
-            // of eight numbers at from[(i + c)·stride + p] and the writes at out[(p + q)·width + i] inside the slices.
-            unsafe {
-                transpose_block(from.as_ptr().add(i * stride + p), stride, out.as_mut_ptr().add(p * width + i), width)
+            $(#[$attribute])*
+            pub(super) unsafe fn lines<V: Lanes, const MR: usize, const NV: usize>(
+                x: (*const V::T, &[usize], &[usize]),
+                w: *const V::T,
+                c: (*mut V::T, Size),
+                ends: Finish<'_, V::T>,
+            ) {
+                // SAFETY: see `tile`.
+                unsafe { super::lines::<V, MR, NV>(x, w, c, ends) }
             }
-        }
-    }
-    true
-}
 
-/// `out[q·width + c] = from[c·stride + q]` for `c, q < 8`.
-///
-/// # Safety
-/// The processor has AVX2; all these elements are readable and writable.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-unsafe fn transpose_block(from: *const f32, stride: usize, out: *mut f32, width: usize) {
-    let mut row = [_mm256_setzero_ps(); 8];
-    for c in 0..8 {
-        // SAFETY: the caller's promise is about exactly these reads.
-        row[c] = unsafe { _mm256_loadu_ps(from.add(c * stride)) };
-    }
-    // quad[4·h + q] holds steps q and q + 4 of columns 4h .. 4h + 4.
-    let mut quad = row;
-    for h in [0, 4] {
-        let (a, b) = (_mm256_unpacklo_ps(row[h], row[h + 1]), _mm256_unpackhi_ps(row[h], row[h + 1]));
-        let (c, d) = (_mm256_unpacklo_ps(row[h + 2], row[h + 3]), _mm256_unpackhi_ps(row[h + 2], row[h + 3]));
-        quad[h] = _mm256_shuffle_ps::<0x44>(a, c);
-        quad[h + 1] = _mm256_shuffle_ps::<0xee>(a, c);
-        quad[h + 2] = _mm256_shuffle_ps::<0x44>(b, d);
-        quad[h + 3] = _mm256_shuffle_ps::<0xee>(b, d);
-    }
-    for q in 0..4 {
-        let (low, high) = (quad[q], quad[q + 4]);
-        // SAFETY: the caller's promise is about exactly these writes.
-        unsafe {
-            _mm256_storeu_ps(out.add(q * width), _mm256_permute2f128_ps::<0x20>(low, high));
-            _mm256_storeu_ps(out.add((q + 4) * width), _mm256_permute2f128_ps::<0x31>(low, high));
-        }
-    }
-}
-
-macro_rules! tiled {
-    ($($ty:ty, $r512:ident, $r256:ident, $v512:ident, $v256:ident, $plain:ident, $p512:ident, $p256:ident, $pplain:ident, $l512:ident, $l256:ident, $lplain:ident, $d512:ident, $d256:ident, $dplain:ident, {$($more:tt)*};)*) => { $(
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx512f,avx2,fma")]
-        unsafe fn $v512<const MR: usize, const NV: usize>(
-            ab: (*const $ty, *const $ty, &[usize]), c: (*mut $ty, Size), ends: Finish<'_, $ty>,
-        ) {
-            // SAFETY: the caller promises what `tile` demands; the features are enabled here.
-            unsafe { tile::<$r512, MR, NV>(ab, c, ends) }
-        }
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx2,fma")]
-        unsafe fn $v256<const MR: usize, const NV: usize>(
-            ab: (*const $ty, *const $ty, &[usize]), c: (*mut $ty, Size), ends: Finish<'_, $ty>,
-        ) {
-            // SAFETY: as above.
-            unsafe { tile::<$r256, MR, NV>(ab, c, ends) }
-        }
-        unsafe fn $plain<const MR: usize, const NV: usize>(
-            ab: (*const $ty, *const $ty, &[usize]), c: (*mut $ty, Size), ends: Finish<'_, $ty>,
-        ) {
-            // SAFETY: the caller promises what `tile` demands; plain lanes need no feature.
-            unsafe { tile::<Plain<$ty>, MR, NV>(ab, c, ends) }
-        }
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx512f,avx2,fma")]
-        unsafe fn $p512<const MR: usize, const NV: usize>(
-            a: Strided<$ty>, b: Strided<$ty>, c: (*mut $ty, Size), ends: Finish<'_, $ty>,
-        ) {
-            // SAFETY: the caller promises what `product` demands; the features are enabled here.
-            unsafe { product::<$r512, MR, NV>(a, b, c, ends) }
-        }
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx2,fma")]
-        unsafe fn $p256<const MR: usize, const NV: usize>(
-            a: Strided<$ty>, b: Strided<$ty>, c: (*mut $ty, Size), ends: Finish<'_, $ty>,
-        ) {
-            // SAFETY: as above.
-            unsafe { product::<$r256, MR, NV>(a, b, c, ends) }
-        }
-        unsafe fn $pplain<const MR: usize, const NV: usize>(
-            a: Strided<$ty>, b: Strided<$ty>, c: (*mut $ty, Size), ends: Finish<'_, $ty>,
-        ) {
-            // SAFETY: the caller promises what `product` demands; plain lanes need no feature.
-            unsafe { product::<Plain<$ty>, MR, NV>(a, b, c, ends) }
-        }
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx512f,avx2,fma")]
-        unsafe fn $d512<const MR: usize, const NT: usize>(
-            x: (*const $ty, &[usize], usize), d: (*const $ty, &[usize], usize), n: (usize, usize), sums: &mut [$ty],
-        ) {
-            // SAFETY: the caller promises what `dots` demands; the features are enabled here.
-            unsafe { dots::<$r512, MR, NT>(x, d, n, sums) }
-        }
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx2,fma")]
-        unsafe fn $d256<const MR: usize, const NT: usize>(
-            x: (*const $ty, &[usize], usize), d: (*const $ty, &[usize], usize), n: (usize, usize), sums: &mut [$ty],
-        ) {
-            // SAFETY: as above.
-            unsafe { dots::<$r256, MR, NT>(x, d, n, sums) }
-        }
-        unsafe fn $dplain<const MR: usize, const NT: usize>(
-            x: (*const $ty, &[usize], usize), d: (*const $ty, &[usize], usize), n: (usize, usize), sums: &mut [$ty],
-        ) {
-            // SAFETY: the caller promises what `dots` demands; plain lanes need no feature.
-            unsafe { dots::<Plain<$ty>, MR, NT>(x, d, n, sums) }
-        }
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx512f,avx2,fma")]
-        unsafe fn $l512<const NV: usize>(
-            x: (*const $ty, &[usize], &[usize]), w: *const $ty, c: (*mut $ty, Size), ends: Finish<'_, $ty>,
-        ) {
-            // SAFETY: the caller promises what `lines` demands, and has the features that are enabled here.
-            unsafe { lines::<$r512, 8, NV>(x, w, c, ends) }
-        }
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx2,fma")]
-        unsafe fn $l256<const NV: usize>(
-            x: (*const $ty, &[usize], &[usize]), w: *const $ty, c: (*mut $ty, Size), ends: Finish<'_, $ty>,
-        ) {
-            // SAFETY: the caller promises what `lines` demands, and has the features that are enabled here.
-            unsafe { lines::<$r256, 4, NV>(x, w, c, ends) }
-        }
-
-        unsafe fn $lplain<const NV: usize>(
-            x: (*const $ty, &[usize], &[usize]), w: *const $ty, c: (*mut $ty, Size), ends: Finish<'_, $ty>,
-        ) {
-            // SAFETY: the caller promises what `lines` demands, and has the features that are enabled here.
-            unsafe { lines::<Plain<$ty>, 4, NV>(x, w, c, ends) }
-        }
-        impl Tiled for $ty {
-            $($more)*
-
-            fn kernels() -> &'static Kernels<$ty> {
-                #[cfg(target_arch = "x86_64")]
-                {
-                    // 24 sums, three vectors and a factor fill the 32 registers of AVX-512; 12 and 4 the 16 of AVX2.
-                    static WIDE: Kernels<$ty> = Kernels { lanes: $r512::N, mr: 8, tiles: &[
-                        [$v512::<2, 1>, $v512::<2, 2>, $v512::<2, 3>],
-                        [$v512::<4, 1>, $v512::<4, 2>, $v512::<4, 3>],
-                        [$v512::<6, 1>, $v512::<6, 2>, $v512::<6, 3>],
-                        [$v512::<8, 1>, $v512::<8, 2>, $v512::<8, 3>],
-                    ], products: &[
-                        &[$p512::<2, 1>, $p512::<2, 2>, $p512::<2, 3>, $p512::<2, 4>],
-                        &[$p512::<4, 1>, $p512::<4, 2>, $p512::<4, 3>, $p512::<4, 4>],
-                        &[$p512::<6, 1>, $p512::<6, 2>, $p512::<6, 3>, $p512::<6, 4>],
-                    ], lines: [$l512::<1>, $l512::<2>, $l512::<3>], dot_width: 5, dots: &[
-                        [$d512::<1, 5>, $d512::<1, 6>], [$d512::<2, 5>, $d512::<2, 6>],
-                        [$d512::<3, 5>, $d512::<3, 6>], [$d512::<4, 5>, $d512::<4, 6>],
-                    ] };
-                    static MIDDLE: Kernels<$ty> = Kernels { lanes: $r256::N, mr: 4, tiles: &[
-                        [$v256::<2, 1>, $v256::<2, 2>, $v256::<2, 3>],
-                        [$v256::<4, 1>, $v256::<4, 2>, $v256::<4, 3>],
-                    ], products: &[
-                        &[$p256::<2, 1>, $p256::<2, 2>], &[$p256::<4, 1>, $p256::<4, 2>], &[$p256::<6, 1>, $p256::<6, 2>],
-                    ], lines: [$l256::<1>, $l256::<2>, $l256::<3>], dot_width: 4, dots: &[[$d256::<1, 4>, $d256::<1, 5>], [$d256::<2, 4>, $d256::<2, 5>]] };
-                    match isa() {
-                        Isa::Avx512 => return &WIDE,
-                        Isa::Avx2 => return &MIDDLE,
-                        Isa::Baseline => {}
-                    }
-                }
-                static NARROW: Kernels<$ty> = Kernels { lanes: 4, mr: 4, tiles: &[
-                    [$plain::<2, 1>, $plain::<2, 2>, $plain::<2, 3>],
-                    [$plain::<4, 1>, $plain::<4, 2>, $plain::<4, 3>],
-                ], products: &[
-                    &[$pplain::<2, 1>, $pplain::<2, 2>, $pplain::<2, 3>], &[$pplain::<4, 1>, $pplain::<4, 2>, $pplain::<4, 3>],
-                ], lines: [$lplain::<1>, $lplain::<2>, $lplain::<3>], dot_width: 4, dots: &[[$dplain::<1, 4>, $dplain::<1, 5>], [$dplain::<2, 4>, $dplain::<2, 5>]] };
-                &NARROW
+            $(#[$attribute])*
+            pub(super) unsafe fn product<V: Lanes, const MR: usize, const NV: usize>(
+                a: Strided<V::T>,
+                b: Strided<V::T>,
+                c: (*mut V::T, Size),
+                ends: Finish<'_, V::T>,
+            ) {
+                // SAFETY: see `tile`.
+                unsafe { super::product::<V, MR, NV>(a, b, c, ends) }
             }
-        }
-    )* };
-}
-tiled! {
-    f32, __m512, __m256, f32_avx512, f32_avx2, f32_plain, f32_product_avx512, f32_product_avx2, f32_product_plain, f32_lines_avx512, f32_lines_avx2, f32_lines_plain, f32_dots_avx512, f32_dots_avx2, f32_dots_plain, {
-        #[cfg(target_arch = "x86_64")]
-        fn transpose(from: &[f32], stride: usize, (count, len): (usize, usize), width: usize, out: &mut [f32]) {
-            if !transpose_blocks(from, stride, (count, len), width, out) {
-                transpose_part(from, stride, (count, len), width, out);
+
+            $(#[$attribute])*
+            pub(super) unsafe fn dots<V: Lanes, const MR: usize, const NT: usize>(
+                x: (*const V::T, &[usize], usize),
+                d: (*const V::T, &[usize], usize),
+                n: (usize, usize),
+                sums: &mut [V::T],
+            ) {
+                // SAFETY: see `tile`.
+                unsafe { super::dots::<V, MR, NT>(x, d, n, sums) }
             }
         }
     };
-    f64, __m512d, __m256d, f64_avx512, f64_avx2, f64_plain, f64_product_avx512, f64_product_avx2, f64_product_plain, f64_lines_avx512, f64_lines_avx2, f64_lines_plain, f64_dots_avx512, f64_dots_avx2, f64_dots_plain, {};
+}
+#[cfg(target_arch = "x86_64")]
+compiled!(avx512, #[target_feature(enable = "avx512f,avx2,fma")]);
+#[cfg(target_arch = "x86_64")]
+compiled!(avx2, #[target_feature(enable = "avx2,fma")]);
+compiled!(plain);
+
+/// 24 sums, three vectors and a factor fill the 32 registers of AVX-512.
+#[cfg(target_arch = "x86_64")]
+const fn wide<V: Lanes>() -> Kernels<V::T> {
+    use avx512::{dots, lines, product, tile};
+    Kernels {
+        lanes: V::N,
+        mr: 8,
+        tiles: &[
+            [tile::<V, 2, 1>, tile::<V, 2, 2>, tile::<V, 2, 3>],
+            [tile::<V, 4, 1>, tile::<V, 4, 2>, tile::<V, 4, 3>],
+            [tile::<V, 6, 1>, tile::<V, 6, 2>, tile::<V, 6, 3>],
+            [tile::<V, 8, 1>, tile::<V, 8, 2>, tile::<V, 8, 3>],
+        ],
+        products: &[
+            &[product::<V, 2, 1>, product::<V, 2, 2>, product::<V, 2, 3>, product::<V, 2, 4>],
+            &[product::<V, 4, 1>, product::<V, 4, 2>, product::<V, 4, 3>, product::<V, 4, 4>],
+            &[product::<V, 6, 1>, product::<V, 6, 2>, product::<V, 6, 3>, product::<V, 6, 4>],
+        ],
+        lines: [lines::<V, 8, 1>, lines::<V, 8, 2>, lines::<V, 8, 3>],
+        dot_width: 5,
+        dots: &[
+            [dots::<V, 1, 5>, dots::<V, 1, 6>],
+            [dots::<V, 2, 5>, dots::<V, 2, 6>],
+            [dots::<V, 3, 5>, dots::<V, 3, 6>],
+            [dots::<V, 4, 5>, dots::<V, 4, 6>],
+        ],
+    }
+}
+
+/// 12 sums, three vectors and a factor fill the 16 registers of AVX2; so do 12, two vectors and a factor.
+#[cfg(target_arch = "x86_64")]
+const fn middle<V: Lanes>() -> Kernels<V::T> {
+    use avx2::{dots, lines, product, tile};
+    Kernels {
+        lanes: V::N,
+        mr: 4,
+        tiles: &[
+            [tile::<V, 2, 1>, tile::<V, 2, 2>, tile::<V, 2, 3>],
+            [tile::<V, 4, 1>, tile::<V, 4, 2>, tile::<V, 4, 3>],
+        ],
+        products: &[
+            &[product::<V, 2, 1>, product::<V, 2, 2>],
+            &[product::<V, 4, 1>, product::<V, 4, 2>],
+            &[product::<V, 6, 1>, product::<V, 6, 2>],
+        ],
+        lines: [lines::<V, 4, 1>, lines::<V, 4, 2>, lines::<V, 4, 3>],
+        dot_width: 4,
+        dots: &[[dots::<V, 1, 4>, dots::<V, 1, 5>], [dots::<V, 2, 4>, dots::<V, 2, 5>]],
+    }
+}
+
+const fn narrow<V: Lanes>() -> Kernels<V::T> {
+    use plain::{dots, lines, product, tile};
+    Kernels {
+        lanes: V::N,
+        mr: 4,
+        tiles: &[
+            [tile::<V, 2, 1>, tile::<V, 2, 2>, tile::<V, 2, 3>],
+            [tile::<V, 4, 1>, tile::<V, 4, 2>, tile::<V, 4, 3>],
+        ],
+        products: &[
+            &[product::<V, 2, 1>, product::<V, 2, 2>, product::<V, 2, 3>],
+            &[product::<V, 4, 1>, product::<V, 4, 2>, product::<V, 4, 3>],
+        ],
+        lines: [lines::<V, 4, 1>, lines::<V, 4, 2>, lines::<V, 4, 3>],
+        dot_width: 4,
+        dots: &[[dots::<V, 1, 4>, dots::<V, 1, 5>], [dots::<V, 2, 4>, dots::<V, 2, 5>]],
+    }
+}
+
+impl Tiled for f32 {
+    fn kernels() -> &'static Kernels<f32> {
+        #[cfg(target_arch = "x86_64")]
+        match isa() {
+            Isa::Avx512 => return const { &wide::<__m512>() },
+            Isa::Avx2 => return const { &middle::<__m256>() },
+            Isa::Baseline => {}
+        }
+        const { &narrow::<Plain<f32>>() }
+    }
+
+    fn transpose(from: &[f32], stride: usize, size: (usize, usize), width: usize, out: &mut [f32]) {
+        transpose::by_blocks(from, stride, size, width, out);
+    }
+}
+
+impl Tiled for f64 {
+    fn kernels() -> &'static Kernels<f64> {
+        #[cfg(target_arch = "x86_64")]
+        match isa() {
+            Isa::Avx512 => return const { &wide::<__m512d>() },
+            Isa::Avx2 => return const { &middle::<__m256d>() },
+            Isa::Baseline => {}
+        }
+        const { &narrow::<Plain<f64>>() }
+    }
 }
 
 impl<T: Tiled> Kernels<T> {
@@ -648,21 +590,6 @@ mod tests {
                         .sum();
                     assert!((found - 1.0 - sum).abs() < 1e-4, "{found} for {sum}");
                 }
-            }
-        }
-    }
-
-    #[test]
-    fn transposition_moves_every_element() {
-        for (count, len, stride, width) in
-            [(8, 8, 9, 8), (5, 20, 20, 6), (17, 33, 40, 19), (48, 16, 16, 48), (0, 3, 3, 2)]
-        {
-            let from: Vec<f32> = (0..count * stride).map(|i| i as f32).collect();
-            let mut out = vec![-1.0; len * width];
-            f32::transpose(&from, stride, (count, len), width, &mut out);
-            for (index, &x) in out.iter().enumerate() {
-                let (p, i) = (index / width, index % width);
-                assert_eq!(x, if i < count { from[i * stride + p] } else { -1.0 });
             }
         }
     }
