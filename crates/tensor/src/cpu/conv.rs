@@ -151,7 +151,7 @@ fn direct<T: Tiled + Gemm>(x: &[T], filter: Filter<'_, T>, bias: Option<&[T]>, f
         par::share(out.chunks_mut(unit), work, &|i, out| task(i, 0..g.out, out));
     } else {
         // Few images: channels are divided too.
-        let high = g.out.div_ceil(2 * par::num_threads()).next_multiple_of(8);
+        let high = g.out.div_ceil(2 * par::num_threads()).next_multiple_of(T::kernels().mr);
         for (i, out) in out.chunks_mut(unit).enumerate() {
             par::share(out.chunks_mut(high * g.positions()), work, &|c, out| {
                 task(i, c * high..((c + 1) * high).min(g.out), out);

@@ -33,7 +33,7 @@ pub(super) fn input_grad<T: Tiled>(w: &[T], dy: &[T], g: &Geometry, dx: &mut [T]
         par::share(dx.chunks_mut(unit), work, &|i, dx| task(i * joined, 0..g.depth, dx));
     } else {
         // Few images: channels are divided too.
-        let high = g.depth.div_ceil(2 * par::num_threads()).next_multiple_of(8);
+        let high = g.depth.div_ceil(2 * par::num_threads()).next_multiple_of(T::kernels().mr);
         for (i, dx) in dx.chunks_mut(g.image()).enumerate() {
             par::share(dx.chunks_mut(high * g.size[0] * g.size[1]), work, &|c, dx| {
                 task(i, c * high..((c + 1) * high).min(g.depth), dx);

@@ -184,11 +184,11 @@ pub(crate) struct Kernels<T: 'static> {
     /// Rows of the largest tile.
     pub(crate) mr: usize,
     /// `tiles[(rows+1)/2 - 1][vectors - 1]`.
-    tiles: &'static [[TileFn<T>; 3]],
+    tiles: &'static [&'static [TileFn<T>]],
     /// `products[(rows+1)/2 - 1][vectors - 1]`.
     products: &'static [&'static [ProductFn<T>]],
     /// `lines[vectors - 1]`, `mr` rows high.
-    lines: [LinesFn<T>; 3],
+    lines: &'static [LinesFn<T>],
     /// The widest of `dots`, less one: `dots[rows - 1][0]` takes so many rows of the second operand, `[1]` one more.
     pub(crate) dot_width: usize,
     dots: &'static [[DotsFn<T>; 2]],
@@ -270,17 +270,17 @@ const fn wide<V: Lanes>() -> Kernels<V::T> {
         lanes: V::N,
         mr: 8,
         tiles: &[
-            [tile::<V, 2, 1>, tile::<V, 2, 2>, tile::<V, 2, 3>],
-            [tile::<V, 4, 1>, tile::<V, 4, 2>, tile::<V, 4, 3>],
-            [tile::<V, 6, 1>, tile::<V, 6, 2>, tile::<V, 6, 3>],
-            [tile::<V, 8, 1>, tile::<V, 8, 2>, tile::<V, 8, 3>],
+            &[tile::<V, 2, 1>, tile::<V, 2, 2>, tile::<V, 2, 3>],
+            &[tile::<V, 4, 1>, tile::<V, 4, 2>, tile::<V, 4, 3>],
+            &[tile::<V, 6, 1>, tile::<V, 6, 2>, tile::<V, 6, 3>],
+            &[tile::<V, 8, 1>, tile::<V, 8, 2>, tile::<V, 8, 3>],
         ],
         products: &[
             &[product::<V, 2, 1>, product::<V, 2, 2>, product::<V, 2, 3>, product::<V, 2, 4>],
             &[product::<V, 4, 1>, product::<V, 4, 2>, product::<V, 4, 3>, product::<V, 4, 4>],
             &[product::<V, 6, 1>, product::<V, 6, 2>, product::<V, 6, 3>, product::<V, 6, 4>],
         ],
-        lines: [lines::<V, 8, 1>, lines::<V, 8, 2>, lines::<V, 8, 3>],
+        lines: &[lines::<V, 8, 1>, lines::<V, 8, 2>, lines::<V, 8, 3>],
         dot_width: 5,
         dots: &[
             [dots::<V, 1, 5>, dots::<V, 1, 6>],
@@ -291,23 +291,25 @@ const fn wide<V: Lanes>() -> Kernels<V::T> {
     }
 }
 
-/// 12 sums, three vectors and a factor fill the 16 registers of AVX2; so do 12, two vectors and a factor.
+/// 12 sums, two vectors and a factor fit in the 16 registers of AVX2. With three vectors they would fill them, and the
+/// compiler, which reads the next factor early, keeps a sum in memory: that takes twice the time.
 #[cfg(target_arch = "x86_64")]
 const fn middle<V: Lanes>() -> Kernels<V::T> {
     use avx2::{dots, lines, product, tile};
     Kernels {
         lanes: V::N,
-        mr: 4,
+        mr: 6,
         tiles: &[
-            [tile::<V, 2, 1>, tile::<V, 2, 2>, tile::<V, 2, 3>],
-            [tile::<V, 4, 1>, tile::<V, 4, 2>, tile::<V, 4, 3>],
+            &[tile::<V, 2, 1>, tile::<V, 2, 2>],
+            &[tile::<V, 4, 1>, tile::<V, 4, 2>],
+            &[tile::<V, 6, 1>, tile::<V, 6, 2>],
         ],
         products: &[
             &[product::<V, 2, 1>, product::<V, 2, 2>],
             &[product::<V, 4, 1>, product::<V, 4, 2>],
             &[product::<V, 6, 1>, product::<V, 6, 2>],
         ],
-        lines: [lines::<V, 4, 1>, lines::<V, 4, 2>, lines::<V, 4, 3>],
+        lines: &[lines::<V, 6, 1>, lines::<V, 6, 2>],
         dot_width: 4,
         dots: &[[dots::<V, 1, 4>, dots::<V, 1, 5>], [dots::<V, 2, 4>, dots::<V, 2, 5>]],
     }
@@ -319,14 +321,14 @@ const fn narrow<V: Lanes>() -> Kernels<V::T> {
         lanes: V::N,
         mr: 4,
         tiles: &[
-            [tile::<V, 2, 1>, tile::<V, 2, 2>, tile::<V, 2, 3>],
-            [tile::<V, 4, 1>, tile::<V, 4, 2>, tile::<V, 4, 3>],
+            &[tile::<V, 2, 1>, tile::<V, 2, 2>, tile::<V, 2, 3>],
+            &[tile::<V, 4, 1>, tile::<V, 4, 2>, tile::<V, 4, 3>],
         ],
         products: &[
             &[product::<V, 2, 1>, product::<V, 2, 2>, product::<V, 2, 3>],
             &[product::<V, 4, 1>, product::<V, 4, 2>, product::<V, 4, 3>],
         ],
-        lines: [lines::<V, 4, 1>, lines::<V, 4, 2>, lines::<V, 4, 3>],
+        lines: &[lines::<V, 4, 1>, lines::<V, 4, 2>, lines::<V, 4, 3>],
         dot_width: 4,
         dots: &[[dots::<V, 1, 4>, dots::<V, 1, 5>], [dots::<V, 2, 4>, dots::<V, 2, 5>]],
     }
@@ -363,7 +365,7 @@ impl Tiled for f64 {
 impl<T: Tiled> Kernels<T> {
     /// Columns of the widest tile.
     pub(crate) fn nr(&self) -> usize {
-        3 * self.lanes
+        self.lines.len() * self.lanes
     }
 
     /// Rows that a tile of `m` rows computes: its packed factor has so many numbers per step.

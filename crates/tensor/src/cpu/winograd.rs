@@ -84,7 +84,7 @@ pub(super) fn suits(g: &Geometry) -> bool {
 }
 
 impl Plan {
-    fn new(g: &Geometry, channels: [usize; 2], sizes: [[usize; 2]; 2], padding: [usize; 2]) -> Plan {
+    fn new<T: Tiled>(g: &Geometry, channels: [usize; 2], sizes: [[usize; 2]; 2], padding: [usize; 2]) -> Plan {
         let ([inner, outer], [size, out_size]) = (channels, sizes);
         let (batch, groups, kernel) = (g.batch, g.groups, g.kernel[0]);
         let step = SIDE + 1 - kernel;
@@ -113,7 +113,7 @@ impl Plan {
             parts = parts.max((2 * threads).div_ceil(blocks));
             parts = (parts..).find(|parts| (blocks * parts).is_multiple_of(threads)).expect("a multiple");
         }
-        let channels = outer.div_ceil(parts).next_multiple_of(8);
+        let channels = outer.div_ceil(parts).next_multiple_of(T::kernels().mr);
         Plan {
             batch,
             groups,
@@ -160,14 +160,14 @@ pub(super) fn segments(rows: Range<usize>, high: usize) -> impl Iterator<Item = 
 
 /// The convolution of `x` with `w`, plus a bias per channel, raised to `floor` where it is less.
 pub(super) fn forward<T: Tiled>(x: &[T], w: &[T], bias: Option<&[T]>, floor: T, g: &Geometry, out: &mut [T]) {
-    let plan = Plan::new(g, [g.depth, g.out], [g.size, g.out_size], g.padding);
+    let plan = Plan::new::<T>(g, [g.depth, g.out], [g.size, g.out_size], g.padding);
     convolve(&plan, x, Filter { data: w, turned: false }, bias, floor, out);
 }
 
 /// The adjoint of [`forward`]: the gradient with respect to its input.
 pub(super) fn input_grad<T: Tiled>(w: &[T], dy: &[T], g: &Geometry, dx: &mut [T]) {
     let padding = g.padding.map(|p| g.kernel[0] - 1 - p);
-    let plan = Plan::new(g, [g.out, g.depth], [g.out_size, g.size], padding);
+    let plan = Plan::new::<T>(g, [g.out, g.depth], [g.out_size, g.size], padding);
     convolve(&plan, dy, Filter { data: w, turned: true }, None, T::NEG_INFINITY, dx);
 }
 

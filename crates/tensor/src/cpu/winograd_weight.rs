@@ -68,7 +68,7 @@ pub(super) fn weight_grad<T: Tiled>(g: &Geometry, x: &[T], dy: &[T], dw: &mut [T
     let rows = if threads > 1 { (rows * 3 * threads).min(total) } else { rows };
     let plan = Plan { groups: g.groups, step, tiles, rows };
     let width = even_width(g.depth, kernels.nr(), kernels.lanes);
-    let high = even_width(g.out, HIGH, 8);
+    let high = even_width(g.out, HIGH, kernels.mr);
     let inputs = Operand {
         data: x,
         channels: g.depth,
