@@ -131,7 +131,7 @@ proptest! {
 fn shapes_of_well_known_layers() {
     let options = |stride, padding| Conv2dOptions { stride: [stride; 2], padding: [padding; 2], ..Default::default() };
     let depthwise = |groups, stride, padding| Conv2dOptions { groups, ..options(stride, padding) };
-    let rows: [(&[usize], &[usize], Conv2dOptions); 29] = [
+    let rows: [(&[usize], &[usize], Conv2dOptions); 30] = [
         (&[9, 1, 28, 28], &[6, 1, 5, 5], options(1, 2)),
         (&[9, 1, 28, 28], &[6, 1, 5, 5], options(1, 0)),
         (&[9, 6, 12, 12], &[16, 6, 5, 5], options(1, 0)),
@@ -153,6 +153,8 @@ fn shapes_of_well_known_layers() {
         (&[40, 13, 7, 7], &[13, 1, 3, 3], depthwise(13, 2, 1)),
         (&[2, 19, 21, 12], &[19, 1, 5, 4], Conv2dOptions { dilation: [2, 1], stride: [1, 3], ..depthwise(19, 1, 3) }),
         (&[1, 16, 30, 30], &[16, 1, 2, 5], depthwise(16, 1, 0)),
+        // One large image.
+        (&[1, 6, 61, 57], &[26, 3, 3, 2], Conv2dOptions { groups: 2, ..options(1, 1) }),
         // Many channels to few.
         (&[3, 30, 9, 8], &[5, 30, 3, 2], options(2, 1)),
         (&[9, 93, 12, 11], &[2, 93, 3, 3], Conv2dOptions { dilation: [1, 2], ..options(3, 1) }),
@@ -228,6 +230,7 @@ fn convolutions_do_not_depend_on_the_number_of_threads() {
                 ([9, 150, 10, 10], [3, 150, 4, 4], 1, 0),
                 ([12, 40, 14, 14], [16, 40, 5, 5], 3, 2),
                 ([30, 3, 40, 40], [16, 3, 1, 1], 2, 0),
+                ([1, 5, 61, 57], [13, 5, 3, 3], 1, 1),
             ] {
                 let options = Conv2dOptions {
                     stride: [stride; 2],

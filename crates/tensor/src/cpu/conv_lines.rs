@@ -15,6 +15,10 @@ const KC: usize = 160;
 const STEP: usize = 16;
 /// Elements of the sums kept at a time: an eighth of the second cache.
 const SUMS: usize = 1 << 15;
+/// Positions of a piece of an image that is divided by them, at least.
+const LARGE: usize = 96;
+/// Tiles of positions that use a panel of the weight one after another.
+const SOME: usize = 8;
 /// Elements of the weight packed at a time: half of the first cache.
 const LINES: usize = 1 << 12;
 /// Elements of images laid out at a time, if more than one is.
@@ -40,19 +44,20 @@ pub(super) fn convolve<T: Tiled>(
     let unit = g.out * g.positions();
     // Where the weight is larger than all images, these are read again for each panel, and not it for each image.
     let heavy = g.out * g.taps() >= g.batch * layout.image;
-    // Few images: channels are divided.
+    // Few images are divided: large ones by positions, others by channels.
     let few = threads > 1 && g.batch < 2 * threads;
-    let panels = Panels::new::<T>(g.out, if heavy || few { threads } else { 1 });
+    let large = g.positions() >= 2 * threads * LARGE;
+    let panels = Panels::new::<T>(g.out, if heavy || few && !large { threads } else { 1 });
     let taps = layout.taps(filter.turned);
+    let image = |index: usize| &x[index * g.image()..][..g.image()];
     for group in 0..g.groups {
         let weight = Weight { filter, group, g };
         let bias = bias.map(|bias| &bias[group * g.out..][..g.out]);
+        let sums = Sums { layout: &layout, taps: &taps, panels: &panels, bias, floor };
         let lay = |first: usize, count: usize, work: usize| {
             let mut memory = Storage::zeroed(T::DTYPE, count * layout.image + STEP);
             let images = memory.as_mut_slice().chunks_exact_mut(layout.image.max(1)).take(count);
-            par::share(images, work, &|i, laid| {
-                layout.lay(&x[((first + i) * g.groups + group) * g.image()..][..g.image()], laid);
-            });
+            par::share(images, work, &|i, laid| layout.lay(image((first + i) * g.groups + group), laid));
             memory
         };
         let mut images: Vec<&mut [T]> =
@@ -63,27 +68,47 @@ pub(super) fn convolve<T: Tiled>(
             par::share(tasks.into_iter(), work, &|_, (own, mut out)| {
                 let mut packed = Storage::stale(T::DTYPE, panels.packed_len(own.clone(), g.taps()));
                 weight.pack(panels.channels(own.start), 0..g.depth, packed.as_mut_slice());
-                positions(&layout, &taps, packed.as_slice(), &panels, own, laid.as_slice(), bias, floor, &mut out);
+                sums.of_images(packed.as_slice(), own, laid.as_slice(), &mut out);
             });
             continue;
         }
         let packed = weight.pack_all(&panels);
         let weight = |own: &Range<usize>| &packed.as_slice::<T>()[panels.packed_len(0..own.start, g.taps())..];
+        if few && large {
+            for (index, out) in images.into_iter().enumerate() {
+                let mut memory = Storage::zeroed(T::DTYPE, layout.image + STEP);
+                let laid = memory.as_mut_slice::<T>();
+                let band = (layout.image / layout.row()).div_ceil(2 * threads) * layout.row();
+                par::share(laid[..layout.image].chunks_mut(band), 4 * layout.image, &|i, laid| {
+                    layout.lay_band(image(index * g.groups + group), i * band / layout.row(), laid);
+                });
+                let some = g.positions().div_ceil(2 * threads);
+                let mut tasks = Vec::from_iter((0..g.positions()).step_by(some).map(|first| (first, Vec::new())));
+                for channel in out.chunks_exact_mut(g.positions()) {
+                    tasks.iter_mut().zip(channel.chunks_mut(some)).for_each(|((_, rows), row)| rows.push(row));
+                }
+                let laid = &*laid;
+                par::share(tasks.into_iter(), work, &|_, (first, mut rows)| {
+                    sums.of_positions(weight(&(0..0)), laid, first, &mut rows);
+                });
+            }
+            continue;
+        }
         if few {
             let pieces = panels.count.min(2 * threads);
             for (index, image) in images.into_iter().enumerate() {
                 let laid = lay(index, 1, 0);
                 let tasks = panels.divide(vec![image], pieces, g.positions());
                 par::share(tasks.into_iter(), work, &|_, (own, mut out)| {
-                    positions(&layout, &taps, weight(&own), &panels, own, laid.as_slice(), bias, floor, &mut out);
+                    sums.of_images(weight(&own), own, laid.as_slice(), &mut out);
                 });
             }
             continue;
         }
         let joined = (CHUNK / layout.image.max(1)).clamp(1, (g.batch / (2 * threads)).max(1));
         par::share(images.chunks_mut(joined), work, &|index, out: &mut [&mut [T]]| {
-            let (laid, own) = (lay(index * joined, out.len(), 0), 0..panels.count);
-            positions(&layout, &taps, weight(&own), &panels, own, laid.as_slice(), bias, floor, out);
+            let laid = lay(index * joined, out.len(), 0);
+            sums.of_images(weight(&(0..0)), 0..panels.count, laid.as_slice(), out);
         });
     }
 }
@@ -201,59 +226,106 @@ impl<T: Tiled> Weight<'_, T> {
     }
 }
 
-/// The output channels of the panels `own`, for some images: `out` holds them image by image.
-fn positions<T: Tiled>(
-    layout: &Layout<'_>,
-    taps_at: &[usize],
-    weight: &[T],
-    panels: &Panels,
-    own: Range<usize>,
-    images: &[T],
-    bias: Option<&[T]>,
+/// Takes the sums of a block: the first position, the sums, and the width and number of their rows.
+type Store<'a, T> = dyn FnMut(usize, &[T], (usize, usize)) + 'a;
+
+/// What all tasks of a group have in common.
+struct Sums<'a, T> {
+    layout: &'a Layout<'a>,
+    taps: &'a [usize],
+    panels: &'a Panels,
+    bias: Option<&'a [T]>,
     floor: T,
-    out: &mut [&mut [T]],
-) {
-    let (g, kernels) = (layout.g, T::kernels());
-    let (mr, taps, positions) = (kernels.mr, g.taps(), g.positions());
-    let first = panels.first(own.start);
-    let channels = panels.first(own.end) - first;
-    let total = out.len() * positions;
-    let high = (SUMS / channels / mr * mr).max(6 * mr).min(total.next_multiple_of(mr));
-    let mut memory = Storage::stale(T::DTYPE, high * channels);
-    let sums = memory.as_mut_slice::<T>();
-    let mut at = vec![0; high];
-    let most = taps.div_ceil(taps.div_ceil(KC));
-    let blocks: Vec<Rows<'_>> = taps_at.chunks(most).map(Rows::new).collect();
-    for start in (0..total).step_by(high) {
-        let at = &mut at[..high.min(total - start)];
-        layout.positions(start, at);
-        let starts: Vec<Rows<'_>> = at.chunks(mr).map(Rows::new).collect();
-        for (block, &rows) in blocks.iter().enumerate() {
-            let (tap, terms) = (block * most, rows.len());
-            let floor = if tap + terms == taps { floor } else { T::NEG_INFINITY };
-            for (i, &at) in starts.iter().enumerate() {
-                for panel in own.clone() {
-                    let (j, wide) = (panels.first(panel) - first, panels.channels(panel).len());
-                    let row = kernels.read(wide);
-                    let w = &weight[j * taps + tap * row..][..terms * row];
-                    let start = match bias {
-                        _ if tap > 0 => Start::Keep,
-                        Some(bias) => Start::Rows(&bias[first + j..], 0),
-                        None => Start::Zero,
-                    };
-                    let to = &mut sums[i * mr * channels + j..];
-                    let size = Size { m: at.len(), n: wide, step: channels };
-                    kernels.lines((images, at, rows), w, to, size, Finish { start, floor });
+}
+
+impl<T: Tiled> Sums<'_, T> {
+    /// The output channels of the panels `own` of some images: `out` holds them image by image.
+    fn of_images(&self, weight: &[T], own: Range<usize>, images: &[T], out: &mut [&mut [T]]) {
+        let positions = self.layout.g.positions();
+        let channels = self.panels.first(own.end) - self.panels.first(own.start);
+        self.each_block(weight, own, images, 0..out.len() * positions, &mut |first, sums, (width, count)| {
+            let mut done = 0;
+            while done < count {
+                let (image, position) = ((first + done) / positions, (first + done) % positions);
+                let some = (positions - position).min(count - done);
+                T::transpose(&sums[done * width..], width, (some, channels), positions, &mut out[image][position..]);
+                done += some;
+            }
+        });
+    }
+
+    /// All output channels at some positions of an image from `first` on: `out` holds them channel by channel.
+    fn of_positions(&self, weight: &[T], image: &[T], first: usize, out: &mut [&mut [T]]) {
+        let positions = first..first + out[0].len();
+        let mut memory = Storage::stale(T::DTYPE, 0);
+        self.each_block(weight, 0..self.panels.count, image, positions, &mut |start, sums, (width, count)| {
+            if memory.len() < out.len() * count {
+                memory = Storage::stale(T::DTYPE, out.len() * count);
+            }
+            let turned = &mut memory.as_mut_slice::<T>()[..out.len() * count];
+            T::transpose(sums, width, (count, out.len()), count, turned);
+            for (to, from) in out.iter_mut().zip(turned.chunks_exact(count)) {
+                to[start - first..][..count].copy_from_slice(from);
+            }
+        });
+    }
+
+    /// Calls `store(first, sums, (width, count))` for blocks of positions, counted through all images: for `count` of them,
+    /// from `first` on, rows of `width` elements, of which the first are the output channels of the panels `own`.
+    fn each_block(
+        &self,
+        weight: &[T],
+        own: Range<usize>,
+        images: &[T],
+        positions: Range<usize>,
+        store: &mut Store<'_, T>,
+    ) {
+        let (g, kernels, panels) = (self.layout.g, T::kernels(), self.panels);
+        let (mr, taps) = (kernels.mr, g.taps());
+        let first = panels.first(own.start);
+        let channels = panels.first(own.end) - first;
+        // Tiles are always whole: where channels or positions end, they compute some that nobody reads.
+        let width = channels.next_multiple_of(kernels.lanes);
+        let high = (SUMS / width / mr * mr).max(6 * mr).min(positions.len().next_multiple_of(mr));
+        let mut memory = Storage::stale(T::DTYPE, high * width);
+        let sums = memory.as_mut_slice::<T>();
+        let mut at = vec![0; high];
+        let bias = self.bias.map(|bias| {
+            let mut row = vec![T::ZERO; width];
+            row[..channels].copy_from_slice(&bias[first..][..channels]);
+            row
+        });
+        let most = taps.div_ceil(taps.div_ceil(KC));
+        let blocks: Vec<Rows<'_>> = self.taps.chunks(most).map(Rows::new).collect();
+        for start in positions.clone().step_by(high) {
+            let count = high.min(positions.end - start);
+            self.layout.positions(start, &mut at[..count]);
+            let last = at[count - 1];
+            let at = &mut at[..count.next_multiple_of(mr)];
+            at[count..].fill(last);
+            let starts: Vec<Rows<'_>> = at.chunks(mr).map(Rows::new).collect();
+            for (block, &rows) in blocks.iter().enumerate() {
+                let (tap, terms) = (block * most, rows.len());
+                let floor = if tap + terms == taps { self.floor } else { T::NEG_INFINITY };
+                // A panel stays in the first cache while some tiles use it, and so does what they see of the image.
+                for (group, starts) in starts.chunks(SOME).enumerate() {
+                    for panel in own.clone() {
+                        let (j, row) = (panels.first(panel) - first, kernels.read(panels.channels(panel).len()));
+                        let w = &weight[j * taps + tap * row..][..terms * row];
+                        let start = match &bias {
+                            _ if tap > 0 => Start::Keep,
+                            Some(bias) => Start::Rows(&bias[j..], 0),
+                            None => Start::Zero,
+                        };
+                        let size = Size { m: mr, n: row, step: width };
+                        for (i, &at) in (group * SOME..).zip(starts) {
+                            let to = &mut sums[i * mr * width + j..];
+                            kernels.lines((images, at, rows), w, to, size, Finish { start, floor });
+                        }
+                    }
                 }
             }
-        }
-        let (mut done, mut index) = (0, start);
-        while done < at.len() {
-            let (image, position) = (index / positions, index % positions);
-            let count = (positions - position).min(at.len() - done);
-            let from = &sums[done * channels..];
-            T::transpose(from, channels, (count, channels), positions, &mut out[image][position..]);
-            (done, index) = (done + count, index + count);
+            store(start, sums, (width, count));
         }
     }
 }
