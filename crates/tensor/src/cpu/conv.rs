@@ -49,11 +49,12 @@ impl Geometry {
     }
 
     /// The geometry of the adjoint of a convolution of stride 1, which is a convolution too, unless its padding would be
-    /// negative.
+    /// negative, or most of what it multiplies.
     fn adjoint(&self) -> Option<Geometry> {
         let reach = [0, 1].map(|a| (self.kernel[a] - 1) * self.dilation[a]);
         let fits = self.stride == [1, 1] && (0..2).all(|a| self.padding[a] <= reach[a]);
-        fits.then(|| Geometry {
+        let most = self.size[0] * self.size[1] > 3 * self.positions();
+        (fits && !most).then(|| Geometry {
             depth: self.out,
             out: self.depth,
             size: self.out_size,

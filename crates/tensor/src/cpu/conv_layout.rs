@@ -13,6 +13,8 @@ pub(super) struct Layout<'a> {
     row: usize,
     pub(super) image: usize,
     pub(super) runs: Vec<Run>,
+    /// The length of the shorter runs that these are put together from, if they are, and where those start.
+    pub(super) short: Option<(usize, Vec<usize>)>,
 }
 
 /// Taps that lie side by side.
@@ -20,8 +22,6 @@ pub(super) struct Run {
     /// Offset of the first tap, or if the run is put together from shorter ones, how many of theirs are before it.
     pub(super) at: usize,
     pub(super) len: usize,
-    /// The length of the shorter ones, and how far apart they are.
-    pub(super) parts: Option<(usize, usize)>,
 }
 
 impl Layout<'_> {
@@ -37,11 +37,11 @@ impl Layout<'_> {
         let down = g.dilation[0] * row;
         let runs = if g.dilation[1] > 1 {
             let at = |i: usize| i / wide * down + i % wide * g.dilation[1] * depth;
-            (0..high * wide).map(|i| Run { at: at(i), len: depth, parts: None }).collect()
+            (0..high * wide).map(|i| Run { at: at(i), len: depth }).collect()
         } else {
-            (0..high).map(|i| Run { at: i * down, len: wide * depth, parts: None }).collect()
+            (0..high).map(|i| Run { at: i * down, len: wide * depth }).collect()
         };
-        Layout { g, depth, row, image: padded[0] * row, runs }
+        Layout { g, depth, row, image: padded[0] * row, runs, short: None }
     }
 
     /// Elements between rows.
@@ -53,12 +53,12 @@ impl Layout<'_> {
     pub(super) fn join_short_runs(mut self, lanes: usize, wanted: usize) -> Self {
         let (len, count) = (self.runs[0].len, self.runs.len());
         let wasted = (len.next_multiple_of(lanes) - len) * count;
-        if self.g.dilation[1] == 1 && len < 4 * lanes && wasted >= lanes {
-            let parts = Some((len, self.g.dilation[0] * self.row));
+        if len < 4 * lanes && wasted >= lanes {
+            self.short = Some((len, self.runs.iter().map(|run| run.at).collect()));
             let (all, vectors) = (count * len, (count * len).div_ceil(lanes));
             let pieces = wanted.min(vectors);
             let start = |i: usize| (i * vectors / pieces * lanes).min(all);
-            self.runs = (0..pieces).map(|i| Run { at: start(i), len: start(i + 1) - start(i), parts }).collect();
+            self.runs = (0..pieces).map(|i| Run { at: start(i), len: start(i + 1) - start(i) }).collect();
         }
         self
     }

@@ -19,7 +19,7 @@ pub(crate) fn weight_grad<T: Tiled>(x: &Tensor, dy: &Tensor, g: &Geometry, shape
     Tensor::build(shape, |dw: &mut [T]| match (g.batch, dw.len()) {
         (0, _) | (_, 0) => dw.fill(T::ZERO),
         _ if conv_side::suits(g) => conv_side::weight_grad(x_data, dy_data, g, dw),
-        _ if g.out <= 32 && g.depth * g.kernel[1] < 16 => {
+        _ if g.out <= 32 && g.depth * g.kernel[1] < 16 || g.taps() <= 4 => {
             dw.fill(T::ZERO);
             weight_grad_dots(&Planes::new(g), x_data, dy_data, dw);
         }
@@ -28,7 +28,7 @@ pub(crate) fn weight_grad<T: Tiled>(x: &Tensor, dy: &Tensor, g: &Geometry, shape
     })
 }
 
-/// For few output channels: each weight's gradient is a sum of products along the planes and the output gradients, laid
+/// For few output channels or taps: each weight's gradient is a sum of products along the planes and the output gradients, laid
 /// out alike. Nothing is packed. Images are summed in chunks that depend on the sizes only.
 fn weight_grad_dots<T: Tiled>(planes: &Planes<'_>, x: &[T], dy: &[T], dw: &mut [T]) {
     let (g, kernels) = (planes.g, T::kernels());
@@ -157,7 +157,7 @@ fn weight_grad_tiles<T: Tiled>(g: &Geometry, x: &[T], dy: &[T], dw: &mut [T]) {
                 }
             });
             // Threads divide the output channels, and if these are few the runs.
-            let wanted = if layout.runs[0].parts.is_some() { threads } else { 2 * threads };
+            let wanted = if layout.short.is_some() { threads } else { 2 * threads };
             let pieces = wanted.div_ceil(layout.runs.len()).min(panels);
             let high = if threads == 1 { g.out } else { panels.div_ceil(pieces) * mr };
             let mut tasks = Vec::new();
@@ -196,7 +196,7 @@ fn add_products<T: Tiled>(
     let (g, kernels) = (layout.g, T::kernels());
     let (mr, positions) = (kernels.mr, g.positions());
     let width = even_width(run.len, kernels.nr(), kernels.lanes);
-    let packed_len = if run.parts.is_some() { SPAN.min(count * positions) * run.len + STEP } else { 0 };
+    let packed_len = if layout.short.is_some() { SPAN.min(count * positions) * run.len + STEP } else { 0 };
     let mut memory = Storage::stale(T::DTYPE, packed_len);
     let packed = memory.as_mut_slice::<T>();
     let mut at = vec![0; SPAN];
@@ -204,9 +204,9 @@ fn add_products<T: Tiled>(
     for start in (0..total).step_by(SPAN) {
         let at = &mut at[..SPAN.min(total - start)];
         layout.positions(start, at);
-        let right = match run.parts {
-            Some(parts) => {
-                unfold(images, at, parts, run.at..run.at + run.len, packed);
+        let right = match &layout.short {
+            Some((len, starts)) => {
+                unfold(images, at, (*len, starts), run.at..run.at + run.len, packed);
                 at.iter_mut().enumerate().for_each(|(i, at)| *at = i * run.len);
                 &*packed
             }
@@ -234,15 +234,15 @@ fn add_products<T: Tiled>(
 }
 
 multiversion! {
-    /// Puts runs of `len` elements, `apart` from each other, together, of which those in `taps` are wanted, for each place
+    /// Puts runs of so many elements from so many places on together, of which those in `taps` are wanted, for each place
     /// `at`: in whole steps, of which the next run overwrites what is too much.
-    fn unfold[T: Element](from: &[T], at: &[usize], parts: (usize, usize), taps: Range<usize>, out: &mut [T]) {
-        let (len, apart) = parts;
+    fn unfold[T: Element](from: &[T], at: &[usize], parts: (usize, &[usize]), taps: Range<usize>, out: &mut [T]) {
+        let (len, starts) = parts;
         let mut to = 0;
         for &at in at {
             for i in taps.start / len..taps.end.div_ceil(len) {
                 let (first, last) = ((i * len).max(taps.start), ((i + 1) * len).min(taps.end));
-                let from = &from[at + i * apart + (first - i * len)..];
+                let from = &from[at + starts[i] + (first - i * len)..];
                 for k in (0..last - first).step_by(STEP) {
                     let out: &mut [T; STEP] = out[to + k..].first_chunk_mut().expect("a step longer");
                     *out = *from[k..].first_chunk().expect("a step longer");

@@ -29,28 +29,60 @@ pub(super) fn by_elements<T: Copy>(
     }
 }
 
-/// [`by_elements`] in blocks of 8 by 8, the last of which may overlap the ones before, if there is one at all.
+/// [`by_elements`] in blocks of 8 by 8 or 4 by 4, the last of which may overlap the ones before, if there is one at all.
 pub(super) fn by_blocks(from: &[f32], stride: usize, size: (usize, usize), width: usize, out: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
-    if isa() >= Isa::Avx2 && size.0 >= 8 && size.1 >= 8 {
-        return blocks(from, stride, size, width, out);
+    match size.0.min(size.1) {
+        // SAFETY: the processor has AVX2.
+        8.. if isa() >= Isa::Avx2 => return unsafe { blocks::<8>(block8, from, stride, size, width, out) },
+        // SAFETY: every processor of this kind has SSE.
+        4.. => return unsafe { blocks::<4>(block4, from, stride, size, width, out) },
+        _ => {}
     }
     by_elements(from, stride, size, width, out);
 }
 
 /// # Panics
-/// If there is no block, or a slice is too short.
+/// If there is no whole block, or a slice is too short.
+///
+/// # Safety
+/// The processor has the instructions of `block`, which turns `S` rows of `S` elements.
 #[cfg(target_arch = "x86_64")]
-fn blocks(from: &[f32], stride: usize, (count, len): (usize, usize), width: usize, out: &mut [f32]) {
-    assert!(isa() >= Isa::Avx2 && count >= 8 && len >= 8, "no block");
+unsafe fn blocks<const S: usize>(
+    block: unsafe fn(*const f32, usize, *mut f32, usize),
+    from: &[f32],
+    stride: usize,
+    (count, len): (usize, usize),
+    width: usize,
+    out: &mut [f32],
+) {
+    assert!(count >= S && len >= S, "no block");
     assert!((count - 1) * stride + len <= from.len(), "columns leave their matrix");
     assert!(count <= width && (len - 1) * width + count <= out.len(), "columns leave their panel");
-    for p in (0..len).step_by(8).map(|p| p.min(len - 8)) {
-        for i in (0..count).step_by(8).map(|i| i.min(count - 8)) {
-            // SAFETY: AVX2 is there. With i <= count - 8 and p <= len - 8 the assertions put the eight reads
-            // of eight numbers at from[(i + c)·stride + p] and the writes at out[(p + q)·width + i] inside the slices.
+    for p in (0..len).step_by(S).map(|p| p.min(len - S)) {
+        for i in (0..count).step_by(S).map(|i| i.min(count - S)) {
+            // SAFETY: with i <= count - S and p <= len - S the assertions put the S reads of S numbers at
+            // from[(i + c)·stride + p] and the writes at out[(p + q)·width + i] inside the slices.
             unsafe { block(from.as_ptr().add(i * stride + p), stride, out.as_mut_ptr().add(p * width + i), width) }
         }
+    }
+}
+
+/// `out[q·width + c] = from[c·stride + q]` for `c, q < 4`.
+///
+/// # Safety
+/// All these elements are readable and writable.
+#[cfg(target_arch = "x86_64")]
+unsafe fn block4(from: *const f32, stride: usize, out: *mut f32, width: usize) {
+    // SAFETY: SSE is always there; the caller's promise is about exactly these reads and writes.
+    unsafe {
+        let [a, b, c, d] = [0, 1, 2, 3].map(|i| _mm_loadu_ps(from.add(i * stride)));
+        let (low, high) = (_mm_unpacklo_ps(a, b), _mm_unpackhi_ps(a, b));
+        let (low2, high2) = (_mm_unpacklo_ps(c, d), _mm_unpackhi_ps(c, d));
+        _mm_storeu_ps(out, _mm_movelh_ps(low, low2));
+        _mm_storeu_ps(out.add(width), _mm_movehl_ps(low2, low));
+        _mm_storeu_ps(out.add(2 * width), _mm_movelh_ps(high, high2));
+        _mm_storeu_ps(out.add(3 * width), _mm_movehl_ps(high2, high));
     }
 }
 
@@ -60,7 +92,7 @@ fn blocks(from: &[f32], stride: usize, (count, len): (usize, usize), width: usiz
 /// The processor has AVX2; all these elements are readable and writable.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-unsafe fn block(from: *const f32, stride: usize, out: *mut f32, width: usize) {
+unsafe fn block8(from: *const f32, stride: usize, out: *mut f32, width: usize) {
     let mut row = [_mm256_setzero_ps(); 8];
     for c in 0..8 {
         // SAFETY: the caller's promise is about exactly these reads.
@@ -93,7 +125,7 @@ mod tests {
     #[test]
     fn transposition_moves_every_element() {
         for (count, len, stride, width) in
-            [(8, 8, 9, 8), (5, 20, 20, 6), (17, 33, 40, 19), (48, 16, 16, 48), (0, 3, 3, 2)]
+            [(8, 8, 9, 8), (5, 20, 20, 6), (17, 33, 40, 19), (48, 16, 16, 48), (6, 9, 9, 6), (3, 9, 9, 3), (0, 3, 3, 2)]
         {
             let from: Vec<f32> = (0..count * stride).map(|i| i as f32).collect();
             let mut out = vec![-1.0; len * width];
