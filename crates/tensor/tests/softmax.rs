@@ -23,12 +23,16 @@ fn assert_close(got: &Tensor, want: &[f64], what: &str) {
     }
 }
 
-/// Shapes and axes: last and not, long and short rows, more columns than a tile, empty, 0-d.
+/// Shapes and axes: last and not, long and short rows, as many of these as are taken at a time and some more, more columns than a tile, empty, 0-d.
 const CASES: &[(&[usize], isize)] = &[
     (&[7], 0),
     (&[3, 1], 1),
     (&[5, 31], -1),
     (&[4, 32], 1),
+    (&[16, 2], 1),
+    (&[37, 3], 1),
+    (&[50, 6], 1),
+    (&[70, 17], 1),
     (&[3, 100], 1),
     (&[2, 1000], -1),
     (&[300, 70], 1),
@@ -142,7 +146,7 @@ fn infinities_and_nan_come_out_as_in_pytorch() {
 #[test]
 fn cross_entropy_picks_from_log_softmax() {
     let mut g = Generator::new(3);
-    for shape in [&[5usize][..], &[6, 4], &[200, 10], &[2, 3, 7], &[2, 3, 4, 5], &[0, 3]] {
+    for shape in [&[5usize][..], &[6, 4], &[200, 10], &[70, 33], &[2, 3, 7], &[2, 3, 4, 5], &[0, 3]] {
         let classes = if shape.len() == 1 { shape[0] } else { shape[1] };
         let rest: Vec<usize> = if shape.len() == 1 { vec![] } else { [&shape[..1], &shape[2..]].concat() };
         let logits = g.normal(shape, 0.0, 3.0, DType::F64);
@@ -185,10 +189,23 @@ fn results_do_not_depend_on_threads() {
         let y = x.softmax(1);
         let back = softmax_backward(&x, &y, 1);
         let losses = cross_entropy(&x, &target, -100);
-        [y, back, x.log_softmax(0), cross_entropy_backward(&losses, &x, &target, -100)].map(|t| t.to_bytes())
+        let short = x.reshape([30_000, 5]);
+        let classes = target.remainder(5).repeat(&[100]);
+        let grad = short.sum(1);
+        let results = [
+            softmax_backward(&short, &short.softmax(1), 1),
+            log_softmax_backward(&short, &short.log_softmax(1), 1),
+            cross_entropy(&short, &classes, -100),
+            cross_entropy_backward(&grad, &short, &classes, -100),
+            cross_entropy_backward(&losses, &x, &target, -100),
+            x.log_softmax(0),
+            y,
+            back,
+        ];
+        results.map(|t| t.to_bytes())
     };
     let with = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool").install(all);
-    assert!(with(1) == with(4));
+    assert!(with(1) == with(4) && with(1) == with(3));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The largest or the smallest of rows and columns, and where it is.
 
 use super::par;
+use super::short_rows::{ROWS, SHORT, turn};
 use super::simd::multiversion;
 use crate::Element;
 
@@ -14,6 +15,10 @@ pub(crate) fn extreme<T: Element, const LARGEST: bool>(
 ) {
     if values.is_empty() {
         return;
+    }
+    if len == 1 {
+        values.copy_from_slice(x);
+        return indices.fill(0);
     }
     if inner > COLUMNS {
         // Some columns at a time, whose extremes stay in the first-level cache.
@@ -52,11 +57,6 @@ pub(crate) fn extreme<T: Element, const LARGEST: bool>(
     });
 }
 
-/// Elements of the longest row for which vectors do not pay.
-const SHORT: usize = 32;
-/// Short rows side by side.
-const ROWS: usize = 16;
-
 /// Whether `x` beats `best`: it is larger (or smaller), or the first NaN.
 #[inline(always)]
 #[allow(clippy::eq_op)]
@@ -86,21 +86,30 @@ multiversion! {
 
 multiversion! {
     /// The extremes of rows of at most [`SHORT`] elements, some rows side by side.
+    #[allow(clippy::eq_op)]
     fn extremes_of_short_rows[T: Element, const LARGEST: bool](
         _which: Which<LARGEST>, x: &[T], len: usize, values: &mut [T], indices: &mut [i64],
     ) {
         let mut turned = [[T::ZERO; ROWS]; SHORT];
         let rows = x.chunks(ROWS * len).zip(values.chunks_mut(ROWS)).zip(indices.chunks_mut(ROWS));
         for ((x, values), indices) in rows {
-            for (r, x) in x.chunks_exact(len).enumerate().take(values.len()) {
-                turned.iter_mut().zip(x).for_each(|(column, &x)| column[r] = x);
+            turn(&x[..values.len() * len], len, &mut turned);
+            // As in `extreme_of_row` two passes, the second from the end, so that the first place wins.
+            let (columns, mut unordered) = (&turned[..len], [0; ROWS]);
+            let mut best = columns[0];
+            for column in columns {
+                best = std::array::from_fn(|r| further::<T, LARGEST>(column[r], best[r]));
+                unordered = std::array::from_fn(|r| unordered[r] | u32::from(column[r] != column[r]));
             }
-            let (mut best, mut at) = (turned[0], [0; ROWS]);
-            for (j, column) in turned[..len].iter().enumerate().skip(1) {
+            let mut at = [0; ROWS];
+            for (j, column) in columns.iter().enumerate().rev() {
+                at = std::array::from_fn(|r| if column[r] == best[r] { j as i32 } else { at[r] });
+            }
+            if unordered.iter().fold(0, |any, n| any | n) != 0 {
                 for r in 0..ROWS {
-                    let wins = beats::<T, LARGEST>(column[r], best[r]);
-                    best[r] = if wins { column[r] } else { best[r] };
-                    at[r] = if wins { j as i32 } else { at[r] };
+                    if let Some(j) = columns.iter().position(|column| column[r] != column[r]) {
+                        (best[r], at[r]) = (columns[j][r], j as i32);
+                    }
                 }
             }
             values.copy_from_slice(&best[..values.len()]);
@@ -200,7 +209,9 @@ mod tests {
 
     #[test]
     fn columns_are_searched_as_rows_are() {
-        for shape in [[1, 5, 1300], [3, 40, 600], [2, 7, 512], [2, 900, 3]] {
+        for shape in
+            [[1, 5, 1300], [3, 40, 600], [2, 7, 512], [2, 900, 3], [3, 1, 40], [3, 2, 7], [1, 6, 70], [2, 32, 33]]
+        {
             let count = shape.iter().product::<usize>() as i64;
             let x = Tensor::arange(0, count, 1).mul(7919).remainder(101).to(DType::F32).reshape(shape);
             let x = x.masked_fill(&x.eq(50), f64::NAN);

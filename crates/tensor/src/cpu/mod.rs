@@ -32,6 +32,7 @@ mod norm_points;
 pub(crate) mod par;
 pub(crate) mod pool;
 pub(crate) mod reduce;
+mod short_rows;
 pub(crate) mod simd;
 pub(crate) mod slope;
 pub(crate) mod softmax;

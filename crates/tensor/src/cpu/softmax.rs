@@ -2,6 +2,7 @@
 
 use super::math::Math;
 use super::par;
+use super::short_rows::{Columns, ROWS, SHORT, turn, turn_back};
 use super::simd::multiversion;
 
 /// Accumulators side by side: enough for the widest vectors and for their latency.
@@ -27,8 +28,10 @@ pub(crate) fn forward<T: Math>(kind: Kind, x: &[T], len: usize, inner: usize, ou
     }
     let block = len * inner;
     par::chunks(out, block, COST, |start, out| {
-        if let (Kind::LogSoftmax, 1) = (kind, inner) {
-            return log_softmax_rows(&x[start..][..out.len()], len, out);
+        match (kind, inner) {
+            (_, 1) if len <= SHORT => return short_rows(kind, &x[start..][..out.len()], len, out),
+            (Kind::LogSoftmax, 1) => return log_softmax_rows(&x[start..][..out.len()], len, out),
+            _ => {}
         }
         for (i, out) in out.chunks_exact_mut(block).enumerate() {
             let x = &x[start + i * block..][..block];
@@ -47,6 +50,10 @@ pub(crate) fn backward<T: Math>(kind: Kind, y: &[T], dy: &[T], len: usize, inner
     }
     let block = len * inner;
     par::chunks(out, block, COST, |start, out| {
+        if inner == 1 && len <= SHORT {
+            let range = start..start + out.len();
+            return short_rows_backward(kind, &y[range.clone()], &dy[range], len, out);
+        }
         for (i, out) in out.chunks_exact_mut(block).enumerate() {
             let range = start + i * block..start + (i + 1) * block;
             let (y, dy) = (&y[range.clone()], &dy[range]);
@@ -67,6 +74,9 @@ pub(crate) fn cross_entropy<T: Math>(
     out: &mut [T],
 ) {
     par::chunks(out, 1, len * COST, |start, out| {
+        if (1..=SHORT).contains(&len) {
+            return short_rows_cross_entropy(&x[start * len..][..out.len() * len], len, |i| target(start + i), out);
+        }
         for (i, out) in out.iter_mut().enumerate() {
             *out = target(start + i).map_or(T::ZERO, |class| {
                 let row = &x[(start + i) * len..][..len];
@@ -89,6 +99,11 @@ pub(crate) fn cross_entropy_backward<T: Math>(
         return;
     }
     par::chunks(out, len, COST, |start, out| {
+        if len <= SHORT {
+            let (x, first) = (&x[start..][..out.len()], start / len);
+            let grad = &grad[first..][..out.len() / len];
+            return short_rows_cross_entropy_backward(x, len, |i| target(first + i), grad, out);
+        }
         for (i, out) in out.chunks_exact_mut(len).enumerate() {
             let row = start / len + i;
             let Some(class) = target(row) else {
@@ -195,12 +210,7 @@ multiversion! {
                 lanes[j] += o[j];
             }
         }
-        if x.len() < LANES / 2 {
-            for (t, (&x, o)) in lanes.iter_mut().zip(x.iter().zip(&mut *out)) {
-                *o = (x - top).exp_below::<FMA>();
-                *t += *o;
-            }
-        } else if !rest.is_empty() {
+        if !rest.is_empty() {
             let (mut last, others) = window(x, top);
             for j in 0..LANES {
                 last[j] = (last[j] - top).exp_below::<FMA>();
@@ -224,9 +234,6 @@ multiversion! {
     }
 }
 
-/// Rows whose logarithms are taken together.
-const ROWS: usize = 16;
-
 multiversion! {
     /// Rows of `len`.
     fn log_softmax_rows[T: Math](x: &[T], len: usize, out: &mut [T]) {
@@ -245,6 +252,119 @@ multiversion! {
                     *o = (x - top) - ln_sum;
                 }
             }
+        }
+    }
+}
+
+/// For some rows that were turned, `Σ e^(x - m)` with the largest element `m` of each. What is added up takes the place of `x`,
+/// or if `log` is set, `x - m` does.
+#[inline(always)]
+fn sums_of_exp<T: Math, const FMA: bool>(columns: &mut [[T; ROWS]], log: bool) -> [T; ROWS] {
+    let (mut top, mut sum) = ([T::NEG_INFINITY; ROWS], [T::ZERO; ROWS]);
+    for x in &*columns {
+        for r in 0..ROWS {
+            top[r] = if x[r] > top[r] { x[r] } else { top[r] };
+        }
+    }
+    for x in columns {
+        for r in 0..ROWS {
+            let below = x[r] - top[r];
+            let exp = below.exp_below::<FMA>();
+            x[r] = if log { below } else { exp };
+            sum[r] += exp;
+        }
+    }
+    sum
+}
+
+multiversion! {
+    /// Rows of at most [`SHORT`] elements.
+    fn short_rows[T: Math](kind: Kind, x: &[T], len: usize, out: &mut [T]) {
+        let mut columns: Columns<T> = [[T::ZERO; ROWS]; SHORT];
+        for (x, out) in x.chunks(ROWS * len).zip(out.chunks_mut(ROWS * len)) {
+            turn(x, len, &mut columns);
+            match kind {
+                Kind::Softmax => {
+                    let inverse = sums_of_exp::<T, FMA>(&mut columns[..len], false).map(|sum| T::ONE / sum);
+                    for column in &mut columns[..len] {
+                        (0..ROWS).for_each(|r| column[r] *= inverse[r]);
+                    }
+                }
+                Kind::LogSoftmax => {
+                    let ln_sum = sums_of_exp::<T, FMA>(&mut columns[..len], true).map(|sum| sum.ln::<FMA>());
+                    for column in &mut columns[..len] {
+                        (0..ROWS).for_each(|r| column[r] = column[r] - ln_sum[r]);
+                    }
+                }
+            }
+            turn_back(&columns, len, out);
+        }
+    }
+}
+
+multiversion! {
+    fn short_rows_backward[T: Math](kind: Kind, y: &[T], dy: &[T], len: usize, out: &mut [T]) {
+        let log = matches!(kind, Kind::LogSoftmax);
+        let mut ys: Columns<T> = [[T::ZERO; ROWS]; SHORT];
+        let mut grads = ys;
+        let size = ROWS * len;
+        for ((y, dy), out) in y.chunks(size).zip(dy.chunks(size)).zip(out.chunks_mut(size)) {
+            turn(y, len, &mut ys);
+            turn(dy, len, &mut grads);
+            let mut total = [T::ZERO; ROWS];
+            for (y, dy) in ys.iter().zip(&grads[..len]) {
+                (0..ROWS).for_each(|r| total[r] += if log { dy[r] } else { y[r] * dy[r] });
+            }
+            for (y, dy) in ys.iter_mut().zip(&grads[..len]) {
+                for r in 0..ROWS {
+                    y[r] = if log { dy[r] - y[r].exp_below::<FMA>() * total[r] } else { y[r] * (dy[r] - total[r]) };
+                }
+            }
+            turn_back(&ys, len, out);
+        }
+    }
+}
+
+multiversion! {
+    fn short_rows_cross_entropy[T: Math, F: Fn(usize) -> Option<usize>](x: &[T], len: usize, target: F, out: &mut [T]) {
+        let mut columns: Columns<T> = [[T::ZERO; ROWS]; SHORT];
+        for (block, (x, out)) in x.chunks(ROWS * len).zip(out.chunks_mut(ROWS)).enumerate() {
+            turn(x, len, &mut columns);
+            let ln_sum = sums_of_exp::<T, FMA>(&mut columns[..len], true).map(|sum| sum.ln::<FMA>());
+            for (r, out) in out.iter_mut().enumerate() {
+                *out = target(block * ROWS + r).map_or(T::ZERO, |class| ln_sum[r] - columns[class][r]);
+            }
+        }
+    }
+}
+
+multiversion! {
+    fn short_rows_cross_entropy_backward[T: Math, F: Fn(usize) -> Option<usize>](
+        x: &[T], len: usize, target: F, grad: &[T], out: &mut [T],
+    ) {
+        let mut columns: Columns<T> = [[T::ZERO; ROWS]; SHORT];
+        let blocks = x.chunks(ROWS * len).zip(grad.chunks(ROWS)).zip(out.chunks_mut(ROWS * len));
+        for (block, ((x, grad), out)) in blocks.enumerate() {
+            turn(x, len, &mut columns);
+            let inverse = sums_of_exp::<T, FMA>(&mut columns[..len], false).map(|sum| T::ONE / sum);
+            let mut factor = [T::ZERO; ROWS];
+            factor[..grad.len()].copy_from_slice(grad);
+            for column in &mut columns[..len] {
+                (0..ROWS).for_each(|r| column[r] *= inverse[r]);
+            }
+            for r in 0..grad.len() {
+                match target(block * ROWS + r) {
+                    Some(class) => columns[class][r] = columns[class][r] - T::ONE,
+                    None => {
+                        factor[r] = T::ZERO;
+                        columns[..len].iter_mut().for_each(|column| column[r] = T::ZERO);
+                    }
+                }
+            }
+            for column in &mut columns[..len] {
+                (0..ROWS).for_each(|r| column[r] *= factor[r]);
+            }
+            turn_back(&columns, len, out);
         }
     }
 }

@@ -1,0 +1,117 @@
+//! Rows much shorter than some vectors, turned block by block so that columns lie side by side: what works along rows then
+//! works down columns, a vector of rows at a time.
+
+use crate::Element;
+
+/// Elements of the longest row for which this pays.
+pub(super) const SHORT: usize = 32;
+/// Rows of a block.
+pub(super) const ROWS: usize = 16;
+/// Columns that are turned together.
+const SOME: usize = 8;
+
+/// A block: column `j` is `[j]`.
+pub(super) type Columns<T> = [[T; ROWS]; SHORT];
+
+/// `to[j][r] = x[r·len + j]` for up to [`ROWS`] rows of `1 <= len <= SHORT` elements; what `to` holds of other rows stays.
+#[inline(always)]
+pub(super) fn turn<T: Element>(x: &[T], len: usize, to: &mut Columns<T>) {
+    if x.len() < ROWS * len {
+        for (r, row) in x.chunks_exact(len).enumerate() {
+            to.iter_mut().zip(row).for_each(|(column, &x)| column[r] = x);
+        }
+        return;
+    }
+    // Columns by the constant number: the last ones may overlap those before.
+    match len {
+        1 => turn_some::<T, 1>(x, len, 0, to),
+        2 => turn_some::<T, 2>(x, len, 0, to),
+        3 => turn_some::<T, 3>(x, len, 0, to),
+        4 => turn_some::<T, 4>(x, len, 0, to),
+        5..SOME => {
+            turn_some::<T, 4>(x, len, 0, to);
+            turn_some::<T, 4>(x, len, len - 4, to);
+        }
+        _ => {
+            // No closure, which would be compiled for the baseline.
+            for some in 0..len.div_ceil(SOME) {
+                turn_some::<T, SOME>(x, len, (some * SOME).min(len - SOME), to);
+            }
+        }
+    }
+}
+
+/// [`turn`] of `N` columns from `at` on.
+#[inline(always)]
+fn turn_some<T: Element, const N: usize>(x: &[T], len: usize, at: usize, to: &mut Columns<T>) {
+    let to: &mut [[T; ROWS]; N] = to[at..].first_chunk_mut().expect("columns");
+    for r in 0..ROWS {
+        let row: &[T; N] = x[r * len + at..].first_chunk().expect("a row");
+        for j in 0..N {
+            to[j][r] = row[j];
+        }
+    }
+}
+
+/// `out[r·len + j] = from[j][r]`, the reverse of [`turn`].
+#[inline(always)]
+pub(super) fn turn_back<T: Element>(from: &Columns<T>, len: usize, out: &mut [T]) {
+    if out.len() < ROWS * len {
+        for (r, row) in out.chunks_exact_mut(len).enumerate() {
+            from.iter().zip(row).for_each(|(column, o)| *o = column[r]);
+        }
+        return;
+    }
+    match len {
+        1 => turn_some_back::<T, 1>(from, len, 0, out),
+        2 => turn_some_back::<T, 2>(from, len, 0, out),
+        3 => turn_some_back::<T, 3>(from, len, 0, out),
+        4 => turn_some_back::<T, 4>(from, len, 0, out),
+        5..SOME => {
+            turn_some_back::<T, 4>(from, len, 0, out);
+            turn_some_back::<T, 4>(from, len, len - 4, out);
+        }
+        _ => {
+            for some in 0..len.div_ceil(SOME) {
+                turn_some_back::<T, SOME>(from, len, (some * SOME).min(len - SOME), out);
+            }
+        }
+    }
+}
+
+/// [`turn_back`] of `N` columns from `at` on.
+#[inline(always)]
+fn turn_some_back<T: Element, const N: usize>(from: &Columns<T>, len: usize, at: usize, out: &mut [T]) {
+    let from: &[[T; ROWS]; N] = from[at..].first_chunk().expect("columns");
+    for r in 0..ROWS {
+        let row: &mut [T; N] = out[r * len + at..].first_chunk_mut().expect("a row");
+        for j in 0..N {
+            row[j] = from[j][r];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ROWS, SHORT, turn, turn_back};
+
+    #[test]
+    fn rows_of_any_length_become_columns_and_rows_again() {
+        for len in 1..=SHORT {
+            for rows in [1, ROWS - 1, ROWS] {
+                let x: Vec<f32> = (0..rows * len).map(|i| i as f32).collect();
+                let mut columns = [[-1.0; ROWS]; SHORT];
+                turn(&x, len, &mut columns);
+                for (j, column) in columns.iter().enumerate() {
+                    for (r, &found) in column.iter().enumerate() {
+                        let expected = if j < len && r < rows { x[r * len + j] } else { -1.0 };
+                        assert_eq!(found, expected, "row {r} of {rows}, column {j} of {len}");
+                    }
+                }
+                let mut back = vec![0.0; x.len()];
+                turn_back(&columns, len, &mut back);
+                assert_eq!(back, x, "{rows}x{len}");
+            }
+        }
+    }
+}
