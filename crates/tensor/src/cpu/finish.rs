@@ -6,7 +6,6 @@
 use super::lanes::Lanes;
 use super::simd::Real;
 use super::tile_args::{Finish, Size, Start};
-use crate::Element;
 
 /// Stores the sums of a tile, finished by `ends`.
 ///
@@ -22,9 +21,7 @@ pub(super) unsafe fn finish<V: Lanes, const MR: usize, const NV: usize>(
     // SAFETY: the pointers are in bounds as the caller promises: row i < m of c at i·step, n numbers each, and of start.
     unsafe {
         if m < MR || n < NV * V::N {
-            let mut sums = [V::T::ZERO; 24 * 16];
-            store(acc, sums.as_mut_ptr(), NV * V::N, |_, _, sum| sum);
-            return finish_part(&sums, NV * V::N, (c, size), ends);
+            return finish_part(acc, (c, size), ends);
         }
         match ends.start {
             Start::Zero => store(acc, c, step, |_, _, sum| sum),
@@ -68,34 +65,60 @@ unsafe fn store<V: Lanes, const MR: usize, const NV: usize>(
     }
 }
 
-/// [`finish`] for a tile at an edge, which has fewer rows or columns than the `sums`, of which rows have `width` numbers.
+/// [`finish`] for a tile at an edge, which has fewer rows or columns: only the last vector of a row may be a part of one.
 ///
 /// # Safety
-/// As [`finish`].
-#[inline(never)]
-unsafe fn finish_part<T: Real>(sums: &[T], width: usize, (c, size): (*mut T, Size), ends: Finish<'_, T>) {
-    for (i, sums) in sums.chunks_exact(width).take(size.m).enumerate() {
-        // SAFETY: row i < m of c has n writable numbers, and of start, which may be the same, as many to be read.
-        unsafe {
-            let out = c.add(i * size.step);
-            // Nothing changes when -0 is added.
-            let (from, first) = match ends.start {
-                Start::Zero => (std::ptr::null(), -T::ZERO),
-                Start::Keep => (out.cast_const(), T::ZERO),
-                Start::Rows(data, stride) => (data.as_ptr().add(i * stride), T::ZERO),
-                Start::Splat(data, stride) => (std::ptr::null(), *data.as_ptr().add(i * stride)),
-            };
-            // A loop for each, without a choice inside, so that the compiler makes vectors of it.
-            let sums = sums.iter().take(size.n).enumerate();
-            if from.is_null() {
-                sums.for_each(|(j, &sum)| *out.add(j) = first + sum);
-            } else {
-                sums.for_each(|(j, &sum)| *out.add(j) = *from.add(j) + sum);
+/// As [`finish`], with `n > (NV - 1)·N`.
+#[inline(always)]
+unsafe fn finish_part<V: Lanes, const MR: usize, const NV: usize>(
+    acc: [[V; NV]; MR],
+    (c, size): (*mut V::T, Size),
+    ends: Finish<'_, V::T>,
+) {
+    // SAFETY: the pointers are in bounds as the caller promises: row i < m of c at i·step, n numbers each, and of start.
+    unsafe {
+        match ends.start {
+            Start::Zero => store_part(acc, (c, size), |_, _, _, sum| sum),
+            Start::Keep => {
+                store_part(acc, (c, size), |i, j, count, sum| V::load_some(c.add(i * size.step + j), count).add(sum))
             }
-            if ends.floor > T::NEG_INFINITY {
-                let row = std::slice::from_raw_parts_mut(out, size.n);
+            Start::Rows(data, stride) => store_part(acc, (c, size), |i, j, count, sum| {
+                V::load_some(data.as_ptr().add(i * stride + j), count).add(sum)
+            }),
+            Start::Splat(data, stride) => {
+                store_part(acc, (c, size), |i, _, _, sum| V::splat(*data.as_ptr().add(i * stride)).add(sum))
+            }
+        }
+        if ends.floor > V::T::NEG_INFINITY {
+            for i in 0..size.m {
+                let row = std::slice::from_raw_parts_mut(c.add(i * size.step), size.n);
                 row.iter_mut().for_each(|value| *value = if *value < ends.floor { ends.floor } else { *value });
             }
+        }
+    }
+}
+
+/// Stores `f(row, column, count, sum)`, the first `count` numbers of it, for the sums of a tile at an edge.
+///
+/// # Safety
+/// `m <= MR` rows of `c`, at `c + i·step`, have `n` writable numbers, more than `(NV - 1)·N`.
+#[inline(always)]
+unsafe fn store_part<V: Lanes, const MR: usize, const NV: usize>(
+    acc: [[V; NV]; MR],
+    (c, size): (*mut V::T, Size),
+    f: impl Fn(usize, usize, usize, V) -> V,
+) {
+    let last = (NV - 1) * V::N;
+    let rest = size.n - last;
+    // A loop over a copy in memory, since sixteen times the code would be slower than the detour.
+    for (i, sums) in acc.iter().take(size.m).enumerate() {
+        // SAFETY: row i and its columns up to last + rest are among the promised.
+        unsafe {
+            let row = c.add(i * size.step);
+            for v in 0..NV - 1 {
+                f(i, v * V::N, V::N, sums[v]).store(row.add(v * V::N));
+            }
+            f(i, last, rest, sums[NV - 1]).store_some(row.add(last), rest);
         }
     }
 }
