@@ -9,7 +9,7 @@
 use super::floor::{Lowest, raise};
 use super::par;
 use super::simd::{Real, fma, multiversion};
-use super::tile::{Finish, Size, Start, Tiled};
+use super::tile::{Finish, Grid, Size, Start, Tiled};
 use crate::Element;
 use crate::storage::Storage;
 
@@ -17,6 +17,9 @@ use crate::storage::Storage;
 pub(super) const KC: usize = 256;
 /// Columns per block: with [`KC`] steps 512 KB of f32, half of the second cache or less.
 const NC: usize = 512;
+
+/// Numbers of the left factor that some rows of tiles read again for each strip of the right one.
+const IN_CACHE: usize = 2048;
 
 /// A matrix inside a slice: element `(i, j)` is `data[at + i·rs + j·cs]`.
 ///
@@ -319,9 +322,10 @@ unsafe fn blocks<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, floo
     let init = if whole { Init::Keep } else { init };
     let (steps, high, wide) = (even(k, KC, 1), even(m, mr, 2), even(n, nr, kernels.lanes));
     // Few rows of the left factor do not pay for packing those of the right one, if they lie well. Where they are not many,
-    // each strip is used up while it is in the first cache.
+    // each strip is used up while it is in the first cache, unless all of them are small.
     let (in_place, direct) = (a.in_place(), b.cs == 1 && b.rs >= 0 && m <= 32);
-    let block = if in_place && m <= 128 { wide } else { n.min(NC / wide * wide).next_multiple_of(kernels.lanes) };
+    let by_strips = in_place && m <= 128 && steps * n > 4 * IN_CACHE;
+    let block = if by_strips { wide } else { n.min(NC / wide * wide).next_multiple_of(kernels.lanes) };
     // Whole vectors of all rows are there to be read where they lie, unless the last one ends its slice.
     let strips = if direct && kernels.read(n) == n { 0 } else { steps * block };
     let mut memory = Storage::stale(T::DTYPE, strips + if in_place { 0 } else { steps * high });
@@ -339,16 +343,30 @@ unsafe fn blocks<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, floo
                     &mut packed_b[..kc * nc.next_multiple_of(kernels.lanes)],
                 );
             }
-            for i in (0..m).step_by(high) {
-                let rows = high.min(m - i);
+            // As many rows of tiles at a time as leave room for the right factor in the first cache; packed ones one by one.
+            let some = match in_place {
+                true if nc <= wide => m,
+                true => (IN_CACHE / (kc * high)).max(1) * high,
+                false => high,
+            };
+            let mut i = 0;
+            while i < m {
+                // The last rows are fewer than a tile has.
+                let rows = if m - i < high { m - i } else { some.min((m - i) / high * high) };
+                let tall = rows.min(high);
                 let left = if in_place {
                     (a.from(i, pc), a.rs as usize, a.cs as usize)
                 } else {
                     pack_columns(a.t(), pc..pc + kc, i, rows, &mut packed_a[..rows * kc]);
                     (&packed_a[..rows * kc], 1, rows)
                 };
-                for j in (0..nc).step_by(wide) {
-                    let (cols, at) = (wide.min(nc - j), jc + j);
+                // Whole tiles side by side, and what is left.
+                let whole = nc / wide * wide;
+                for (j, cols, across) in [(0, wide, nc / wide), (whole, nc - whole, 1)] {
+                    if cols == 0 || across == 0 {
+                        continue;
+                    }
+                    let at = jc + j;
                     let start = match init {
                         _ if pc > 0 => Start::Keep,
                         Init::Zero => Start::Zero,
@@ -356,17 +374,19 @@ unsafe fn blocks<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, floo
                         Init::From(mat) if mat.cs == 0 => Start::Splat(mat.from(i, at), mat.rs as usize),
                         Init::From(mat) => Start::Rows(mat.from(i, at), mat.rs as usize),
                     };
-                    let right = match lies {
-                        true => (b.from(pc, at), b.rs as usize),
-                        false => (&packed_b[j * kc..], kernels.read(cols)),
+                    let (right, apart) = match lies {
+                        true => ((b.from(pc, at), b.rs as usize), wide),
+                        false => ((&packed_b[j * kc..], kernels.read(cols)), wide * kc),
                     };
-                    let size = Size { m: rows, n: cols, step: ldc };
-                    // SAFETY: rows i.. and columns at.. of c, `rows` and `cols` many, are among the promised.
+                    let size = Size { m: tall, n: cols, step: ldc };
+                    let grid = Grid { down: rows / tall, across, apart };
+                    // SAFETY: rows i.. and columns at.. of c, as many as the grid has, are among the promised.
                     unsafe {
                         let ends = Finish { start, floor };
-                        kernels.product_at(left, right, kc, c.add(i * ldc + at), size, ends);
+                        kernels.product_at(left, right, kc, (c.add(i * ldc + at), size), grid, ends);
                     }
                 }
+                i += rows;
             }
         }
     }

@@ -12,7 +12,7 @@ use super::lanes::{Lanes, Plain};
 use super::simd::Real;
 #[cfg(target_arch = "x86_64")]
 use super::simd::{Isa, isa};
-pub(crate) use super::tile_args::{Finish, Rows, Size, Start};
+pub(crate) use super::tile_args::{Finish, Grid, Rows, Size, Start};
 use super::transpose;
 use crate::Element;
 #[cfg(target_arch = "x86_64")]
@@ -88,37 +88,46 @@ unsafe fn lines<V: Lanes, const MR: usize, const NV: usize>(
 /// of steps and their count.
 type Strided<T> = (*const T, usize, usize);
 
-/// Like [`tile`], with steps at even distances in both factors: `c[i][j] = ends(Σ_p a[i·rs + p·cs] · b[p·bs + j])`.
+/// Like [`tile`], with steps at even distances in both factors, for a grid of tiles: `c[i][j] = ends(Σ_p a[i·rs + p·cs] ·
+/// b[p·bs + j])`. Each tile below starts `MR` rows of `a` and `c` further, each beside `apart` numbers of `b` and `NV·N` of `c`.
 ///
 /// # Safety
-/// All these elements are readable for `i < m`, `j < NV·N`, `p < steps`; `c` and `ends` as for [`tile`], `m >= 1`.
+/// All these elements are readable for `i < m`, `j < NV·N`, `p < steps` in each tile; `c` and `ends` as for [`tile`], `m >= 1`,
+/// and `m` is `MR` if there are tiles below, `n` is `NV·N` if there are some beside.
 #[inline(always)]
 unsafe fn product<V: Lanes, const MR: usize, const NV: usize>(
     (a, rs, cs): Strided<V::T>,
     (b, bs, steps): Strided<V::T>,
     (c, size): (*mut V::T, Size),
+    grid: Grid,
     ends: Finish<'_, V::T>,
 ) {
-    // SAFETY: the pointers are in bounds as the caller promises; where `m` is less than MR, its last row is read again.
-    unsafe {
-        let mut acc = [[V::splat(V::T::ZERO); NV]; MR];
-        let rows: [*const V::T; MR] = std::array::from_fn(|i| a.add(i.min(size.m - 1) * rs));
-        let (mut at, mut b) = (0, b);
-        for _ in 0..steps {
-            let mut x = [V::splat(V::T::ZERO); NV];
-            for v in 0..NV {
-                x[v] = V::load(b.add(v * V::N));
-            }
-            for i in 0..MR {
-                let s = V::splat(*rows[i].add(at));
-                for v in 0..NV {
-                    acc[i][v] = s.fma(x[v], acc[i][v]);
+    for down in 0..grid.down {
+        // SAFETY: the pointers are in bounds as the caller promises; where `m` is less than MR, its last row is read again.
+        unsafe {
+            let first = down * MR;
+            let rows: [*const V::T; MR] = std::array::from_fn(|i| a.add((first + i.min(size.m - 1)) * rs));
+            for across in 0..grid.across {
+                let mut acc = [[V::splat(V::T::ZERO); NV]; MR];
+                let (mut at, mut b) = (0, b.add(across * grid.apart));
+                for _ in 0..steps {
+                    let mut x = [V::splat(V::T::ZERO); NV];
+                    for v in 0..NV {
+                        x[v] = V::load(b.add(v * V::N));
+                    }
+                    for i in 0..MR {
+                        let s = V::splat(*rows[i].add(at));
+                        for v in 0..NV {
+                            acc[i][v] = s.fma(x[v], acc[i][v]);
+                        }
+                    }
+                    at += cs;
+                    b = b.wrapping_add(bs);
                 }
+                let column = across * NV * V::N;
+                finish(acc, (c.add(first * size.step + column), size), ends.from(first, column));
             }
-            at += cs;
-            b = b.wrapping_add(bs);
         }
-        finish(acc, (c, size), ends);
     }
 }
 
@@ -174,7 +183,7 @@ unsafe fn dots<V: Lanes, const MR: usize, const NT: usize>(
 
 type DotsFn<T> = unsafe fn((*const T, &[usize], usize), (*const T, &[usize], usize), (usize, usize), &mut [T]);
 type LinesFn<T> = unsafe fn((*const T, &[usize], &[usize]), *const T, (*mut T, Size), Finish<'_, T>);
-type ProductFn<T> = unsafe fn(Strided<T>, Strided<T>, (*mut T, Size), Finish<'_, T>);
+type ProductFn<T> = unsafe fn(Strided<T>, Strided<T>, (*mut T, Size), Grid, Finish<'_, T>);
 type TileFn<T> = unsafe fn((*const T, *const T, &[usize]), (*mut T, Size), Finish<'_, T>);
 
 /// The register tiles of one element type on this processor.
@@ -209,7 +218,7 @@ pub(crate) trait Tiled: Real {
 macro_rules! compiled {
     ($set:ident $(, #[$attribute:meta])*) => {
         mod $set {
-            use super::{Finish, Lanes, Size, Strided};
+            use super::{Finish, Grid, Lanes, Size, Strided};
 
             $(#[$attribute])*
             pub(super) unsafe fn tile<V: Lanes, const MR: usize, const NV: usize>(
@@ -237,10 +246,11 @@ macro_rules! compiled {
                 a: Strided<V::T>,
                 b: Strided<V::T>,
                 c: (*mut V::T, Size),
+                grid: Grid,
                 ends: Finish<'_, V::T>,
             ) {
                 // SAFETY: see `tile`.
-                unsafe { super::product::<V, MR, NV>(a, b, c, ends) }
+                unsafe { super::product::<V, MR, NV>(a, b, c, grid, ends) }
             }
 
             $(#[$attribute])*
@@ -424,41 +434,47 @@ impl<T: Tiled> Kernels<T> {
         (2 * self.products.len(), self.products[0].len() * self.lanes)
     }
 
-    /// One tile of a product of matrices: `c[i·step + j] = ends(Σ_p a[i·rs + p·cs] · b[p·bs + j])` for `i < m`, `j < n`
-    /// and `p < steps`, where `a` comes with `(rs, cs)`, and `b` with `bs`.
+    /// Tiles of a product of matrices, `size` each: `c[i·step + j] = ends(Σ_p a[i·rs + p·cs] · b[p·bs + j])` for `i < m`,
+    /// `j < n` and `p < steps`, where `a` comes with `(rs, cs)`, and `b` with `bs`; for tiles below and beside as [`Grid`] says.
     ///
     /// # Panics
-    /// If a slice is too short for that (each row of `b` is read up to [`Kernels::read`]`(n)`).
+    /// If a slice is too short for that (each row of `b` is read up to [`Kernels::read`]`(n)`), or if there are tiles below or
+    /// beside one that is not whole.
     ///
     /// # Safety
-    /// `c + i·step` points to `n` numbers that may be written, and that nothing else reads or writes meanwhile.
+    /// `c + i·step` points to as many numbers that may be written as all tiles beside have, and that nothing else reads or
+    /// writes meanwhile, for each row of all tiles below.
     #[inline]
     pub(crate) unsafe fn product_at(
         &self,
         (a, rs, cs): (&[T], usize, usize),
         (b, bs): (&[T], usize),
         steps: usize,
-        c: *mut T,
-        size: Size,
+        (c, size): (*mut T, Size),
+        grid: Grid,
         ends: Finish<'_, T>,
     ) {
         let (m, n, wide) = (size.m, size.n, self.read(size.n));
-        if m == 0 || n == 0 {
+        let Grid { down, across, apart } = grid;
+        if m == 0 || n == 0 || down == 0 || across == 0 {
             return;
         }
         let (high, widest) = self.product_size();
         assert!(m <= high && wide <= widest, "a tile is too large");
+        assert!((down == 1 || m.is_multiple_of(2)) && (across == 1 || n == wide), "a tile is not whole");
+        let (rows, columns) = (m * down, n * across);
         if let Some(last) = steps.checked_sub(1) {
             let end = |x: usize, y: usize, z: usize| x.checked_mul(y).and_then(|xy| xy.checked_add(z));
-            let of_a = end(m - 1, rs, 1).and_then(|row| end(last, cs, row));
+            let of_a = end(rows - 1, rs, 1).and_then(|row| end(last, cs, row));
             assert!(of_a.is_some_and(|end| end <= a.len()), "a factor is too short");
-            assert!(end(last, bs, wide).is_some_and(|end| end <= b.len()), "a factor's rows leave it");
+            let of_b = end(last, bs, wide).and_then(|tile| end(across - 1, apart, tile));
+            assert!(of_b.is_some_and(|end| end <= b.len()), "a factor's rows leave it");
         }
-        ends.start.check(m, n);
+        ends.start.check(rows, columns);
         let kernel = self.products[m.div_ceil(2) - 1][(wide >> self.lanes.trailing_zeros()) - 1];
-        // SAFETY: the assertions give `product` what it demands of a, b and ends, the caller the rest; the table was chosen
-        // for this processor's instructions.
-        unsafe { kernel((a.as_ptr(), rs, cs), (b.as_ptr(), bs, steps), (c, size), ends) }
+        // SAFETY: the assertions give `product` what it demands of a, b, grid and ends, the caller the rest; the table was
+        // chosen for this processor's instructions.
+        unsafe { kernel((a.as_ptr(), rs, cs), (b.as_ptr(), bs, steps), (c, size), grid, ends) }
     }
 
     /// One tile whose left factor is read where it lies: `c[i·step + j] = ends(Σ_p x[x_at[i] + taps[p]] · w[p][j])` for

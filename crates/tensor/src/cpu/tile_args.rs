@@ -35,6 +35,19 @@ pub(crate) struct Finish<'a, T> {
     pub(crate) floor: T,
 }
 
+impl<T> Finish<'_, T> {
+    /// What is told of the tile `rows` and `columns` further.
+    #[inline(always)]
+    pub(super) fn from(self, rows: usize, columns: usize) -> Self {
+        let start = match self.start {
+            Start::Rows(data, stride) => Start::Rows(&data[rows * stride + columns..], stride),
+            Start::Splat(data, stride) => Start::Splat(&data[rows * stride..], stride),
+            whole => whole,
+        };
+        Finish { start, ..self }
+    }
+}
+
 impl<'a, T: Real> From<Start<'a, T>> for Finish<'a, T> {
     /// Nothing is below the floor.
     fn from(start: Start<'a, T>) -> Finish<'a, T> {
@@ -55,6 +68,15 @@ impl Size {
     pub(super) fn end(self) -> usize {
         self.m.saturating_sub(1).saturating_mul(self.step).saturating_add(self.n)
     }
+}
+
+/// Tiles of one size below and beside each other.
+#[derive(Clone, Copy)]
+pub(crate) struct Grid {
+    pub(crate) down: usize,
+    pub(crate) across: usize,
+    /// How far apart columns of tiles are in the right factor.
+    pub(crate) apart: usize,
 }
 
 /// Where the rows of an operand start in its slice.
