@@ -8,7 +8,14 @@ pub(super) fn line(versions: &[&str]) -> String {
     let model = cpus.lines().find_map(|l| l.strip_prefix("model name")?.split_once(':'));
     let model = model.map_or("unknown processor", |(_, name)| name.trim());
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
-    format!("{model}, {cores} threads; {}; {}\n", today(), versions.join(", "))
+    // Two processors of one name may differ in what decides most: the width of vectors.
+    let flag = |name: &str| cpus.lines().any(|l| l.starts_with("flags") && l.split(' ').any(|flag| flag == name));
+    let vectors = match () {
+        _ if flag("avx512f") => " with AVX-512",
+        _ if flag("avx2") => " with AVX2",
+        _ => "",
+    };
+    format!("{model}{vectors}, {cores} threads; {}; {}\n", today(), versions.join(", "))
 }
 
 /// Today in UTC, as `2026-01-31`.
