@@ -158,6 +158,8 @@ pub(crate) trait Gemm: Lowest {
 /// # Safety
 /// As [`Gemm::gemm_at`].
 unsafe fn begin<T: Element>(init: Init<'_, T>, (m, n): (usize, usize), c: *mut T, ldc: usize) {
+    // Rows one after another are one.
+    let (m, n) = if matches!(init, Init::Zero) && ldc == n { (1, m * n) } else { (m, n) };
     for i in 0..m {
         // SAFETY: the caller's promise is about exactly these rows.
         let row = unsafe { std::slice::from_raw_parts_mut(c.add(i * ldc), n) };
@@ -259,32 +261,23 @@ unsafe fn dots<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, floor:
         return;
     }
     let kernels = T::kernels();
-    let steps = k / kernels.lanes;
-    let whole = steps * kernels.lanes;
     // SAFETY: the promise is passed on.
     unsafe { begin(init, (m, n), c, ldc) };
     // The tile is wider than high.
     let (a, b, m, n, rs, cs) = if n < m { (b.t(), a.t(), n, m, 1, ldc) } else { (a, b, m, n, ldc, 1) };
     let (width, high) = (kernels.dot_width + 1, kernels.dot_rows());
-    let mut columns = [0; 8];
-    let mut rows = [0; 8];
     for j in (0..n).step_by(width) {
         let wide = width.min(n - j);
-        // Beyond the last column, the last is computed again and dropped.
-        columns.iter_mut().enumerate().for_each(|(t, at)| *at = t.min(wide - 1) * b.cs as usize);
         for i in (0..m).step_by(high) {
             let count = high.min(m - i);
-            rows.iter_mut().enumerate().for_each(|(r, at)| *at = r * a.rs as usize);
             let mut sums = [T::ZERO; 32];
-            let (x, d) = (b.from(0, j), a.from(i, 0));
-            kernels.dots((x, &columns[..width], 0), (d, &rows[..count], 0), (1, steps), &mut sums);
+            let (x, d) = ((b.from(0, j), wide, b.cs as usize), (a.from(i, 0), count, a.rs as usize));
+            kernels.dots_of_rows(x, d, k, &mut sums);
             for (r, sums) in sums.chunks_exact(width).take(count).enumerate() {
                 for (t, &sum) in sums[..wide].iter().enumerate() {
-                    let rest = a.from(i + r, 0)[whole..k].iter().zip(&b.from(0, j + t)[whole..k]);
-                    let tail = rest.fold(sum, |sum, (&a, &b)| sum + a * b);
                     // SAFETY: row i + r and column j + t are among the promised; `begin` gave the element a value.
                     let out = unsafe { &mut *c.add((i + r) * rs + (j + t) * cs) };
-                    *out += tail;
+                    *out += sum;
                     if *out < floor {
                         *out = floor;
                     }

@@ -132,7 +132,8 @@ unsafe fn product<V: Lanes, const MR: usize, const NV: usize>(
 }
 
 /// Sums of products along both operands, for `MR` rows of one and `NT` of the other: for `i < MR`, `t < NT`
-/// `sums[i·NT + t] += Σ_s Σ_j d[s·d_step + d_at[i] + j] · x[s·x_step + x_at[t] + j]`, `j < steps·N`, `s < segments`.
+/// `sums[i·NT + t] += Σ_s Σ_j d[s·d_step + d_at[i] + j] · x[s·x_step + x_at[t] + j]`, `j < steps·N + rest`, `s < segments`,
+/// where `rest < N`.
 ///
 /// # Safety
 /// All these elements are readable, `sums` has room.
@@ -140,7 +141,7 @@ unsafe fn product<V: Lanes, const MR: usize, const NV: usize>(
 unsafe fn dots<V: Lanes, const MR: usize, const NT: usize>(
     (x, x_at, x_step): (*const V::T, &[usize], usize),
     (d, d_at, d_step): (*const V::T, &[usize], usize),
-    (segments, steps): (usize, usize),
+    (segments, steps, rest): (usize, usize, usize),
     sums: &mut [V::T],
 ) {
     // SAFETY: the pointers are in bounds as the caller promises.
@@ -157,6 +158,16 @@ unsafe fn dots<V: Lanes, const MR: usize, const NT: usize>(
                 }
                 for i in 0..MR {
                     let d = V::load(ds[i].add(j * V::N));
+                    for t in 0..NT {
+                        acc[i][t] = d.fma(row[t], acc[i][t]);
+                    }
+                }
+            }
+            if rest > 0 {
+                let end = steps * V::N;
+                let row: [V; NT] = std::array::from_fn(|t| V::load_some(xs[t].add(end), rest));
+                for i in 0..MR {
+                    let d = V::load_some(ds[i].add(end), rest);
                     for t in 0..NT {
                         acc[i][t] = d.fma(row[t], acc[i][t]);
                     }
@@ -181,7 +192,7 @@ unsafe fn dots<V: Lanes, const MR: usize, const NT: usize>(
     }
 }
 
-type DotsFn<T> = unsafe fn((*const T, &[usize], usize), (*const T, &[usize], usize), (usize, usize), &mut [T]);
+type DotsFn<T> = unsafe fn((*const T, &[usize], usize), (*const T, &[usize], usize), (usize, usize, usize), &mut [T]);
 type LinesFn<T> = unsafe fn((*const T, &[usize], &[usize]), *const T, (*mut T, Size), Finish<'_, T>);
 type ProductFn<T> = unsafe fn(Strided<T>, Strided<T>, (*mut T, Size), Grid, Finish<'_, T>);
 type TileFn<T> = unsafe fn((*const T, *const T, &[usize]), (*mut T, Size), Finish<'_, T>);
@@ -257,7 +268,7 @@ macro_rules! compiled {
             pub(super) unsafe fn dots<V: Lanes, const MR: usize, const NT: usize>(
                 x: (*const V::T, &[usize], usize),
                 d: (*const V::T, &[usize], usize),
-                n: (usize, usize),
+                n: (usize, usize, usize),
                 sums: &mut [V::T],
             ) {
                 // SAFETY: see `tile`.
@@ -519,11 +530,12 @@ impl<T: Tiled> Kernels<T> {
     /// If a slice is too short, or there is no tile of so many rows.
     pub(crate) fn dots(
         &self,
-        (x, x_at, x_step): (&[T], &[usize], usize),
-        (d, d_at, d_step): (&[T], &[usize], usize),
+        x: (&[T], &[usize], usize),
+        d: (&[T], &[usize], usize),
         (segments, steps): (usize, usize),
         sums: &mut [T],
     ) {
+        let ((x, x_at, x_step), (d, d_at, d_step)) = (x, d);
         if segments == 0 || steps == 0 || d_at.is_empty() {
             return;
         }
@@ -535,7 +547,38 @@ impl<T: Tiled> Kernels<T> {
         let kernel = self.dots[d_at.len() - 1][x_at.len() - self.dot_width];
         // SAFETY: the assertions keep every read inside x and d; the table's entry is for exactly these numbers of rows
         // and was chosen for this processor's instructions.
-        unsafe { kernel((x.as_ptr(), x_at, x_step), (d.as_ptr(), d_at, d_step), (segments, steps), sums) }
+        unsafe { kernel((x.as_ptr(), x_at, x_step), (d.as_ptr(), d_at, d_step), (segments, steps, 0), sums) }
+    }
+
+    /// Sums of products along up to `dot_width + 1` rows of `x` and up to [`Kernels::dot_rows`] of `d`, each of `len` numbers; the
+    /// operands come with how many there are and how far apart: `sums[i·(dot_width + 1) + t] += Σ_j d[i·d_step + j] · x[t·x_step
+    /// + j]`. Sums of rows that `x` lacks are those of its last.
+    ///
+    /// # Panics
+    /// If a slice is too short, or there is no tile of so many rows.
+    #[inline]
+    pub(crate) fn dots_of_rows(
+        &self,
+        (x, columns, x_step): (&[T], usize, usize),
+        (d, rows, d_step): (&[T], usize, usize),
+        len: usize,
+        sums: &mut [T],
+    ) {
+        let width = self.dot_width + 1;
+        assert!((1..=width).contains(&columns) && (1..=self.dot_rows()).contains(&rows), "no tile of so many rows");
+        let end = |count: usize, step: usize| (count - 1).checked_mul(step).and_then(|at| at.checked_add(len));
+        assert!(end(columns, x_step).is_some_and(|end| end <= x.len()), "rows leave their operand");
+        assert!(end(rows, d_step).is_some_and(|end| end <= d.len()), "rows leave their operand");
+        assert!(sums.len() >= rows * width, "no room for the sums");
+        let x_at: [usize; 8] = std::array::from_fn(|t| t.min(columns - 1) * x_step);
+        let d_at: [usize; 8] = std::array::from_fn(|i| i.min(rows - 1) * d_step);
+        // Lanes are a power of two.
+        let size = (1, len >> self.lanes.trailing_zeros(), len & (self.lanes - 1));
+        // SAFETY: the assertions keep every read inside x and d; the table's entry is for exactly these numbers of rows
+        // and was chosen for this processor's instructions.
+        unsafe {
+            self.dots[rows - 1][1]((x.as_ptr(), &x_at[..width], 0), (d.as_ptr(), &d_at[..rows], 0), size, sums);
+        }
     }
 }
 
@@ -606,6 +649,24 @@ mod tests {
                     let sum: f32 = (0..segments * len)
                         .map(|j| d[j / len * len + d_at[i] + j % len] * x[j / len * (len + 1) + x_at[t] + j % len])
                         .sum();
+                    assert!((found - 1.0 - sum).abs() < 1e-4, "{found} for {sum}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn dots_of_rows_of_any_length_are_their_sums() {
+        let kernels = f32::kernels();
+        let width = kernels.dot_width + 1;
+        for len in [1, kernels.lanes - 1, kernels.lanes, 2 * kernels.lanes + 1] {
+            for (columns, rows) in [(width, kernels.dot_rows()), (1, 1), (width - 1, 1)] {
+                let (x, d) = (noise(1, columns * (len + 1) - 1), noise(2, rows * len));
+                let mut sums = vec![1.0; rows * width];
+                kernels.dots_of_rows((&x, columns, len + 1), (&d, rows, len), len, &mut sums);
+                for (index, &found) in sums.iter().enumerate() {
+                    let (i, t) = (index / width, (index % width).min(columns - 1));
+                    let sum: f32 = (0..len).map(|j| d[i * len + j] * x[t * (len + 1) + j]).sum();
                     assert!((found - 1.0 - sum).abs() < 1e-4, "{found} for {sum}");
                 }
             }
