@@ -220,9 +220,7 @@ pub(crate) trait Tiled: Real {
     fn kernels() -> &'static Kernels<Self>;
 
     /// `out[p·width + i] = from[i·stride + p]` for `i < count`, `p < len`.
-    fn transpose(from: &[Self], stride: usize, size: (usize, usize), width: usize, out: &mut [Self]) {
-        transpose::by_elements(from, stride, size, width, out);
-    }
+    fn transpose(from: &[Self], stride: usize, size: (usize, usize), width: usize, out: &mut [Self]);
 }
 
 /// The innermost loops, compiled for an instruction set.
@@ -367,7 +365,7 @@ impl Tiled for f32 {
     }
 
     fn transpose(from: &[f32], stride: usize, size: (usize, usize), width: usize, out: &mut [f32]) {
-        transpose::by_blocks(from, stride, size, width, out);
+        transpose::singles(from, stride, size, width, out);
     }
 }
 
@@ -380,6 +378,10 @@ impl Tiled for f64 {
             Isa::Baseline => {}
         }
         const { &narrow::<Plain<f64>>() }
+    }
+
+    fn transpose(from: &[f64], stride: usize, size: (usize, usize), width: usize, out: &mut [f64]) {
+        transpose::doubles(from, stride, size, width, out);
     }
 }
 

@@ -30,14 +30,24 @@ pub(super) fn by_elements<T: Copy>(
 }
 
 /// [`by_elements`] in blocks of 8 by 8 or 4 by 4, the last of which may overlap the ones before, if there is one at all.
-pub(super) fn by_blocks(from: &[f32], stride: usize, size: (usize, usize), width: usize, out: &mut [f32]) {
+pub(super) fn singles(from: &[f32], stride: usize, size: (usize, usize), width: usize, out: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
     match size.0.min(size.1) {
         // SAFETY: the processor has AVX2.
-        8.. if isa() >= Isa::Avx2 => return unsafe { blocks::<8>(block8, from, stride, size, width, out) },
+        8.. if isa() >= Isa::Avx2 => return unsafe { blocks::<_, 8>(singles8, from, stride, size, width, out) },
         // SAFETY: every processor of this kind has SSE.
-        4.. => return unsafe { blocks::<4>(block4, from, stride, size, width, out) },
+        4.. => return unsafe { blocks::<_, 4>(singles4, from, stride, size, width, out) },
         _ => {}
+    }
+    by_elements(from, stride, size, width, out);
+}
+
+/// [`singles`] of `f64`, in blocks of 4 by 4.
+pub(super) fn doubles(from: &[f64], stride: usize, size: (usize, usize), width: usize, out: &mut [f64]) {
+    #[cfg(target_arch = "x86_64")]
+    if isa() >= Isa::Avx2 && size.0.min(size.1) >= 4 {
+        // SAFETY: the processor has AVX2.
+        return unsafe { blocks::<_, 4>(doubles4, from, stride, size, width, out) };
     }
     by_elements(from, stride, size, width, out);
 }
@@ -48,13 +58,13 @@ pub(super) fn by_blocks(from: &[f32], stride: usize, size: (usize, usize), width
 /// # Safety
 /// The processor has the instructions of `block`, which turns `S` rows of `S` elements.
 #[cfg(target_arch = "x86_64")]
-unsafe fn blocks<const S: usize>(
-    block: unsafe fn(*const f32, usize, *mut f32, usize),
-    from: &[f32],
+unsafe fn blocks<T, const S: usize>(
+    block: unsafe fn(*const T, usize, *mut T, usize),
+    from: &[T],
     stride: usize,
     (count, len): (usize, usize),
     width: usize,
-    out: &mut [f32],
+    out: &mut [T],
 ) {
     assert!(count >= S && len >= S, "no block");
     assert!((count - 1) * stride + len <= from.len(), "columns leave their matrix");
@@ -73,7 +83,7 @@ unsafe fn blocks<const S: usize>(
 /// # Safety
 /// All these elements are readable and writable.
 #[cfg(target_arch = "x86_64")]
-unsafe fn block4(from: *const f32, stride: usize, out: *mut f32, width: usize) {
+unsafe fn singles4(from: *const f32, stride: usize, out: *mut f32, width: usize) {
     // SAFETY: SSE is always there; the caller's promise is about exactly these reads and writes.
     unsafe {
         let [a, b, c, d] = [0, 1, 2, 3].map(|i| _mm_loadu_ps(from.add(i * stride)));
@@ -86,13 +96,32 @@ unsafe fn block4(from: *const f32, stride: usize, out: *mut f32, width: usize) {
     }
 }
 
+/// [`singles4`] of `f64`.
+///
+/// # Safety
+/// The processor has AVX2; all these elements are readable and writable.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+unsafe fn doubles4(from: *const f64, stride: usize, out: *mut f64, width: usize) {
+    // SAFETY: the caller's promise is about exactly these reads and writes.
+    unsafe {
+        let [a, b, c, d] = [0, 1, 2, 3].map(|i| _mm256_loadu_pd(from.add(i * stride)));
+        let (low, high) = (_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b));
+        let (low2, high2) = (_mm256_unpacklo_pd(c, d), _mm256_unpackhi_pd(c, d));
+        _mm256_storeu_pd(out, _mm256_permute2f128_pd::<0x20>(low, low2));
+        _mm256_storeu_pd(out.add(width), _mm256_permute2f128_pd::<0x20>(high, high2));
+        _mm256_storeu_pd(out.add(2 * width), _mm256_permute2f128_pd::<0x31>(low, low2));
+        _mm256_storeu_pd(out.add(3 * width), _mm256_permute2f128_pd::<0x31>(high, high2));
+    }
+}
+
 /// `out[q·width + c] = from[c·stride + q]` for `c, q < 8`.
 ///
 /// # Safety
 /// The processor has AVX2; all these elements are readable and writable.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-unsafe fn block8(from: *const f32, stride: usize, out: *mut f32, width: usize) {
+unsafe fn singles8(from: *const f32, stride: usize, out: *mut f32, width: usize) {
     let mut row = [_mm256_setzero_ps(); 8];
     for c in 0..8 {
         // SAFETY: the caller's promise is about exactly these reads.
@@ -120,20 +149,27 @@ unsafe fn block8(from: *const f32, stride: usize, out: *mut f32, width: usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::by_blocks;
+    use super::{doubles, singles};
+    use crate::Element;
 
-    #[test]
-    fn transposition_moves_every_element() {
+    fn check<T: Element>(transpose: impl Fn(&[T], usize, (usize, usize), usize, &mut [T])) {
         for (count, len, stride, width) in
             [(8, 8, 9, 8), (5, 20, 20, 6), (17, 33, 40, 19), (48, 16, 16, 48), (6, 9, 9, 6), (3, 9, 9, 3), (0, 3, 3, 2)]
         {
-            let from: Vec<f32> = (0..count * stride).map(|i| i as f32).collect();
-            let mut out = vec![-1.0; len * width];
-            by_blocks(&from, stride, (count, len), width, &mut out);
+            let from: Vec<T> = (0..count * stride).map(|i| T::from_i64(i as i64)).collect();
+            let nothing = T::from_i64(-1);
+            let mut out = vec![nothing; len * width];
+            transpose(&from, stride, (count, len), width, &mut out);
             for (index, &x) in out.iter().enumerate() {
                 let (p, i) = (index / width, index % width);
-                assert_eq!(x, if i < count { from[i * stride + p] } else { -1.0 });
+                assert_eq!(x, if i < count { from[i * stride + p] } else { nothing });
             }
         }
+    }
+
+    #[test]
+    fn transposition_moves_every_element() {
+        check::<f32>(singles);
+        check::<f64>(doubles);
     }
 }
