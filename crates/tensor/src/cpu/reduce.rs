@@ -282,12 +282,15 @@ fn rows_body<T: Number, F: Fold<T>, const FMA: bool>(x: &[T], len: usize, params
         let mut low = [F::INIT; LANES];
         let mut high = [F::INIT; LANES];
         let (low, high) = (&mut low[..step], &mut high[..step]);
-        let mut chunks = row.chunks_exact(step);
-        for (i, chunk) in (&mut chunks).enumerate() {
-            for (total, &x) in low.iter_mut().zip(chunk) {
-                *total = F::step::<FMA>(*total, x, param);
+        let (whole, rest) = row.split_at(len / step * step);
+        // A loop of its own, without a condition inside, keeps the totals in registers.
+        for steps in whole.chunks(16 * step) {
+            for chunk in steps.chunks_exact(step) {
+                for (total, &x) in low.iter_mut().zip(chunk) {
+                    *total = F::step::<FMA>(*total, x, param);
+                }
             }
-            if i % 16 == 15 {
+            if steps.len() == 16 * step {
                 for (high, low) in high.iter_mut().zip(low.iter_mut()) {
                     *high = F::join(*high, *low);
                     *low = F::INIT;
@@ -297,7 +300,7 @@ fn rows_body<T: Number, F: Fold<T>, const FMA: bool>(x: &[T], len: usize, params
         for (low, high) in low.iter_mut().zip(high.iter()) {
             *low = F::join(*low, *high);
         }
-        let mut vectors = chunks.remainder().chunks_exact(vector);
+        let mut vectors = rest.chunks_exact(vector);
         for chunk in &mut vectors {
             for (total, &x) in low.iter_mut().zip(chunk) {
                 *total = F::step::<FMA>(*total, x, param);
