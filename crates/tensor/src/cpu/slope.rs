@@ -11,38 +11,41 @@ pub(crate) trait SlopeOp {
     fn pull<T: Math, const FMA: bool>(grad: T, v: T, p: [T; 2]) -> T;
 }
 
-/// `grad[i] = pull(grad[i], v[i])` on slices of equal length.
-pub(crate) type Pull<T> = fn(&mut [T], &[T], [T; 2]);
+/// `out[i] = pull(grad[i], v[i])` on slices of equal length, where `out` comes last.
+///
+/// Not in place: what a rule leaves as it is would then be stored under a mask, for which some processors take ten times as long.
+pub(crate) type Pull<T> = fn(&[T], &[T], [T; 2], &mut [T]);
 
 multiversion! {
-    fn pull_as[T: Math, F: SlopeOp](_op: PhantomData<F>, grad: &mut [T], v: &[T], p: [T; 2]) {
-        for (g, &v) in grad.iter_mut().zip(v) {
-            *g = F::pull::<T, FMA>(*g, v, p);
+    fn pull_as[T: Math, F: SlopeOp](_op: PhantomData<F>, grad: &[T], v: &[T], p: [T; 2], out: &mut [T]) {
+        for (o, (&g, &v)) in out.iter_mut().zip(grad.iter().zip(v)) {
+            *o = F::pull::<T, FMA>(g, v, p);
         }
     }
 }
 
 /// [`SlopeOp::pull`] of slices.
-pub(crate) fn pull<T: Math, F: SlopeOp>(grad: &mut [T], v: &[T], p: [T; 2]) {
-    pull_as(PhantomData::<F>, grad, v, p);
+pub(crate) fn pull<T: Math, F: SlopeOp>(grad: &[T], v: &[T], p: [T; 2], out: &mut [T]) {
+    pull_as(PhantomData::<F>, grad, v, p, out);
 }
 
-/// Runs a kernel over `grad`, which it replaces.
+/// Runs a kernel over `grad`, which it replaces: block by block, so that a copy stays in the first-level cache.
 pub(crate) fn in_place<T: Math>(kernel: Pull<T>, cost: usize, grad: &mut [T], v: &[T], p: [T; 2]) {
+    const BLOCK: usize = 512;
     par::chunks(grad, 1, cost, |start, grad| {
-        let v = &v[start..][..grad.len()];
-        kernel(grad, v, p);
+        let mut memory = [T::ZERO; BLOCK];
+        for (out, v) in grad.chunks_mut(BLOCK).zip(v[start..].chunks(BLOCK)) {
+            let grad = &mut memory[..out.len()];
+            grad.copy_from_slice(out);
+            kernel(grad, &v[..out.len()], p, out);
+        }
     });
 }
 
-/// The same into other memory: block by block, so that the copy stays in the first-level cache.
+/// The same into other memory.
 pub(crate) fn copied<T: Math>(kernel: Pull<T>, cost: usize, (grad, v): (&[T], &[T]), p: [T; 2], out: &mut [T]) {
-    const BLOCK: usize = 1024;
     par::chunks(out, 1, cost, |start, out| {
-        let given = grad[start..][..out.len()].chunks(BLOCK).zip(v[start..][..out.len()].chunks(BLOCK));
-        for (out, (grad, v)) in out.chunks_mut(BLOCK).zip(given) {
-            out.copy_from_slice(grad);
-            kernel(out, v, p);
-        }
+        let [grad, v] = [grad, v].map(|x| &x[start..][..out.len()]);
+        kernel(grad, v, p, out);
     });
 }
