@@ -172,9 +172,16 @@ fn products_do_not_depend_on_the_number_of_threads() {
     let bits = |threads: usize| {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool").install(|| {
             let mut all = Vec::new();
-            for (m, k, n) in
-                [(300, 300, 300), (3, 700, 4000), (2000, 60, 5), (1, 3000, 1000), (1000, 3000, 1), (1, 300000, 1)]
-            {
+            for (m, k, n) in [
+                (300, 300, 300),
+                (3, 700, 4000),
+                (2000, 60, 5),
+                (1, 3000, 1000),
+                (1000, 3000, 1),
+                (1, 300000, 1),
+                (1, 9000, 60),
+                (9000, 40, 1),
+            ] {
                 let (a, b) = (tensor(1, &[m, k], DType::F32, 0), tensor(2, &[k, n], DType::F32, 0));
                 all.extend(a.mm(&b).to_vec::<f32>().into_iter().map(f32::to_bits));
             }

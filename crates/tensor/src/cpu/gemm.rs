@@ -9,6 +9,7 @@
 use super::floor::{Lowest, raise};
 use super::par;
 use super::simd::{Real, fma, multiversion};
+use super::thin::{self, NARROW, SHORT};
 use super::tile::{Finish, Grid, Size, Start, Tiled};
 use crate::Element;
 use crate::storage::Storage;
@@ -183,8 +184,8 @@ macro_rules! real {
                 unsafe {
                     match way {
                         Way::Dots => dots(a, b, init, floor, c, ldc),
-                        Way::Vector if a.rows == 1 => row_times_matrix(a, b, init, floor, c),
-                        Way::Vector if ldc == 1 => row_times_matrix(b.t(), a.t(), init.t(), floor, c),
+                        Way::Vector { narrow } if a.rows == 1 => row_times_matrix(a, b, init, floor, c, narrow),
+                        Way::Vector { narrow } if ldc == 1 => row_times_matrix(b.t(), a.t(), init.t(), floor, c, narrow),
                         _ => blocks(a, b, init, floor, c, ldc),
                     }
                 }
@@ -227,8 +228,8 @@ integer!(i64, i32, i16, i8, u8);
 pub(crate) enum Way {
     /// Few rows times a matrix whose columns lie side by side, or the transpose of that: sums along both operands.
     Dots,
-    /// One row or one column otherwise.
-    Vector,
+    /// One row or one column otherwise, and whether the sums of all others stay in registers.
+    Vector { narrow: bool },
     /// Packed blocks.
     Blocks,
 }
@@ -237,12 +238,12 @@ impl Way {
     fn of<T: Copy>(a: &Mat<'_, T>, b: &Mat<'_, T>) -> Way {
         let (m, k, n) = (a.rows, a.cols, b.cols);
         let vector = m == 1 || n == 1;
-        // A sum of less is hardly worth its end, and of a single vector there is no better way.
-        let least = if vector { 16 } else { 128 };
+        // A sum of less is hardly worth its end.
+        let least = if vector { SHORT + 1 } else { 128 };
         let (along, few) = (k >= least && a.cs == 1 && b.rs == 1, m.min(n) <= FEW);
         match vector {
             _ if along && few && a.rs >= 0 && b.cs >= 0 => Way::Dots,
-            true => Way::Vector,
+            true => Way::Vector { narrow: m.max(n) <= NARROW },
             false => Way::Blocks,
         }
     }
@@ -466,7 +467,14 @@ pub(super) fn pack_columns<T: Tiled>(
 ///
 /// # Safety
 /// `c` points to `b.cols` numbers as in [`Gemm::gemm_at`].
-unsafe fn row_times_matrix<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, floor: T, c: *mut T) {
+unsafe fn row_times_matrix<T: Tiled>(
+    a: Mat<'_, T>,
+    b: Mat<'_, T>,
+    init: Init<'_, T>,
+    floor: T,
+    c: *mut T,
+    narrow: bool,
+) {
     let (k, n) = (a.cols, b.cols);
     // SAFETY: the promise is passed on, and is about this slice, initialised by `begin` or by who gave it.
     let out = unsafe {
@@ -480,7 +488,13 @@ unsafe fn row_times_matrix<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_
         dense = (0..k).map(|p| a.get(0, p)).collect();
         &dense
     };
-    if b.cs == 1 {
+    if k == 0 || n == 0 {
+        // Nothing to add.
+    } else if narrow && b.cs == 1 && b.rs >= 0 {
+        thin::vector_times_rows(row, b.from(0, 0), b.rs as usize, out);
+    } else if b.rs == 1 && b.cs >= 0 && k <= SHORT {
+        thin::rows_times_vector(b.from(0, 0), b.cs as usize, row, out);
+    } else if b.cs == 1 {
         // Eight rows at a time: one pass over the output serves them all.
         let mut p = 0;
         while p + 8 <= k {

@@ -39,6 +39,7 @@ pub(crate) mod softmax;
 pub(crate) mod sort;
 pub(crate) mod special;
 pub(crate) mod sums;
+mod thin;
 pub(crate) mod tile;
 pub(crate) mod tile_args;
 pub(crate) mod transpose;
