@@ -588,12 +588,12 @@ fn per_element(m: usize, n: usize) -> usize {
 /// worth it. Each piece packs all of the right factor that it needs, and of the left one unless that is read in place: then
 /// pieces of columns pack nothing twice.
 fn cut(batch: usize, (m, n): (usize, usize), work: usize, in_place: impl Fn() -> bool) -> (usize, usize) {
-    // Multiply-adds per piece: some 8 µs.
-    let worth = per_element(m, n) * 50_000;
+    // Multiply-adds per piece: some 4 µs.
+    let worth = if m.min(n) == 1 { 50_000 } else { 200_000 };
     let threads = if work < 2 * worth { 1 } else { par::num_threads() };
     let in_place = threads == 1 || in_place();
     // Two each even out, where they are long.
-    let each = if in_place && work >= 4 * worth * threads { 2 } else { 1 };
+    let each = if in_place && work >= 32 * worth * threads { 2 } else { 1 };
     let pieces = (each * threads).div_ceil(batch).min(work / worth);
     if threads == 1 || pieces < 2 {
         return (m, n);
