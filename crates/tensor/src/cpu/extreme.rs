@@ -1,7 +1,7 @@
 //! The largest or the smallest of rows and columns, and where it is.
 
 use super::par;
-use super::short_rows::{ROWS, SHORT, turn};
+use super::short_rows::{ROWS, turn};
 use super::simd::multiversion;
 use crate::Element;
 
@@ -198,6 +198,8 @@ struct Lanes<T> {
 /// Whether the largest or the smallest is looked for.
 struct Which<const LARGEST: bool>;
 
+/// Elements of the longest row of which some are turned.
+const SHORT: usize = EXTREMES;
 /// Columns whose extremes are looked for together.
 const COLUMNS: usize = 512;
 /// Lanes that look for an extreme side by side.

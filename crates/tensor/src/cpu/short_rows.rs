@@ -3,7 +3,7 @@
 
 use crate::Element;
 
-/// Elements of the longest row for which this pays.
+/// Elements of the longest row for which this pays, if rows are turned back too.
 pub(super) const SHORT: usize = 32;
 /// Rows of a block.
 pub(super) const ROWS: usize = 16;
@@ -13,9 +13,9 @@ const SOME: usize = 8;
 /// A block: column `j` is `[j]`.
 pub(super) type Columns<T> = [[T; ROWS]; SHORT];
 
-/// `to[j][r] = x[r·len + j]` for up to [`ROWS`] rows of `1 <= len <= SHORT` elements; what `to` holds of other rows stays.
+/// `to[j][r] = x[r·len + j]` for up to [`ROWS`] rows of `1 <= len <= to.len()` elements; what `to` holds of other rows stays.
 #[inline(always)]
-pub(super) fn turn<T: Element>(x: &[T], len: usize, to: &mut Columns<T>) {
+pub(super) fn turn<T: Element>(x: &[T], len: usize, to: &mut [[T; ROWS]]) {
     if x.len() < ROWS * len {
         for (r, row) in x.chunks_exact(len).enumerate() {
             to.iter_mut().zip(row).for_each(|(column, &x)| column[r] = x);
@@ -43,7 +43,7 @@ pub(super) fn turn<T: Element>(x: &[T], len: usize, to: &mut Columns<T>) {
 
 /// [`turn`] of `N` columns from `at` on.
 #[inline(always)]
-fn turn_some<T: Element, const N: usize>(x: &[T], len: usize, at: usize, to: &mut Columns<T>) {
+fn turn_some<T: Element, const N: usize>(x: &[T], len: usize, at: usize, to: &mut [[T; ROWS]]) {
     let to: &mut [[T; ROWS]; N] = to[at..].first_chunk_mut().expect("columns");
     for r in 0..ROWS {
         let row: &[T; N] = x[r * len + at..].first_chunk().expect("a row");
