@@ -16,6 +16,12 @@ pub(super) fn by_elements<T: Copy>(
     if count == 0 || len == 0 {
         return;
     }
+    match count {
+        1 if width == 1 => return out[..len].copy_from_slice(&from[..len]),
+        2 if width == 2 => return side_by_side::<T, 2>(from, stride, len, out),
+        3 if width == 3 => return side_by_side::<T, 3>(from, stride, len, out),
+        _ => {}
+    }
     // Sixteen steps of all columns at a time: what is read and what is written fit in the first cache.
     for first in (0..len).step_by(16) {
         let some = 16.min(len - first);
@@ -26,6 +32,15 @@ pub(super) fn by_elements<T: Copy>(
                 out[p * width] = column[p];
             }
         }
+    }
+}
+
+/// [`by_elements`] of `N` columns and no others, in one pass over what is written.
+fn side_by_side<T: Copy, const N: usize>(from: &[T], stride: usize, len: usize, out: &mut [T]) {
+    let columns: [&[T]; N] = std::array::from_fn(|i| &from[i * stride..][..len]);
+    let out = &mut out.as_chunks_mut::<N>().0[..len];
+    for p in 0..len {
+        out[p] = std::array::from_fn(|i| columns[i][p]);
     }
 }
 
@@ -154,7 +169,9 @@ mod tests {
 
     fn check<T: Element>(transpose: impl Fn(&[T], usize, (usize, usize), usize, &mut [T])) {
         for (count, len, stride, width) in
-            [(8, 8, 9, 8), (5, 20, 20, 6), (17, 33, 40, 19), (48, 16, 16, 48), (6, 9, 9, 6), (3, 9, 9, 3), (0, 3, 3, 2)]
+            [(8, 8, 9, 8), (5, 20, 20, 6), (17, 33, 40, 19), (48, 16, 16, 48), (6, 9, 9, 6), (0, 3, 3, 2)]
+                .into_iter()
+                .chain([(1, 9, 12, 1), (2, 9, 12, 2), (3, 9, 9, 3), (3, 9, 9, 4)])
         {
             let from: Vec<T> = (0..count * stride).map(|i| T::from_i64(i as i64)).collect();
             let nothing = T::from_i64(-1);
