@@ -3,7 +3,7 @@
 use super::par;
 use super::short_rows::{ROWS, turn};
 use super::simd::multiversion;
-use crate::Element;
+use crate::{DType, Element};
 
 /// The extreme of `x[o, ..., j]` and its first index; the largest or the smallest, NaN before all.
 pub(crate) fn extreme<T: Element, const LARGEST: bool>(
@@ -31,9 +31,10 @@ pub(crate) fn extreme<T: Element, const LARGEST: bool>(
             extreme_of_columns(Which::<LARGEST>, &x[at..], (len, inner), values, indices);
         });
     }
+    let short = inner == 1 && len <= SHORT && compiles_short_rows::<T>();
     // The end of a long row takes as long as some hundred elements, and an element of a short one as long as some.
     let work = match inner {
-        1 if len <= SHORT && size_of::<T>() >= 4 => 4 * x.len(),
+        1 if short => 4 * x.len(),
         1 => x.len() + 256 * values.len(),
         _ => x.len(),
     };
@@ -41,8 +42,7 @@ pub(crate) fn extreme<T: Element, const LARGEST: bool>(
     let pieces = values.chunks_mut(group * inner).zip(indices.chunks_mut(group * inner));
     par::share(pieces, work, &|i, (values, indices)| {
         let x = &x[i * group * len * inner..];
-        // Narrow types are too rare to be compiled for.
-        if inner == 1 && len <= SHORT && size_of::<T>() >= 4 {
+        if const { compiles_short_rows::<T>() } && short {
             return extremes_of_short_rows(Which::<LARGEST>, x, len, values, indices);
         }
         let x = x.chunks_exact(len * inner);
@@ -55,6 +55,11 @@ pub(crate) fn extreme<T: Element, const LARGEST: bool>(
             }
         }
     });
+}
+
+/// Whether there are kernels for short rows: other types are too rare to be compiled for.
+const fn compiles_short_rows<T: Element>() -> bool {
+    matches!(T::DTYPE, DType::F32 | DType::F64)
 }
 
 /// Whether `x` beats `best`: it is larger (or smaller), or the first NaN.

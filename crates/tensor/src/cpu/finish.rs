@@ -21,13 +21,15 @@ pub(super) unsafe fn finish<V: Lanes, const MR: usize, const NV: usize>(
     // SAFETY: the pointers are in bounds as the caller promises: row i < m of c at i·step, n numbers each, and of start.
     unsafe {
         if m < MR || n < NV * V::N {
-            return finish_part(acc, (c, size), ends);
+            // A copy, so that the sums of whole tiles need not be in memory.
+            let sums = acc;
+            return V::finish_part(sums.as_ptr().cast(), NV, (c, size), ends);
         }
         match ends.start {
             Start::Zero => store(acc, c, step, |_, _, sum| sum),
-            Start::Keep => store(acc, c, step, |i, v, sum| V::load(c.add(i * step + v * V::N)).add(sum)),
-            Start::Rows(data, stride) => {
-                store(acc, c, step, |i, v, sum| V::load(data.as_ptr().add(i * stride + v * V::N)).add(sum));
+            Start::Keep | Start::Rows(..) => {
+                let (data, stride) = ends.start.rows().unwrap_or((c, step));
+                store(acc, c, step, |i, v, sum| V::load(data.add(i * stride + v * V::N)).add(sum));
             }
             Start::Splat(data, stride) => {
                 store(acc, c, step, |i, _, sum| V::splat(*data.as_ptr().add(i * stride)).add(sum));
@@ -68,25 +70,25 @@ unsafe fn store<V: Lanes, const MR: usize, const NV: usize>(
 /// [`finish`] for a tile at an edge, which has fewer rows or columns: only the last vector of a row may be a part of one.
 ///
 /// # Safety
-/// As [`finish`], with `n > (NV - 1)·N`.
+/// As [`finish`], with `sums` those of `m` rows of `NV = vectors`, and `n > (NV - 1)·N`.
 #[inline(always)]
-unsafe fn finish_part<V: Lanes, const MR: usize, const NV: usize>(
-    acc: [[V; NV]; MR],
+pub(super) unsafe fn finish_part<V: Lanes>(
+    sums: *const V,
+    vectors: usize,
     (c, size): (*mut V::T, Size),
     ends: Finish<'_, V::T>,
 ) {
+    let store = (sums, vectors, c, size);
     // SAFETY: the pointers are in bounds as the caller promises: row i < m of c at i·step, n numbers each, and of start.
     unsafe {
         match ends.start {
-            Start::Zero => store_part(acc, (c, size), |_, _, _, sum| sum),
-            Start::Keep => {
-                store_part(acc, (c, size), |i, j, count, sum| V::load_some(c.add(i * size.step + j), count).add(sum))
+            Start::Zero => store_part(store, |_, _, _, sum| sum),
+            Start::Keep | Start::Rows(..) => {
+                let (data, stride) = ends.start.rows().unwrap_or((c, size.step));
+                store_part(store, |i, j, count, sum| V::load_some(data.add(i * stride + j), count).add(sum));
             }
-            Start::Rows(data, stride) => store_part(acc, (c, size), |i, j, count, sum| {
-                V::load_some(data.as_ptr().add(i * stride + j), count).add(sum)
-            }),
             Start::Splat(data, stride) => {
-                store_part(acc, (c, size), |i, _, _, sum| V::splat(*data.as_ptr().add(i * stride)).add(sum))
+                store_part(store, |i, _, _, sum| V::splat(*data.as_ptr().add(i * stride)).add(sum));
             }
         }
         if ends.floor > V::T::NEG_INFINITY {
@@ -101,24 +103,22 @@ unsafe fn finish_part<V: Lanes, const MR: usize, const NV: usize>(
 /// Stores `f(row, column, count, sum)`, the first `count` numbers of it, for the sums of a tile at an edge.
 ///
 /// # Safety
-/// `m <= MR` rows of `c`, at `c + i·step`, have `n` writable numbers, more than `(NV - 1)·N`.
+/// `m` rows of `sums` have `vectors`, and `m` rows of `c`, at `c + i·step`, `n` writable numbers, more than `(vectors - 1)·N`.
 #[inline(always)]
-unsafe fn store_part<V: Lanes, const MR: usize, const NV: usize>(
-    acc: [[V; NV]; MR],
-    (c, size): (*mut V::T, Size),
+unsafe fn store_part<V: Lanes>(
+    (sums, vectors, c, size): (*const V, usize, *mut V::T, Size),
     f: impl Fn(usize, usize, usize, V) -> V,
 ) {
-    let last = (NV - 1) * V::N;
+    let last = (vectors - 1) * V::N;
     let rest = size.n - last;
-    // A loop over a copy in memory, since sixteen times the code would be slower than the detour.
-    for (i, sums) in acc.iter().take(size.m).enumerate() {
+    for i in 0..size.m {
         // SAFETY: row i and its columns up to last + rest are among the promised.
         unsafe {
-            let row = c.add(i * size.step);
-            for v in 0..NV - 1 {
-                f(i, v * V::N, V::N, sums[v]).store(row.add(v * V::N));
+            let (sums, row) = (sums.add(i * vectors), c.add(i * size.step));
+            for v in 0..vectors - 1 {
+                f(i, v * V::N, V::N, *sums.add(v)).store(row.add(v * V::N));
             }
-            f(i, last, rest, sums[NV - 1]).store_some(row.add(last), rest);
+            f(i, last, rest, *sums.add(vectors - 1)).store_some(row.add(last), rest);
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Vector registers under one trait, so that each register tile is written once.
 
+use super::finish::finish_part;
 use super::simd::Real;
+use super::tile_args::{Finish, Size};
 
 /// A vector register of numbers.
 ///
@@ -22,6 +24,8 @@ pub(super) trait Lanes: Copy {
     unsafe fn add(self, b: Self) -> Self;
     /// `self` where it is more, else `b`, also where either is NaN.
     unsafe fn max(self, b: Self) -> Self;
+    /// [`finish_part`], whose demands are these, as a function of its own for all tiles: an edge is not worth its code in each.
+    unsafe fn finish_part(sums: *const Self, vectors: usize, out: (*mut Self::T, Size), ends: Finish<'_, Self::T>);
 }
 
 /// Four numbers for processors without a written-out path; the compiler finds their registers.
@@ -68,18 +72,22 @@ impl<T: Real> Lanes for Plain<T> {
     unsafe fn max(self, b: Self) -> Self {
         Plain(std::array::from_fn(|i| if self.0[i] > b.0[i] { self.0[i] } else { b.0[i] }))
     }
+    unsafe fn finish_part(sums: *const Self, vectors: usize, out: (*mut T, Size), ends: Finish<'_, T>) {
+        // SAFETY: what the trait demands is what the function demands.
+        unsafe { finish_part(sums, vectors, out, ends) }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 macro_rules! lanes {
-    ($($register:ident, $ty:ty, $n:literal, $splat:ident, $load:ident, $store:ident, $load_some:ident, $store_some:ident,
+    ($($features:literal, $register:ident, $ty:ty, $n:literal, $splat:ident, $load:ident, $store:ident, $load_some:ident, $store_some:ident,
         $fma:ident, $add:ident, $max:ident;)*) => {
         use std::arch::x86_64::*;
         $(impl Lanes for $register {
             type T = $ty;
             const N: usize = $n;
             #[inline(always)]
-            // SAFETY: (all eight) what the trait demands is what the intrinsic demands.
+            // SAFETY: (all of them) what the trait demands is what the intrinsic demands.
             unsafe fn splat(x: $ty) -> Self { unsafe { $splat(x) } }
             #[inline(always)]
             // SAFETY: see `splat`.
@@ -102,15 +110,20 @@ macro_rules! lanes {
             #[inline(always)]
             // SAFETY: see `splat`.
             unsafe fn max(self, b: Self) -> Self { unsafe { $max(self, b) } }
+            #[target_feature(enable = $features)]
+            unsafe fn finish_part(sums: *const Self, vectors: usize, out: (*mut $ty, Size), ends: Finish<'_, $ty>) {
+                // SAFETY: what the trait demands is what the function demands.
+                unsafe { finish_part(sums, vectors, out, ends) }
+            }
         })*
     };
 }
 #[cfg(target_arch = "x86_64")]
 lanes! {
-    __m512, f32, 16, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, load_16, store_16, _mm512_fmadd_ps, _mm512_add_ps, _mm512_max_ps;
-    __m512d, f64, 8, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, load_8d, store_8d, _mm512_fmadd_pd, _mm512_add_pd, _mm512_max_pd;
-    __m256, f32, 8, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, load_8, store_8, _mm256_fmadd_ps, _mm256_add_ps, _mm256_max_ps;
-    __m256d, f64, 4, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, load_4d, store_4d, _mm256_fmadd_pd, _mm256_add_pd, _mm256_max_pd;
+    "avx512f,avx2,fma", __m512, f32, 16, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, load_16, store_16, _mm512_fmadd_ps, _mm512_add_ps, _mm512_max_ps;
+    "avx512f,avx2,fma", __m512d, f64, 8, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, load_8d, store_8d, _mm512_fmadd_pd, _mm512_add_pd, _mm512_max_pd;
+    "avx2,fma", __m256, f32, 8, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, load_8, store_8, _mm256_fmadd_ps, _mm256_add_ps, _mm256_max_ps;
+    "avx2,fma", __m256d, f64, 4, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, load_4d, store_4d, _mm256_fmadd_pd, _mm256_add_pd, _mm256_max_pd;
 }
 
 /// The first `count` lanes set, the others not: 8 or twice 4 from the middle on.

@@ -1,6 +1,7 @@
 //! Rows much shorter than some vectors, turned block by block so that columns lie side by side: what works along rows then
 //! works down columns, a vector of rows at a time.
 
+use super::simd::multiversion;
 use crate::Element;
 
 /// Elements of the longest row for which this pays, if rows are turned back too.
@@ -13,30 +14,30 @@ const SOME: usize = 8;
 /// A block: column `j` is `[j]`.
 pub(super) type Columns<T> = [[T; ROWS]; SHORT];
 
-/// `to[j][r] = x[r·len + j]` for up to [`ROWS`] rows of `1 <= len <= to.len()` elements; what `to` holds of other rows stays.
-#[inline(always)]
-pub(super) fn turn<T: Element>(x: &[T], len: usize, to: &mut [[T; ROWS]]) {
-    if x.len() < ROWS * len {
-        for (r, row) in x.chunks_exact(len).enumerate() {
-            to.iter_mut().zip(row).for_each(|(column, &x)| column[r] = x);
-        }
-        return;
-    }
-    // Columns by the constant number: the last ones may overlap those before.
-    match len {
-        1 => turn_some::<T, 1>(x, len, 0, to),
-        2 => turn_some::<T, 2>(x, len, 0, to),
-        3 => turn_some::<T, 3>(x, len, 0, to),
-        4 => turn_some::<T, 4>(x, len, 0, to),
-        5..SOME => {
-            turn_some::<T, 4>(x, len, 0, to);
-            turn_some::<T, 4>(x, len, len - 4, to);
-        }
-        _ => {
-            // No closure, which would be compiled for the baseline.
-            for some in 0..len.div_ceil(SOME) {
-                turn_some::<T, SOME>(x, len, (some * SOME).min(len - SOME), to);
+multiversion! {
+    /// `to[j][r] = x[r·len + j]` for up to [`ROWS`] rows of `1 <= len <= to.len()` elements; what `to` holds of other rows stays.
+    ///
+    /// A kernel of its own, since this is far more code than what is then done with the columns.
+    pub(super) fn turn[T: Element](x: &[T], len: usize, to: &mut [[T; ROWS]]) {
+        if x.len() < ROWS * len || matches!(len, 1 | 3) {
+            for (r, row) in x.chunks_exact(len).take(ROWS).enumerate() {
+                for (column, &x) in to.iter_mut().zip(row) {
+                    column[r] = x;
+                }
             }
+            return;
+        }
+        // Columns by the constant number: the last ones may overlap those before. No closures, which would be compiled for the
+        // baseline.
+        if len == 2 {
+            return turn_some::<T, 2>(x, 2, 0, to);
+        }
+        if len < SOME {
+            turn_some::<T, 4>(x, len, 0, to);
+            return turn_some::<T, 4>(x, len, len - 4, to);
+        }
+        for some in 0..len.div_ceil(SOME) {
+            turn_some::<T, SOME>(x, len, (some * SOME).min(len - SOME), to);
         }
     }
 }
@@ -53,28 +54,26 @@ fn turn_some<T: Element, const N: usize>(x: &[T], len: usize, at: usize, to: &mu
     }
 }
 
-/// `out[r·len + j] = from[j][r]`, the reverse of [`turn`].
-#[inline(always)]
-pub(super) fn turn_back<T: Element>(from: &Columns<T>, len: usize, out: &mut [T]) {
-    if out.len() < ROWS * len {
-        for (r, row) in out.chunks_exact_mut(len).enumerate() {
-            from.iter().zip(row).for_each(|(column, o)| *o = column[r]);
-        }
-        return;
-    }
-    match len {
-        1 => turn_some_back::<T, 1>(from, len, 0, out),
-        2 => turn_some_back::<T, 2>(from, len, 0, out),
-        3 => turn_some_back::<T, 3>(from, len, 0, out),
-        4 => turn_some_back::<T, 4>(from, len, 0, out),
-        5..SOME => {
-            turn_some_back::<T, 4>(from, len, 0, out);
-            turn_some_back::<T, 4>(from, len, len - 4, out);
-        }
-        _ => {
-            for some in 0..len.div_ceil(SOME) {
-                turn_some_back::<T, SOME>(from, len, (some * SOME).min(len - SOME), out);
+multiversion! {
+    /// `out[r·len + j] = from[j][r]`, the reverse of [`turn`].
+    pub(super) fn turn_back[T: Element](from: &Columns<T>, len: usize, out: &mut [T]) {
+        if out.len() < ROWS * len || matches!(len, 1 | 3) {
+            for (r, row) in out.chunks_exact_mut(len).take(ROWS).enumerate() {
+                for (column, o) in from.iter().zip(row) {
+                    *o = column[r];
+                }
             }
+            return;
+        }
+        if len == 2 {
+            return turn_some_back::<T, 2>(from, 2, 0, out);
+        }
+        if len < SOME {
+            turn_some_back::<T, 4>(from, len, 0, out);
+            return turn_some_back::<T, 4>(from, len, len - 4, out);
+        }
+        for some in 0..len.div_ceil(SOME) {
+            turn_some_back::<T, SOME>(from, len, (some * SOME).min(len - SOME), out);
         }
     }
 }

@@ -16,6 +16,15 @@ pub(crate) enum Start<'a, T> {
 }
 
 impl<T> Start<'_, T> {
+    /// Where [`Start::Rows`] begin, and how far apart they are.
+    #[inline(always)]
+    pub(super) fn rows(&self) -> Option<(*const T, usize)> {
+        match *self {
+            Start::Rows(data, stride) => Some((data.as_ptr(), stride)),
+            _ => None,
+        }
+    }
+
     /// Panics unless `m` rows of `n` numbers are there.
     pub(super) fn check(&self, m: usize, n: usize) {
         match *self {
