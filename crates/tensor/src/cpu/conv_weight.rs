@@ -19,7 +19,7 @@ pub(crate) fn weight_grad<T: Tiled>(x: &Tensor, dy: &Tensor, g: &Geometry, shape
     Tensor::build(shape, |dw: &mut [T]| match (g.batch, dw.len()) {
         (0, _) | (_, 0) => dw.fill(T::ZERO),
         _ if conv_side::suits(g) => conv_side::weight_grad(x_data, dy_data, g, dw),
-        _ if g.out <= 32 && g.depth * g.kernel[1] < 16 || g.taps() <= 4 => {
+        _ if g.out <= 32 && g.depth * g.kernel[1] < 16 || g.taps() <= 32 => {
             dw.fill(T::ZERO);
             weight_grad_dots(&Planes::new(g), x_data, dy_data, dw);
         }
