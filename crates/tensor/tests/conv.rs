@@ -211,6 +211,24 @@ fn integers_convolve_and_wrap() {
     assert_eq!(x.conv2d(&w, None, &Conv2dOptions::default()).to_vec::<i8>(), [-112; 4]);
 }
 
+/// Their input gradients are products of all taps, some rows of outputs at a time, which are then added up.
+#[test]
+fn few_input_channels_and_many_output_channels() {
+    for (x, w, stride, padding, dilation) in [
+        ([2, 1, 72, 71], [16, 1, 3, 3], [1, 1], [1, 0], [1, 1]),
+        ([1, 1, 40, 41], [20, 1, 5, 3], [2, 3], [2, 1], [1, 2]),
+        ([3, 4, 9, 12], [50, 2, 4, 4], [2, 1], [1, 1], [1, 1]),
+        ([1, 3, 12, 9], [37, 3, 2, 3], [3, 2], [0, 2], [2, 1]),
+        ([2, 4, 7, 5], [48, 4, 7, 5], [1, 1], [0, 0], [1, 1]),
+        ([2, 2, 6, 7], [24, 2, 1, 1], [2, 2], [0, 0], [1, 1]),
+    ] {
+        let options = Conv2dOptions { stride, padding, dilation, groups: x[1] / w[1] };
+        for dtype in [DType::F32, DType::F64] {
+            check(&x, &w, &options, dtype, (0, 0, 0));
+        }
+    }
+}
+
 #[test]
 fn convolutions_do_not_depend_on_the_number_of_threads() {
     let bits = |threads: usize| {
@@ -231,6 +249,8 @@ fn convolutions_do_not_depend_on_the_number_of_threads() {
                 ([12, 40, 14, 14], [16, 40, 5, 5], 3, 2),
                 ([30, 3, 40, 40], [16, 3, 1, 1], 2, 0),
                 ([1, 5, 61, 57], [13, 5, 3, 3], 1, 1),
+                ([1, 1, 86, 86], [463, 1, 3, 3], 2, 0),
+                ([3, 4, 31, 57], [48, 2, 4, 4], 2, 1),
             ] {
                 let options = Conv2dOptions {
                     stride: [stride; 2],

@@ -303,7 +303,9 @@ pub(crate) fn input_grad<T: Tiled + Gemm>(w: &Tensor, dy: &Tensor, g: &Geometry,
     if winograd::suits(g) {
         return Tensor::build(shape, |dx| winograd::input_grad(w_data, dy_data, g, dx));
     }
-    if let Some(adjoint) = g.adjoint() {
+    if let Some(adjoint) = g.adjoint()
+        && (g.kernel == [1, 1] || !conv_spread::few_channels(g))
+    {
         let filter = Filter { data: w_data, turned: true };
         return Tensor::build(shape, |dx| direct(dy_data, filter, None, T::LOWEST, &adjoint, dx));
     }

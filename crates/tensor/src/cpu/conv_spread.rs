@@ -5,8 +5,9 @@
 
 use super::conv::Geometry;
 use super::conv_planes::Planes;
-use super::gemm::KC;
+use super::gemm::{Gemm, Init, KC, Mat, batched};
 use super::par;
+use super::simd::{Real, multiversion};
 use super::tile::{Rows, Size, Start, Tiled};
 use crate::storage::Storage;
 use std::ops::Range;
@@ -14,12 +15,29 @@ use std::ops::Range;
 /// Columns of a block: with [`KC`] rows half of the second cache.
 const BLOCK: usize = 480;
 
+/// Input channels that would leave rows of most tiles empty.
+const FEW: usize = 4;
+/// Elements of the products of [`of_few_channels`] kept at a time: an eighth of the second cache.
+const PRODUCTS: usize = 1 << 15;
+
+/// Whether input channels are few, and output channels so many that their products take longer than adding those up.
+pub(super) fn few_channels(g: &Geometry) -> bool {
+    g.depth <= FEW && g.out >= 16.max(12 * g.depth)
+}
+
 /// The gradient with respect to the input.
-pub(super) fn input_grad<T: Tiled>(w: &[T], dy: &[T], g: &Geometry, dx: &mut [T]) {
+pub(super) fn input_grad<T: Tiled + Gemm>(w: &[T], dy: &[T], g: &Geometry, dx: &mut [T]) {
     if dx.is_empty() {
         return;
     }
     let planes = Planes::new(g);
+    if few_channels(g) {
+        let work = g.units() * g.out * g.positions() * g.taps() / 8;
+        return par::share(dx.chunks_mut(g.image()), work, &|i, dx| {
+            let w = &w[i % g.groups * g.out * g.taps()..][..g.out * g.taps()];
+            of_few_channels(&planes, w, &dy[i * g.out * g.positions()..][..g.out * g.positions()], dx);
+        });
+    }
     let weight = PackedTaps::new(w, g);
     let joined = joined(g, planes.position(g.positions() - 1) + 1);
     let task = |i: usize, channels: Range<usize>, dx: &mut [T]| {
@@ -38,6 +56,37 @@ pub(super) fn input_grad<T: Tiled>(w: &[T], dy: &[T], g: &Geometry, dx: &mut [T]
             par::share(dx.chunks_mut(high * g.size[0] * g.size[1]), work, &|c, dx| {
                 task(i, c * high..((c + 1) * high).min(g.depth), dx);
             });
+        }
+    }
+}
+
+/// The input gradients of an image of few channels: for some rows of outputs all taps are one product, whose rows are then added
+/// to the planes.
+fn of_few_channels<T: Tiled + Gemm>(planes: &Planes<'_>, w: &[T], grads: &[T], dx: &mut [T]) {
+    let g = planes.g;
+    let ([high, wide], taps, positions) = (g.out_size, g.taps(), g.positions());
+    let some = (PRODUCTS / (taps * wide)).clamp(1, high);
+    let lengths = [planes.image(), taps * some * wide];
+    let mut memory = Storage::zeroed(T::DTYPE, lengths.iter().sum());
+    let (sums, products) = memory.as_mut_slice::<T>().split_at_mut(lengths[0]);
+    for first in (0..high).step_by(some) {
+        let count = some.min(high - first) * wide;
+        let products = &mut products[..taps * count];
+        let left = Mat::dense(w, g.out, taps).t();
+        let right = Mat::new(grads, first * wide, (g.out, count), (positions as isize, 1));
+        batched((taps, count, g.out), |_| (left, right, Init::Zero), T::LOWEST, products);
+        for (products, &at) in products.chunks_exact(count).zip(&planes.taps) {
+            add_rows(products, wide, &mut sums[at + first * planes.plane[1]..], planes.plane[1]);
+        }
+    }
+    planes.gather(g.depth, sums, dx);
+}
+
+multiversion! {
+    /// `out[y·step + x] += rows[y·wide + x]`.
+    fn add_rows[T: Real](rows: &[T], wide: usize, out: &mut [T], step: usize) {
+        for (row, out) in rows.chunks_exact(wide).zip(out.chunks_mut(step)) {
+            out.iter_mut().zip(row).for_each(|(o, &x)| *o += x);
         }
     }
 }
