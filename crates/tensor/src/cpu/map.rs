@@ -299,6 +299,15 @@ pub(crate) fn number_in_place<T: Element>(c: T, out: &mut [T], kernel: Zip<T, T>
 }
 
 multiversion! {
+    /// `out[i] += number`.
+    pub(crate) fn shift[T: Math](number: T, out: &mut [T]) {
+        for o in out {
+            *o += number;
+        }
+    }
+}
+
+multiversion! {
     /// `out[i] *= factor`.
     pub(crate) fn scale[T: Math](factor: T, out: &mut [T]) {
         for o in out {

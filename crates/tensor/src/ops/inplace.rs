@@ -321,21 +321,41 @@ fn update_alike(x: &mut Tensor, op: &Binary, y: &Tensor) -> bool {
         return false;
     }
     match x.dtype() {
-        DType::F64 => zip_alike(op.cost, op.f64, x, y),
-        DType::F32 => zip_alike(op.cost, op.f32, x, y),
+        DType::F64 => zip_alike(op, op.f64, x, y),
+        DType::F32 => zip_alike(op, op.f32, x, y),
         _ => return false,
     }
     true
 }
 
 #[inline]
-fn zip_alike<T: Math>(cost: usize, kernel: Zip<T, T>, x: &mut Tensor, y: &Tensor) {
+fn zip_alike<T: Math>(op: &Binary, kernel: Zip<T, T>, x: &mut Tensor, y: &Tensor) {
     let out = x.as_mut_slice::<T>();
     let y = &y.data::<T>()[y.layout().offset()..][..out.len()];
-    if par::much(out.len().saturating_mul(cost)) {
-        par::chunks(out, 1, cost, |at, out| map::zip_in_place(&y[at..][..out.len()], out, kernel));
+    if par::much(out.len().saturating_mul(op.cost)) {
+        par::chunks(out, 1, op.cost, |at, out| with_tensor(op, kernel, &y[at..][..out.len()], out));
     } else {
-        map::zip_in_place(y, out, kernel);
+        with_tensor(op, kernel, y, out);
+    }
+}
+
+/// `out[i] = op(out[i], y[i])`. The commonest ones spare the copy of `out` that `kernel` needs, with the same result.
+#[inline]
+fn with_tensor<T: Math>(op: &Binary, kernel: Zip<T, T>, y: &[T], out: &mut [T]) {
+    match op.name {
+        "add" => map::add_scaled(T::ONE, y, out),
+        "sub" => map::add_scaled(-T::ONE, y, out),
+        _ => map::zip_in_place(y, out, kernel),
+    }
+}
+
+/// `out[i] = op(out[i], c)`, like [`with_tensor`].
+fn with_number<T: Math>(op: &Binary, kernel: Zip<T, T>, c: T, out: &mut [T]) {
+    match op.name {
+        "add" => map::shift(c, out),
+        "sub" => map::shift(-c, out),
+        "mul" => map::scale(c, out),
+        _ => map::number_in_place(c, out, kernel),
     }
 }
 
@@ -348,14 +368,14 @@ fn in_place<T: Math>(x: &mut Tensor, op: &Binary, kernel: Zip<T, T>, other: Oper
     if let Some(number) = number {
         let number: T = number.to();
         return par::chunks(x.as_mut_slice::<T>(), 1, op.cost, |_, out| {
-            if op.name == "mul" { map::scale(number, out) } else { map::number_in_place(number, out, kernel) }
+            with_number(op, kernel, number, out);
         });
     }
     let y = other.to_tensor(T::DTYPE);
     let layout = y.layout().expand(x.shape()).expect("checked to broadcast");
     let shape = Shape::from_slice(x.shape());
     map::run(&shape, [(y.data::<T>(), &layout)], x.as_mut_slice(), op.cost, &|[y], out| {
-        map::zip_in_place(y, out, kernel)
+        with_tensor(op, kernel, y, out);
     });
 }
 
