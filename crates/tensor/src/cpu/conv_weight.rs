@@ -7,7 +7,7 @@ use super::gemm::{Mat, pack_columns};
 use super::par;
 use super::simd::multiversion;
 use super::tile::{Rows, Size, Start, Tiled};
-use super::{conv_side, winograd, winograd_weight};
+use super::{conv_side, winograd_weight};
 use crate::storage::Storage;
 use crate::{Element, Tensor};
 use std::ops::Range;
@@ -23,7 +23,7 @@ pub(crate) fn weight_grad<T: Tiled>(x: &Tensor, dy: &Tensor, g: &Geometry, shape
             dw.fill(T::ZERO);
             weight_grad_dots(&Planes::new(g), x_data, dy_data, dw);
         }
-        _ if winograd::suits(g) => winograd_weight::weight_grad(g, x_data, dy_data, dw),
+        _ if winograd_weight::suits(g) => winograd_weight::weight_grad(g, x_data, dy_data, dw),
         _ => weight_grad_tiles(g, x_data, dy_data, dw),
     })
 }

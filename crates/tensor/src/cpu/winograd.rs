@@ -77,10 +77,14 @@ pub(super) fn suits(g: &Geometry) -> bool {
     if (kernel != 3 && kernel != 5) || wide != kernel || g.stride != [1, 1] || g.dilation != [1, 1] {
         return false;
     }
-    let step = SIDE + 1 - kernel;
-    let tiles = g.batch * g.out_size[0].div_ceil(step) * g.out_size[1].div_ceil(step);
     let fits = (0..2).all(|a| g.padding[a] < kernel && g.out_size[a] >= 4);
-    fits && g.depth >= 32 && g.out >= 32 && tiles >= 16 && precision::allows_transforms()
+    fits && g.depth >= 32 && g.out >= 32 && tiles(g) >= 16 && precision::allows_transforms()
+}
+
+/// Tiles of all images.
+pub(super) fn tiles(g: &Geometry) -> usize {
+    let step = SIDE + 1 - g.kernel[0];
+    g.batch * g.out_size[0].div_ceil(step) * g.out_size[1].div_ceil(step)
 }
 
 impl Plan {

@@ -8,7 +8,7 @@ use super::conv::Geometry;
 use super::conv_layout::even_width;
 use super::par;
 use super::tile::{Rows, Size, Start, Tiled};
-use super::winograd::{PLACES, SIDE, every, outputs, segments, values};
+use super::winograd::{self, PLACES, SIDE, every, outputs, segments, values};
 use crate::storage::Storage;
 use std::ops::Range;
 
@@ -19,6 +19,8 @@ const CHUNK: usize = 1 << 17;
 const FEWEST: usize = 32;
 /// Sums of so many elements are better not kept in memory between tiles.
 const SUMS: usize = 1 << 20;
+/// So few tiles are better summed as they are, unless their channels are many.
+const FEW: usize = 40;
 /// Output channels of a block at most.
 const HIGH: usize = 32;
 
@@ -50,6 +52,14 @@ struct Plan {
     tiles: [usize; 2],
     /// Rows of tiles, counted through all images, that are transformed at a time.
     rows: usize,
+}
+
+/// Whether the method is worth its transforms; by sizes only.
+///
+/// Over few pixels, most of them 0 after ReLU and pooling, many weights' gradients are sums of zeros alone. The transforms
+/// leave rounding noise there, of which Adam makes full steps. What they would save of so small a sum is not worth that.
+pub(super) fn suits(g: &Geometry) -> bool {
+    winograd::suits(g) && (winograd::tiles(g) > FEW || g.depth * g.out > 64 * 64)
 }
 
 /// The gradient with respect to the weight.
