@@ -24,6 +24,8 @@ pub(super) trait Lanes: Copy {
     unsafe fn add(self, b: Self) -> Self;
     /// `self` where it is more, else `b`, also where either is NaN.
     unsafe fn max(self, b: Self) -> Self;
+    /// The sum of all lanes: those of the second half are added to the first, and so on.
+    unsafe fn total(self) -> Self::T;
     /// [`finish_part`], whose demands are these, as a function of its own for all tiles: an edge is not worth its code in each.
     unsafe fn finish_part(sums: *const Self, vectors: usize, out: (*mut Self::T, Size), ends: Finish<'_, Self::T>);
 }
@@ -72,6 +74,10 @@ impl<T: Real> Lanes for Plain<T> {
     unsafe fn max(self, b: Self) -> Self {
         Plain(std::array::from_fn(|i| if self.0[i] > b.0[i] { self.0[i] } else { b.0[i] }))
     }
+    #[inline(always)]
+    unsafe fn total(self) -> T {
+        (self.0[0] + self.0[2]) + (self.0[1] + self.0[3])
+    }
     unsafe fn finish_part(sums: *const Self, vectors: usize, out: (*mut T, Size), ends: Finish<'_, T>) {
         // SAFETY: what the trait demands is what the function demands.
         unsafe { finish_part(sums, vectors, out, ends) }
@@ -81,7 +87,7 @@ impl<T: Real> Lanes for Plain<T> {
 #[cfg(target_arch = "x86_64")]
 macro_rules! lanes {
     ($($features:literal, $register:ident, $ty:ty, $n:literal, $splat:ident, $load:ident, $store:ident, $load_some:ident, $store_some:ident,
-        $fma:ident, $add:ident, $max:ident;)*) => {
+        $fma:ident, $add:ident, $max:ident, $total:ident;)*) => {
         use std::arch::x86_64::*;
         $(impl Lanes for $register {
             type T = $ty;
@@ -110,6 +116,9 @@ macro_rules! lanes {
             #[inline(always)]
             // SAFETY: see `splat`.
             unsafe fn max(self, b: Self) -> Self { unsafe { $max(self, b) } }
+            #[inline(always)]
+            // SAFETY: see `splat`.
+            unsafe fn total(self) -> $ty { unsafe { $total(self) } }
             #[target_feature(enable = $features)]
             unsafe fn finish_part(sums: *const Self, vectors: usize, out: (*mut $ty, Size), ends: Finish<'_, $ty>) {
                 // SAFETY: what the trait demands is what the function demands.
@@ -120,10 +129,10 @@ macro_rules! lanes {
 }
 #[cfg(target_arch = "x86_64")]
 lanes! {
-    "avx512f,avx2,fma", __m512, f32, 16, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, load_16, store_16, _mm512_fmadd_ps, _mm512_add_ps, _mm512_max_ps;
-    "avx512f,avx2,fma", __m512d, f64, 8, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, load_8d, store_8d, _mm512_fmadd_pd, _mm512_add_pd, _mm512_max_pd;
-    "avx2,fma", __m256, f32, 8, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, load_8, store_8, _mm256_fmadd_ps, _mm256_add_ps, _mm256_max_ps;
-    "avx2,fma", __m256d, f64, 4, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, load_4d, store_4d, _mm256_fmadd_pd, _mm256_add_pd, _mm256_max_pd;
+    "avx512f,avx2,fma", __m512, f32, 16, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, load_16, store_16, _mm512_fmadd_ps, _mm512_add_ps, _mm512_max_ps, total_16;
+    "avx512f,avx2,fma", __m512d, f64, 8, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, load_8d, store_8d, _mm512_fmadd_pd, _mm512_add_pd, _mm512_max_pd, total_8d;
+    "avx2,fma", __m256, f32, 8, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, load_8, store_8, _mm256_fmadd_ps, _mm256_add_ps, _mm256_max_ps, total_8;
+    "avx2,fma", __m256d, f64, 4, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, load_4d, store_4d, _mm256_fmadd_pd, _mm256_add_pd, _mm256_max_pd, total_4d;
 }
 
 /// The first `count` lanes set, the others not: 8 or twice 4 from the middle on.
@@ -197,5 +206,34 @@ some! {
         if count & 1 != 0 {
             _mm_store_sd(at, part);
         }
+    }
+}
+
+/// [`Lanes::total`] of each register.
+#[cfg(target_arch = "x86_64")]
+macro_rules! total {
+    ($($features:literal fn $name:ident($x:ident: $register:ty) -> $ty:ty $body:block)*) => { $(
+        #[target_feature(enable = $features)]
+        #[inline]
+        fn $name($x: $register) -> $ty $body
+    )* };
+}
+#[cfg(target_arch = "x86_64")]
+total! {
+    "avx512f,avx2" fn total_16(x: __m512) -> f32 {
+        let high = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(x)));
+        total_8(_mm256_add_ps(_mm512_castps512_ps256(x), high))
+    }
+    "avx2" fn total_8(x: __m256) -> f32 {
+        let four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
+        let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+        _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+    }
+    "avx512f,avx2" fn total_8d(x: __m512d) -> f64 {
+        total_4d(_mm256_add_pd(_mm512_castpd512_pd256(x), _mm512_extractf64x4_pd::<1>(x)))
+    }
+    "avx2" fn total_4d(x: __m256d) -> f64 {
+        let two = _mm_add_pd(_mm256_castpd256_pd128(x), _mm256_extractf128_pd::<1>(x));
+        _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)))
     }
 }

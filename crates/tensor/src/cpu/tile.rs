@@ -174,20 +174,15 @@ unsafe fn dots<V: Lanes, const MR: usize, const NT: usize>(
                 }
             }
         }
+        // Out of the registers first: a longer loop over these would not be unrolled, and keep them in memory throughout.
+        let mut sums_of_lanes = [[V::splat(V::T::ZERO); NT]; MR];
         for i in 0..MR {
             for t in 0..NT {
-                let mut parts = [V::T::ZERO; 16];
-                acc[i][t].store(parts.as_mut_ptr());
-                let mut half = V::N / 2;
-                while half > 0 {
-                    for l in 0..half {
-                        let other = parts[l + half];
-                        parts[l] += other;
-                    }
-                    half /= 2;
-                }
-                sums[i * NT + t] += parts[0];
+                sums_of_lanes[i][t] = acc[i][t];
             }
+        }
+        for (sum, lanes) in sums.iter_mut().zip(sums_of_lanes.as_flattened()) {
+            *sum += lanes.total();
         }
     }
 }
