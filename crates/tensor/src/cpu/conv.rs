@@ -147,7 +147,9 @@ fn direct<T: Tiled + Gemm>(x: &[T], filter: Filter<'_, T>, bias: Option<&[T]>, f
         let bias = bias.map(|b| &b[i % g.groups * g.out..][..g.out]);
         columns(&planes, &weight, i % g.groups, &x[i * g.image()..][..g.image()], bias, floor, channels, out);
     };
-    let work = g.units() * unit * g.taps() / 8;
+    // Elements that are laid out apart take six times as long as those that are copied in rows.
+    let laying = planes.image() * if g.stride[1] == 1 { 1 } else { 6 };
+    let work = g.units() * (unit * g.taps() / 8 + laying);
     if !par::worth(work) || g.units() >= 2 * par::num_threads() {
         par::share(out.chunks_mut(unit), work, &|i, out| task(i, 0..g.out, out));
     } else {

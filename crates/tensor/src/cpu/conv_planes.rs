@@ -101,6 +101,7 @@ impl Planes<'_> {
             match stride {
                 1 => out.copy_from_slice(&image[index..][..count]),
                 2 => take_apart::<T, 2>(&image[index..], out),
+                3 => take_apart::<T, 3>(&image[index..], out),
                 4 => take_apart::<T, 4>(&image[index..], out),
                 _ => out.iter_mut().zip(image[index..].iter().step_by(stride)).for_each(|(o, &x)| *o = x),
             }
@@ -116,6 +117,7 @@ impl Planes<'_> {
             match stride {
                 1 => image[index..][..count].copy_from_slice(from),
                 2 => put_apart::<T, 2>(from, &mut image[index..]),
+                3 => put_apart::<T, 3>(from, &mut image[index..]),
                 4 => put_apart::<T, 4>(from, &mut image[index..]),
                 _ => image[index..].iter_mut().step_by(stride).zip(from).for_each(|(o, &x)| *o = x),
             }
