@@ -10,6 +10,8 @@ use crate::shape::Shape;
 use crate::storage::Storage;
 use crate::{DType, Element, Tensor, bf16, f16, match_dtype};
 
+/// Elements of the longest row that is copied without a call.
+pub(crate) const SHORT: usize = 32;
 /// Steps along memory for which squares go together.
 const WIDE: usize = 512;
 
@@ -44,16 +46,29 @@ fn gather<T: Turn>(data: &[T], layout: &Layout, out: &mut [T]) {
     }
     // Three colours of each place become three planes.
     if along.is_some_and(|along| along + 2 == walk.shape.len() && walk.shape[along] == 3) && step == 3 {
-        let outer = Walk::<1> {
-            shape: walk.shape[..walk.shape.len() - 1].into(),
-            strides: [walk.strides[0][..walk.shape.len() - 1].into()],
-        };
+        let outer = walk.outer();
         return par::chunks(out, 3 * len, 2, |start, out| {
             let mut images = out.chunks_exact_mut(3 * len);
             let first = start / (3 * len);
             outer.each_row(first..first + images.len(), [layout.offset()], |[at]| {
                 planes(&data[at..][..3 * len], images.next().expect("one chunk per image"));
             });
+        });
+    }
+    if len <= if step.abs() <= 2 { SHORT } else { SHORT / 2 } {
+        let outer = walk.outer();
+        let ([between], high) = (outer.row_strides(), outer.row_len());
+        return par::chunks(out, len, 4, |start, mut piece| {
+            let mut row = start / len;
+            while !piece.is_empty() {
+                let (group, skipped) = (row / high, row % high);
+                let count = (high - skipped).min(piece.len() / len);
+                let (rows, rest) = piece.split_at_mut(count * len);
+                outer.each_row(group..group + 1, [layout.offset()], |[at]| {
+                    short_rows(data, at as isize + skipped as isize * between, [between, step], len, rows);
+                });
+                (row, piece) = (row + count, rest);
+            }
         });
     }
     par::chunks(out, len, 2, |start, piece| {
@@ -63,6 +78,41 @@ fn gather<T: Turn>(data: &[T], layout: &Layout, out: &mut [T]) {
             super::map::gather(data, at as isize, step, row);
         });
     });
+}
+
+/// `out[r·len + j] = data[first + r·between + j·step]`, without a call for each row.
+fn short_rows<T: Copy>(data: &[T], first: isize, [between, step]: [isize; 2], len: usize, out: &mut [T]) {
+    for (r, row) in out.chunks_exact_mut(len).enumerate() {
+        let at = first + r as isize * between;
+        match step {
+            1 => short_run(&data[at as usize..][..len], row),
+            -1 => row.iter_mut().zip(data[at as usize + 1 - len..][..len].iter().rev()).for_each(|(o, &x)| *o = x),
+            2 => {
+                let (pairs, last) = data[at as usize..][..2 * len - 1].as_chunks::<2>();
+                row.iter_mut().zip(pairs).for_each(|(o, &[x, _])| *o = x);
+                row[len - 1] = last[0];
+            }
+            _ => row.iter_mut().enumerate().for_each(|(j, o)| *o = data[(at + j as isize * step) as usize]),
+        }
+    }
+}
+
+/// [`run`] of a few elements, for which a call would take longer than the copy: by fours, the last of which may overlap the ones
+/// before.
+#[inline]
+pub(crate) fn short_run<T: Copy>(from: &[T], to: &mut [T]) {
+    let (Some(last), Some(_)) = (from.last_chunk::<4>(), to.last_chunk::<4>()) else {
+        return match (from, to) {
+            (&[a], [x, ..]) => *x = a,
+            (&[a, b], [x, y, ..]) => (*x, *y) = (a, b),
+            (&[a, b, c], [x, y, z, ..]) => (*x, *y, *z) = (a, b, c),
+            _ => assert!(from.is_empty(), "no room for a run"),
+        };
+    };
+    for (o, x) in to.as_chunks_mut::<4>().0.iter_mut().zip(from.as_chunks::<4>().0) {
+        *o = *x;
+    }
+    *to.last_chunk_mut().expect("as above") = *last;
 }
 
 multiversion! {

@@ -3,7 +3,7 @@
 //! All of it sees an operand as `outer × axis × inner`. Positions are storage offsets that were checked against the
 //! operand's shape by `ops`; reads and writes are bounds-checked slices all the same.
 
-use super::copy::run;
+use super::copy::{SHORT, run, short_run};
 use super::par;
 use super::simd::multiversion;
 use super::walk::Walk;
@@ -379,6 +379,9 @@ pub(crate) fn join(parts: &[Tensor], axis: usize, shape: Shape) -> Tensor {
                     let each = (first..).zip(block.chunks_exact_mut(width));
                     match part.share {
                         1 => each.for_each(|(o, row)| row[at] = part.row(o)[0]),
+                        share if share <= SHORT => {
+                            each.for_each(|(o, row)| short_run(part.row(o), &mut row[at..][..share]))
+                        }
                         share => each.for_each(|(o, row)| run(part.row(o), &mut row[at..][..share])),
                     }
                     at += part.share;

@@ -4,6 +4,7 @@ use super::math::Math;
 use super::par;
 use super::short_rows::{Columns, ROWS, SHORT, turn, turn_back};
 use super::simd::multiversion;
+use std::hint::black_box;
 
 /// Accumulators side by side: enough for the widest vectors and for their latency.
 const LANES: usize = 32;
@@ -277,6 +278,32 @@ fn sums_of_exp<T: Math, const FMA: bool>(columns: &mut [[T; ROWS]], log: bool) -
     sum
 }
 
+/// `columns[j][r] = f(r, columns[j][r])` for the first `len` columns.
+///
+/// Column after column, which the compiler must not see through: it would take columns, instead of rows, for what is to be side
+/// by side in AVX-512's vectors, and gather and scatter them.
+#[inline(always)]
+fn each<T: Math>(columns: &mut Columns<T>, len: usize, mut f: impl FnMut(usize, T) -> T) {
+    for j in 0..len {
+        let column = &mut columns[black_box(j)];
+        for r in 0..ROWS {
+            column[r] = f(r, column[r]);
+        }
+    }
+}
+
+/// [`each`] of `f(r, columns[j][r], others[j][r])`.
+#[inline(always)]
+fn each2<T: Math>(columns: &mut Columns<T>, others: &Columns<T>, len: usize, mut f: impl FnMut(usize, T, T) -> T) {
+    for j in 0..len {
+        let j = black_box(j);
+        let (column, other) = (&mut columns[j], &others[j]);
+        for r in 0..ROWS {
+            column[r] = f(r, column[r], other[r]);
+        }
+    }
+}
+
 multiversion! {
     /// Rows of at most [`SHORT`] elements.
     fn short_rows[T: Math](kind: Kind, x: &[T], len: usize, out: &mut [T]) {
@@ -286,15 +313,11 @@ multiversion! {
             match kind {
                 Kind::Softmax => {
                     let inverse = sums_of_exp::<T, FMA>(&mut columns[..len], false).map(|sum| T::ONE / sum);
-                    for column in &mut columns[..len] {
-                        (0..ROWS).for_each(|r| column[r] *= inverse[r]);
-                    }
+                    each(&mut columns, len, |r, x| x * inverse[r]);
                 }
                 Kind::LogSoftmax => {
                     let ln_sum = sums_of_exp::<T, FMA>(&mut columns[..len], true).map(|sum| sum.ln::<FMA>());
-                    for column in &mut columns[..len] {
-                        (0..ROWS).for_each(|r| column[r] = column[r] - ln_sum[r]);
-                    }
+                    each(&mut columns, len, |r, x| x - ln_sum[r]);
                 }
             }
             turn_back(&columns, len, out);
@@ -312,13 +335,18 @@ multiversion! {
             turn(y, len, &mut ys);
             turn(dy, len, &mut grads);
             let mut total = [T::ZERO; ROWS];
-            for (y, dy) in ys.iter().zip(&grads[..len]) {
-                (0..ROWS).for_each(|r| total[r] += if log { dy[r] } else { y[r] * dy[r] });
-            }
-            for (y, dy) in ys.iter_mut().zip(&grads[..len]) {
-                for r in 0..ROWS {
-                    y[r] = if log { dy[r] - y[r].exp_below::<FMA>() * total[r] } else { y[r] * (dy[r] - total[r]) };
-                }
+            if log {
+                each(&mut grads, len, |r, dy| {
+                    total[r] += dy;
+                    dy
+                });
+                each2(&mut ys, &grads, len, |r, y, dy| dy - y.exp_below::<FMA>() * total[r]);
+            } else {
+                each2(&mut ys, &grads, len, |r, y, dy| {
+                    total[r] += y * dy;
+                    y
+                });
+                each2(&mut ys, &grads, len, |r, y, dy| y * (dy - total[r]));
             }
             turn_back(&ys, len, out);
         }
@@ -349,9 +377,7 @@ multiversion! {
             let inverse = sums_of_exp::<T, FMA>(&mut columns[..len], false).map(|sum| T::ONE / sum);
             let mut factor = [T::ZERO; ROWS];
             factor[..grad.len()].copy_from_slice(grad);
-            for column in &mut columns[..len] {
-                (0..ROWS).for_each(|r| column[r] *= inverse[r]);
-            }
+            each(&mut columns, len, |r, x| x * inverse[r]);
             for r in 0..grad.len() {
                 match target(block * ROWS + r) {
                     Some(class) => columns[class][r] = columns[class][r] - T::ONE,
@@ -361,9 +387,7 @@ multiversion! {
                     }
                 }
             }
-            for column in &mut columns[..len] {
-                (0..ROWS).for_each(|r| column[r] *= factor[r]);
-            }
+            each(&mut columns, len, |r, x| x * factor[r]);
             turn_back(&columns, len, out);
         }
     }

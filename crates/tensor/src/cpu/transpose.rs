@@ -2,6 +2,7 @@
 
 #[cfg(target_arch = "x86_64")]
 use super::simd::{Isa, isa};
+use crate::{DType, Element};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
@@ -65,6 +66,36 @@ pub(super) fn doubles(from: &[f64], stride: usize, size: (usize, usize), width: 
         return unsafe { blocks::<_, 4>(doubles4, from, stride, size, width, out) };
     }
     by_elements(from, stride, size, width, out);
+}
+
+/// [`by_elements`] by the instructions for its type, if there are any.
+pub(super) fn elements<T: Element>(from: &[T], stride: usize, size: (usize, usize), width: usize, out: &mut [T]) {
+    match T::DTYPE {
+        DType::F32 => {
+            // SAFETY: `T` is `f32`.
+            let (from, out) = unsafe { operands_as(from, out) };
+            singles(from, stride, size, width, out);
+        }
+        DType::F64 => {
+            // SAFETY: `T` is `f64`.
+            let (from, out) = unsafe { operands_as(from, out) };
+            doubles(from, stride, size, width, out);
+        }
+        _ => by_elements(from, stride, size, width, out),
+    }
+}
+
+/// # Safety
+/// `T` and `S` are the same type.
+unsafe fn operands_as<'a, T, S>(from: &'a [T], out: &'a mut [T]) -> (&'a [S], &'a mut [S]) {
+    let (from_len, out_len) = (from.len(), out.len());
+    // SAFETY: the same memory as slices of the same type, borrowed for as long.
+    unsafe {
+        (
+            std::slice::from_raw_parts(from.as_ptr().cast(), from_len),
+            std::slice::from_raw_parts_mut(out.as_mut_ptr().cast(), out_len),
+        )
+    }
 }
 
 /// # Panics

@@ -60,6 +60,15 @@ impl<const N: usize> Walk<N> {
         true
     }
 
+    /// The walk without its innermost axis: its rows are steps from row to row.
+    pub(crate) fn outer(&self) -> Walk<N> {
+        let outer = self.shape.len() - 1;
+        if outer == 0 {
+            return Walk { shape: [1].as_slice().into(), strides: std::array::from_fn(|_| [1].as_slice().into()) };
+        }
+        Walk { shape: self.shape[..outer].into(), strides: std::array::from_fn(|k| self.strides[k][..outer].into()) }
+    }
+
     /// The number of rows.
     pub(crate) fn rows(&self) -> usize {
         self.shape[..self.shape.len() - 1].iter().product()
