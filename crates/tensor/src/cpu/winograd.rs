@@ -106,6 +106,8 @@ impl Plan {
         let blocks = match blocks {
             _ if fewer > 0 && total.div_ceil(fewer) * tiles[1] <= MOST => fewer,
             _ if blocks >= 2 * threads => blocks.next_multiple_of(threads).min(total),
+            // What one thread transforms and another reads goes from cache to cache: so tiles that are many stay with one.
+            _ if blocks < threads && total >= threads && total * tiles[1] >= (outer / 2).max(14 * threads) => threads,
             _ => blocks,
         };
         let alone = blocks.is_multiple_of(threads) || blocks > 2 * threads;
@@ -199,7 +201,9 @@ fn convolve<T: Tiled>(plan: &Plan, x: &[T], filter: Filter<'_, T>, bias: Option<
         }
         let bias = bias.map(|b| &b[group * plan.outer..][..plan.outer]);
         let filters = Filters::new(filter, group, [plan.inner, plan.outer], plan.kernel);
-        let packed = (blocks > 1).then(|| filters.transform_all(plan.chain));
+        // A few filters each thread rather transforms for its own block.
+        let shared = blocks > threads || blocks > 1 && plan.inner * plan.outer > FILTERS;
+        let packed = shared.then(|| filters.transform_all(plan.chain));
         let packed = packed.as_ref().map(|packed| packed.as_slice());
         if plan.alone {
             par::share(parts.into_iter(), usize::MAX, &|block, parts| {
