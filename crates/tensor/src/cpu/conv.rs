@@ -142,24 +142,47 @@ fn direct<T: Tiled + Gemm>(x: &[T], filter: Filter<'_, T>, bias: Option<&[T]>, f
         true => PackedWeight::new::<T>(turn_over(filter.data, g).as_slice(), g),
         false => PackedWeight::new(filter.data, g),
     };
-    let unit = g.out * g.positions();
-    let task = |i: usize, channels: std::ops::Range<usize>, out: &mut [T]| {
+    let (positions, threads) = (g.positions(), par::num_threads());
+    let unit = g.out * positions;
+    let task = |planes: &Planes<'_>, i: usize, channels: std::ops::Range<usize>, out: &mut [&mut [T]]| {
         let bias = bias.map(|b| &b[i % g.groups * g.out..][..g.out]);
-        columns(&planes, &weight, i % g.groups, &x[i * g.image()..][..g.image()], bias, floor, channels, out);
+        columns(planes, &weight, i % g.groups, &x[i * g.image()..][..g.image()], bias, floor, channels, out);
     };
-    // Elements that are laid out apart take six times as long as those that are copied in rows.
-    let laying = planes.image() * if g.stride[1] == 1 { 1 } else { 6 };
-    let work = g.units() * (unit * g.taps() / 8 + laying);
-    if !par::worth(work) || g.units() >= 2 * par::num_threads() {
-        par::share(out.chunks_mut(unit), work, &|i, out| task(i, 0..g.out, out));
-    } else {
-        // Few images: channels are divided too.
-        let high = g.out.div_ceil(2 * par::num_threads()).next_multiple_of(T::kernels().mr);
-        for (i, out) in out.chunks_mut(unit).enumerate() {
-            par::share(out.chunks_mut(high * g.positions()), work, &|c, out| {
-                task(i, c * high..((c + 1) * high).min(g.out), out);
-            });
+    let work = g.units() * (unit * g.taps() / 8 + planes.cost());
+    if !par::worth(work) || g.units() >= 2 * threads {
+        return par::share(out.chunks_mut(unit), work, &|i, out| {
+            task(&planes, i, 0..g.out, &mut Vec::from_iter(out.chunks_mut(positions)));
+        });
+    }
+    // Few images: bands of their rows, of which each sees some of the next one's too, or else channels.
+    let reach = planes.plane[0] - g.out_size[0];
+    let most = (g.out_size[0] / reach.max(4)).min(positions / (2 * T::kernels().nr()));
+    let bands = (2 * threads).div_ceil(g.units()).min(most);
+    if bands > 1 {
+        let first = |band: usize| band * g.out_size[0] / bands;
+        let of_band = |band| Geometry { out_size: [first(band + 1) - first(band), g.out_size[1]], ..*g };
+        let sizes = Vec::from_iter((0..bands).map(of_band));
+        let planes = Vec::from_iter(sizes.iter().enumerate().map(|(band, g)| Planes::band(g, first(band))));
+        let mut tasks = Vec::new();
+        for (i, image) in out.chunks_mut(unit).enumerate() {
+            let mut parts = Vec::from_iter(planes.iter().map(|planes| (i, planes, Vec::new())));
+            for mut channel in image.chunks_mut(positions) {
+                for (_, planes, rows) in &mut parts {
+                    let (own, rest) = channel.split_at_mut(planes.g.positions());
+                    rows.push(own);
+                    channel = rest;
+                }
+            }
+            tasks.append(&mut parts);
         }
+        return par::share(tasks.into_iter(), work, &|_, (i, planes, mut rows)| task(planes, i, 0..g.out, &mut rows));
+    }
+    let high = g.out.div_ceil(2 * threads).next_multiple_of(T::kernels().mr);
+    for (i, image) in out.chunks_mut(unit).enumerate() {
+        par::share(image.chunks_mut(high * positions), work, &|c, out| {
+            let channels = c * high..((c + 1) * high).min(g.out);
+            task(&planes, i, channels, &mut Vec::from_iter(out.chunks_mut(positions)));
+        });
     }
 }
 
@@ -255,7 +278,7 @@ fn columns<T: Tiled>(
     bias: Option<&[T]>,
     floor: T,
     channels: std::ops::Range<usize>,
-    out: &mut [T],
+    out: &mut [&mut [T]],
 ) {
     let (g, kernels) = (planes.g, T::kernels());
     let (nr, mr, taps, positions) = (kernels.nr(), kernels.mr, g.taps(), g.positions());
@@ -267,7 +290,7 @@ fn columns<T: Tiled>(
     let mut memory = Storage::stale(T::DTYPE, mr * total);
     let sums = memory.as_mut_slice::<T>();
     let blocks: Vec<Rows<'_>> = planes.taps.chunks(CHAIN).map(Rows::new).collect();
-    for (i, out) in channels.clone().step_by(mr).zip(out.chunks_mut(mr * positions)) {
+    for (i, out) in channels.clone().step_by(mr).zip(out.chunks_mut(mr)) {
         let high = mr.min(channels.end - i);
         // Panels start at multiples of mr; all but the last of a group are mr high.
         let panel = kernels.padded((g.out - i).min(mr));
@@ -290,10 +313,10 @@ fn columns<T: Tiled>(
                 .for_each(|(r, row)| row.fill(bias.map_or(T::ZERO, |b| b[(i + r).min(g.out - 1)])));
             raise(floor, sums);
         }
-        let rows = out.chunks_exact_mut(g.out_size[1]);
-        for (index, row) in rows.enumerate() {
-            let (r, y) = (index / g.out_size[0], index % g.out_size[0]);
-            row.copy_from_slice(&sums[r * total + y * planes.plane[1]..][..row.len()]);
+        for (out, sums) in out.iter_mut().zip(sums.chunks_exact(total)) {
+            for (y, row) in out.chunks_exact_mut(g.out_size[1]).enumerate() {
+                row.copy_from_slice(&sums[y * planes.plane[1]..][..row.len()]);
+            }
         }
     }
 }

@@ -24,9 +24,12 @@ const LINES: usize = 1 << 12;
 /// Elements of images laid out at a time, if more than one is.
 const CHUNK: usize = 1 << 17;
 
-/// Whether enough channels lie side by side to fill vectors.
+/// Whether enough channels lie side by side to fill vectors: three quarters, or two thirds where an image would otherwise be
+/// taken apart by a wide stride.
 pub(super) fn suits(g: &Geometry) -> bool {
-    g.out >= 12 && g.out.next_multiple_of(16) * 3 <= g.out * 4 && g.batch * g.depth > 0
+    let lanes = g.out.next_multiple_of(16);
+    let full = if g.stride[1] > 2 { lanes * 2 <= g.out * 3 } else { g.out >= 12 && lanes * 3 <= g.out * 4 };
+    full && g.batch * g.depth > 0
 }
 
 /// The convolution of `x` with `w`, plus a bias per channel, raised to `floor` where it is less.

@@ -14,6 +14,8 @@ pub(super) const STEP: usize = 16;
 /// is an offset, and their sum is where they meet.
 pub(super) struct Planes<'a> {
     pub(super) g: &'a Geometry,
+    /// Rows of the image's output that come before those of `g`.
+    first: usize,
     /// The phases that taps read, by axis.
     phases: [Vec<usize>; 2],
     /// Height and width of a plane.
@@ -24,6 +26,11 @@ pub(super) struct Planes<'a> {
 
 impl Planes<'_> {
     pub(super) fn new(g: &Geometry) -> Planes<'_> {
+        Planes::band(g, 0)
+    }
+
+    /// What the rows of the output from `first` on see; `g` has as many.
+    pub(super) fn band(g: &Geometry, first: usize) -> Planes<'_> {
         let phases = [0, 1].map(|a| {
             let mut used: Vec<usize> = (0..g.kernel[a]).map(|k| k * g.dilation[a] % g.stride[a]).collect();
             used.sort_unstable();
@@ -31,7 +38,7 @@ impl Planes<'_> {
             used
         });
         let plane = [0, 1].map(|a| (g.kernel[a] - 1) * g.dilation[a] / g.stride[a] + g.out_size[a]);
-        let mut planes = Planes { g, phases, plane, taps: Vec::new() };
+        let mut planes = Planes { g, first, phases, plane, taps: Vec::new() };
         let along = |a: usize, k: usize| {
             let at = k * g.dilation[a];
             let phase = planes.phases[a].iter().position(|&p| p == at % g.stride[a]).expect("listed above");
@@ -61,6 +68,12 @@ impl Planes<'_> {
         self.g.depth * self.channel()
     }
 
+    /// What it takes to lay out an image, in cheap operations: elements that are taken apart take six times as long as those that
+    /// are copied in rows.
+    pub(super) fn cost(&self) -> usize {
+        self.image() * if self.g.stride[1] == 1 { 1 } else { 6 }
+    }
+
     /// Offset of an output position.
     pub(super) fn position(&self, index: usize) -> usize {
         index / self.g.out_size[1] * self.plane[1] + index % self.g.out_size[1]
@@ -80,7 +93,7 @@ impl Planes<'_> {
                     let last =
                         (width + g.padding[1]).saturating_sub(px).div_ceil(g.stride[1]).clamp(first, self.plane[1]);
                     for r in 0..self.plane[0] {
-                        let y = (r * g.stride[0] + py).wrapping_sub(g.padding[0]);
+                        let y = ((self.first + r) * g.stride[0] + py).wrapping_sub(g.padding[0]);
                         if y < height && first < last {
                             let x = first * g.stride[1] + px - g.padding[1];
                             f(row + first, (channel * height + y) * width + x, last - first);

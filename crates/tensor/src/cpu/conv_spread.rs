@@ -32,7 +32,7 @@ pub(super) fn input_grad<T: Tiled + Gemm>(w: &[T], dy: &[T], g: &Geometry, dx: &
     }
     let planes = Planes::new(g);
     if few_channels(g) {
-        let work = g.units() * g.out * g.positions() * g.taps() / 8;
+        let work = g.units() * (g.out * g.positions() * g.taps() / 8 + planes.cost());
         return par::share(dx.chunks_mut(g.image()), work, &|i, dx| {
             let w = &w[i % g.groups * g.out * g.taps()..][..g.out * g.taps()];
             of_few_channels(&planes, w, &dy[i * g.out * g.positions()..][..g.out * g.positions()], dx);
@@ -46,7 +46,7 @@ pub(super) fn input_grad<T: Tiled + Gemm>(w: &[T], dy: &[T], g: &Geometry, dx: &
         spread(&planes, &weight, i % g.groups, grads, channels, dx);
     };
     let unit = joined * g.image();
-    let work = g.units() * g.out * g.positions() * g.taps() / 8;
+    let work = g.units() * (g.out * g.positions() * g.taps() / 8 + planes.cost());
     if !par::worth(work) || g.units() >= 2 * par::num_threads() {
         par::share(dx.chunks_mut(unit), work, &|i, dx| task(i * joined, 0..g.depth, dx));
     } else {

@@ -38,41 +38,53 @@ fn weight_grad_dots<T: Tiled>(planes: &Planes<'_>, x: &[T], dy: &[T], dw: &mut [
     let chunk = ((1 << 16) / (planes.image() + g.out * row)).clamp(1, g.batch);
     let chunks = g.batch.div_ceil(chunk);
     let share = chunks.div_ceil(16);
-    let task = |index: usize| {
-        let mut sum = vec![T::ZERO; dw_len(g)];
-        let lengths = [chunk * planes.image() + kernels.lanes, chunk * g.out * row];
+    let tasks = chunks.div_ceil(share);
+    let work = g.units() * (unit * taps / 8 + planes.cost());
+    // With few images, groups are divided too, and output channels by whole tiles.
+    let wanted = if par::worth(work) { (2 * par::num_threads()).div_ceil(tasks) } else { 1 };
+    let by_group = wanted.min(g.groups);
+    let panels = g.out.div_ceil(kernels.dot_rows());
+    let by_channel = (wanted / by_group).min(panels);
+    let task = |index: usize, groups: Range<usize>, channels: Range<usize>| {
+        let mut sum = vec![T::ZERO; groups.len() * channels.len() * taps];
+        let lengths = [chunk * planes.image() + kernels.lanes, chunk * channels.len() * row];
         let mut memory = Storage::zeroed(T::DTYPE, lengths.iter().sum());
         let (laid, rows) = memory.as_mut_slice::<T>().split_at_mut(lengths[0]);
         for first in (index * share..((index + 1) * share).min(chunks)).map(|c| c * chunk) {
             let count = chunk.min(g.batch - first);
-            for group in 0..g.groups {
+            for (group, sum) in groups.clone().zip(sum.chunks_exact_mut(channels.len() * taps)) {
                 for i in 0..count {
                     let at = (first + i) * g.groups + group;
                     planes.lay(&x[at * g.image()..][..g.image()], &mut laid[i * planes.image()..]);
-                    for (j, from) in dy[at * unit..][..unit].chunks_exact(g.out_size[1]).enumerate() {
+                    let own = &dy[at * unit..][channels.start * g.positions()..channels.end * g.positions()];
+                    for (j, from) in own.chunks_exact(g.out_size[1]).enumerate() {
                         let (channel, y) = (j / g.out_size[0], j % g.out_size[0]);
-                        let to = (i * g.out + channel) * row + y * planes.plane[1];
+                        let to = (i * channels.len() + channel) * row + y * planes.plane[1];
                         rows[to..][..from.len()].copy_from_slice(from);
                     }
                 }
-                let sum = &mut sum[group * g.out * taps..][..g.out * taps];
                 let size = (count, row / kernels.lanes);
-                dots_of_chunk((laid, &planes.taps, planes.image()), (rows, row, g.out * row), size, sum);
+                dots_of_chunk((laid, &planes.taps, planes.image()), (rows, row, channels.len() * row), size, sum);
             }
         }
         sum
     };
-    let tasks = chunks.div_ceil(share);
-    let mut parts: Vec<Vec<T>> = vec![Vec::new(); tasks];
-    par::share(parts.iter_mut(), g.units() * unit * taps / 8, &|index, part| *part = task(index));
-    for part in parts {
-        dw.iter_mut().zip(part).for_each(|(d, p)| *d += p);
+    let of_groups = |i: usize| i * g.groups / by_group..(i + 1) * g.groups / by_group;
+    let first = |i: usize| (i * panels / by_channel * kernels.dot_rows()).min(g.out);
+    let parts = (0..tasks * by_group * by_channel).map(|i| {
+        let (own, channel) = (i / by_channel % by_group, i % by_channel);
+        (i / by_channel / by_group, of_groups(own), first(channel)..first(channel + 1))
+    });
+    let mut parts = Vec::from_iter(parts.map(|part| (part, Vec::new())));
+    par::share(parts.iter_mut(), work, &|_, ((index, groups, channels), sum)| {
+        *sum = task(*index, groups.clone(), channels.clone());
+    });
+    for ((_, groups, channels), sum) in parts {
+        for (group, sum) in groups.zip(sum.chunks_exact(channels.len() * taps)) {
+            let dw = &mut dw[(group * g.out + channels.start) * taps..];
+            dw.iter_mut().zip(sum).for_each(|(d, p)| *d += *p);
+        }
     }
-}
-
-/// Elements of the weight.
-fn dw_len(g: &Geometry) -> usize {
-    g.groups * g.out * g.taps()
 }
 
 /// Adds the sums of a chunk: operands are `(data, offsets of the taps, step per image)` and

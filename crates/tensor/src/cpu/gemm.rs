@@ -578,10 +578,10 @@ pub(crate) fn batched<'a, T: Gemm>(
     par::each(pieces, (long / (per_element(m, n) * down * across)).max(1), piece);
 }
 
-/// Multiply-adds that take as long as an element of `par`'s cheap memory-bound work: products of a matrix and a vector are
+/// Multiply-adds that take as long as an element of `par`'s cheap memory-bound work: products with few rows or columns are
 /// bound by memory too.
 fn per_element(m: usize, n: usize) -> usize {
-    if m.min(n) == 1 { 1 } else { 8 }
+    m.min(n).min(8)
 }
 
 /// The rows and columns per piece of a product, given how many there are: one or two pieces per thread, if they are
