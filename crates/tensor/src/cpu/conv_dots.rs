@@ -13,14 +13,19 @@ const CHAIN: usize = 256;
 /// Elements of images laid out at a time, if more than one is.
 const CHUNK: usize = 1 << 17;
 
-/// Whether channels fill vectors, outputs do not, and adding up the lanes of a sum costs little beside its terms or what
-/// tiles of few positions waste.
+/// Whether this is the way: it pays, and output channels do not fill vectors.
 pub(super) fn suits(g: &Geometry) -> bool {
+    pays(g) && !conv_lines::suits(g)
+}
+
+/// Whether channels fill vectors, and adding up the lanes of a sum costs little beside its terms or what tiles of few positions
+/// waste.
+pub(super) fn pays(g: &Geometry) -> bool {
     let (taps, positions) = (g.taps(), g.positions());
-    let pays = taps >= 2048 || taps >= 1024 && positions <= 256 || taps >= 96 && positions <= 64;
+    let long = taps >= 2048 || taps >= 1024 && positions <= 256 || taps >= 96 && positions <= 64;
     let full = g.depth.next_multiple_of(16) * 3 <= g.depth * 4;
     // Of a kernel of one place, laying out planes leaves out what no output sees.
-    pays && full && g.kernel != [1, 1] && !conv_lines::suits(g)
+    long && full && g.kernel != [1, 1]
 }
 
 /// Pieces of the sums: where their terms start in the filter and after a position's first tap, and how many segments of

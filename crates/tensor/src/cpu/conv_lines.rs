@@ -2,6 +2,7 @@
 //! it lies, so that no patch is ever copied.
 
 use super::conv::{Filter, Geometry};
+use super::conv_dots;
 use super::conv_layout::Layout;
 use super::par;
 use super::simd::prefetch;
@@ -15,8 +16,10 @@ const KC: usize = 160;
 const STEP: usize = 16;
 /// Elements of the sums kept at a time: an eighth of the second cache.
 const SUMS: usize = 1 << 15;
-/// Positions of a piece of an image that is divided by them, at least.
+/// Positions per thread's piece of images that are divided by them, and of an image, at least.
 const LARGE: usize = 96;
+/// Positions of an image that tiles along its rows would mostly miss, at most.
+const FEW: usize = 64;
 /// Tiles of positions that use a panel of the weight one after another.
 const SOME: usize = 8;
 /// Elements of the weight packed at a time: half of the first cache.
@@ -24,11 +27,16 @@ const LINES: usize = 1 << 12;
 /// Elements of images laid out at a time, if more than one is.
 const CHUNK: usize = 1 << 17;
 
-/// Whether enough channels lie side by side to fill vectors: three quarters, or two thirds where an image would otherwise be
-/// taken apart by a wide stride.
+/// Whether enough channels lie side by side to fill vectors: three quarters; two thirds where an image would otherwise be taken
+/// apart by a wide stride; half where positions are as few as a vector's numbers.
 pub(super) fn suits(g: &Geometry) -> bool {
     let lanes = g.out.next_multiple_of(16);
-    let full = if g.stride[1] > 2 { lanes * 2 <= g.out * 3 } else { g.out >= 12 && lanes * 3 <= g.out * 4 };
+    let full = match g.out {
+        _ if g.stride[1] > 2 => lanes * 2 <= g.out * 3,
+        12.. if lanes * 3 <= g.out * 4 => true,
+        9.. => g.positions() <= FEW && lanes <= g.out * 2 && !conv_dots::pays(g),
+        _ => false,
+    };
     full && g.batch * g.depth > 0
 }
 
@@ -49,7 +57,7 @@ pub(super) fn convolve<T: Tiled>(
     let heavy = g.out * g.taps() >= g.batch * layout.image;
     // Few images are divided: large ones by positions, others by channels.
     let few = threads > 1 && g.batch < 2 * threads;
-    let large = g.positions() >= 2 * threads * LARGE;
+    let large = g.batch * g.positions() >= 2 * threads * LARGE && g.positions() >= LARGE;
     let panels = Panels::new::<T>(g.out, if heavy || few && !large { threads } else { 1 });
     let taps = layout.taps(filter.turned);
     let image = |index: usize| &x[index * g.image()..][..g.image()];
