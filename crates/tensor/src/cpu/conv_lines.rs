@@ -32,10 +32,9 @@ const CHUNK: usize = 1 << 17;
 pub(super) fn suits(g: &Geometry) -> bool {
     let lanes = g.out.next_multiple_of(16);
     let full = match g.out {
+        9.. if g.positions() <= FEW && !conv_dots::pays(g) => lanes <= g.out * 2,
         _ if g.stride[1] > 2 => lanes * 2 <= g.out * 3,
-        12.. if lanes * 3 <= g.out * 4 => true,
-        9.. => g.positions() <= FEW && lanes <= g.out * 2 && !conv_dots::pays(g),
-        _ => false,
+        _ => g.out >= 12 && lanes * 3 <= g.out * 4,
     };
     full && g.batch * g.depth > 0
 }
