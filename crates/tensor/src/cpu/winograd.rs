@@ -213,8 +213,27 @@ fn convolve<T: Tiled>(plan: &Plan, x: &[T], filter: Filter<'_, T>, bias: Option<
                     sums(plan, &tiles, block, &filters, packed, i, bias, floor, parts);
                 }
             });
+        } else if threads * plan.stride <= 2 * plan.outer {
+            // Few blocks: the output channels of each are divided. That every thread transforms all tiles for itself takes less
+            // time than to fetch them from another processor's cache.
+            let shares = threads.div_ceil(blocks).min(groups_of_channels);
+            let mut tasks = Vec::new();
+            for (block, parts) in parts.into_iter().enumerate() {
+                let mut own = Vec::from_iter((0..shares).map(|_| (block, Vec::new())));
+                for (i, parts) in parts.into_iter().enumerate() {
+                    own[i * shares / groups_of_channels].1.push((i, parts));
+                }
+                tasks.append(&mut own);
+            }
+            par::share(tasks.into_iter(), usize::MAX, &|_, (block, own)| {
+                let mut tiles = Tiles::new::<T>(plan, 1);
+                tiles.pieces(plan).for_each(|(piece, out)| transform_tiles(plan, x, group, block, piece, out));
+                for (i, parts) in own {
+                    sums(plan, &tiles, block, &filters, packed, i, bias, floor, parts);
+                }
+            });
         } else {
-            // Few blocks: the channels of each are divided too.
+            // The input channels are divided too.
             let mut tiles = Vec::from_iter((0..blocks).map(|_| Tiles::new::<T>(plan, 2 * threads)));
             let pieces = tiles
                 .iter_mut()
