@@ -379,6 +379,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri has not this processor's conversions")]
     fn casts_of_what_does_not_fit_are_those_of_the_processor() {
         // Of NaN, inf, -inf, 3e9, -3e9, 1e10, 1e19, 70000 and -2⁶³ by `tensor.to` on x86-64.
         let x = Tensor::from_vec(
