@@ -48,4 +48,5 @@ pub(crate) mod update;
 pub(crate) mod walk;
 pub(crate) mod winograd;
 pub(crate) mod winograd_filter;
+pub(crate) mod winograd_values;
 pub(crate) mod winograd_weight;

@@ -8,7 +8,8 @@ use super::conv::Geometry;
 use super::conv_layout::even_width;
 use super::par;
 use super::tile::{Rows, Size, Start, Tiled};
-use super::winograd::{self, PLACES, SIDE, every, outputs, segments, values};
+use super::winograd::{self, PLACES, SIDE, every, segments};
+use super::winograd_values::{outputs, values};
 use crate::storage::Storage;
 use std::ops::Range;
 
