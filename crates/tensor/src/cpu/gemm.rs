@@ -7,8 +7,9 @@
 //! order. No cut of rows or columns changes that, so results do not depend on the number of threads, although the cuts do.
 
 use super::floor::{Lowest, raise};
+pub(crate) use super::mat::{Init, Mat};
 use super::par;
-use super::simd::{Real, fma, multiversion};
+use super::simd::multiversion;
 use super::thin::{self, NARROW, SHORT};
 use super::tile::{Finish, Grid, Size, Start, Tiled};
 use crate::Element;
@@ -21,117 +22,6 @@ const NC: usize = 512;
 
 /// Numbers of the left factor that some rows of tiles read again for each strip of the right one.
 const IN_CACHE: usize = 2048;
-
-/// A matrix inside a slice: element `(i, j)` is `data[at + i·rs + j·cs]`.
-///
-/// Invariant, checked by [`Mat::new`] and kept by the views: every element is inside `data`.
-#[derive(Clone, Copy)]
-pub(crate) struct Mat<'a, T> {
-    data: &'a [T],
-    at: usize,
-    rows: usize,
-    cols: usize,
-    rs: isize,
-    cs: isize,
-}
-
-impl<'a, T: Copy> Mat<'a, T> {
-    /// A matrix of `rows × cols` elements with the given strides, starting at `data[at]`.
-    ///
-    /// # Panics
-    /// If an element would lie outside `data`.
-    pub(crate) fn new(data: &'a [T], at: usize, (rows, cols): (usize, usize), (rs, cs): (isize, isize)) -> Mat<'a, T> {
-        if rows > 0 && cols > 0 {
-            let span = |n: usize, s: isize| (n as i128 - 1) * s as i128;
-            let (r, c) = (span(rows, rs), span(cols, cs));
-            let low = at as i128 + r.min(0) + c.min(0);
-            let high = at as i128 + r.max(0) + c.max(0);
-            assert!(low >= 0 && high < data.len() as i128, "a matrix reaches outside its memory");
-        }
-        Mat { data, at, rows, cols, rs, cs }
-    }
-
-    /// A matrix in C order that starts at `data[0]`.
-    pub(crate) fn dense(data: &'a [T], rows: usize, cols: usize) -> Mat<'a, T> {
-        Mat::new(data, 0, (rows, cols), (cols as isize, 1))
-    }
-
-    /// The transpose.
-    pub(crate) fn t(self) -> Mat<'a, T> {
-        Mat { rows: self.cols, cols: self.rows, rs: self.cs, cs: self.rs, ..self }
-    }
-
-    /// Rows `start..start + count`.
-    pub(crate) fn rows(self, start: usize, count: usize) -> Mat<'a, T> {
-        assert!(start + count <= self.rows, "rows outside the matrix");
-        let at = if count > 0 && self.cols > 0 { self.index(start, 0) } else { self.at };
-        Mat { at, rows: count, ..self }
-    }
-
-    #[inline(always)]
-    fn index(&self, i: usize, j: usize) -> usize {
-        (self.at as isize + i as isize * self.rs + j as isize * self.cs) as usize
-    }
-
-    /// Columns `start..start + count`.
-    pub(crate) fn cols(self, start: usize, count: usize) -> Mat<'a, T> {
-        self.t().rows(start, count).t()
-    }
-
-    /// The slice from element `(i, j)` on.
-    #[inline(always)]
-    fn from(&self, i: usize, j: usize) -> &'a [T] {
-        &self.data[self.index(i, j)..]
-    }
-
-    /// Whether a product reads it where it lies, if it is the left factor: rows one after another, or steps, unless these are
-    /// so far apart that most fall into few sets of the caches.
-    fn in_place(&self) -> bool {
-        const FAR: usize = 2048;
-        let near = self.cs >= 0 && self.cs as usize * size_of::<T>() <= FAR;
-        self.rs >= 0 && (self.cs == 1 || self.rs == 1 && near)
-    }
-
-    /// Element `(i, j)`.
-    #[inline(always)]
-    pub(crate) fn get(&self, i: usize, j: usize) -> T {
-        self.data[self.index(i, j)]
-    }
-}
-
-/// What a product is added to.
-#[derive(Clone, Copy)]
-pub(crate) enum Init<'a, T> {
-    /// Nothing: what the output held before is overwritten.
-    Zero,
-    /// What the output holds.
-    Keep,
-    /// A matrix of the output's size, often with stride 0: a bias.
-    From(Mat<'a, T>),
-}
-
-impl<T: Copy> Init<'_, T> {
-    fn rows(self, start: usize, count: usize) -> Self {
-        match self {
-            Init::From(mat) => Init::From(mat.rows(start, count)),
-            other => other,
-        }
-    }
-
-    fn cols(self, start: usize, count: usize) -> Self {
-        match self {
-            Init::From(mat) => Init::From(mat.cols(start, count)),
-            other => other,
-        }
-    }
-
-    fn t(self) -> Self {
-        match self {
-            Init::From(mat) => Init::From(mat.t()),
-            other => other,
-        }
-    }
-}
 
 /// An element type that has a matrix product.
 pub(crate) trait Gemm: Lowest {
@@ -184,8 +74,8 @@ macro_rules! real {
                 unsafe {
                     match way {
                         Way::Dots => dots(a, b, init, floor, c, ldc),
-                        Way::Vector { narrow } if a.rows == 1 => row_times_matrix(a, b, init, floor, c, narrow),
-                        Way::Vector { narrow } if ldc == 1 => row_times_matrix(b.t(), a.t(), init.t(), floor, c, narrow),
+                        Way::Vector { narrow } if a.rows == 1 => vector(a, b, init, floor, c, narrow),
+                        Way::Vector { narrow } if ldc == 1 => vector(b.t(), a.t(), init.t(), floor, c, narrow),
                         _ => blocks(a, b, init, floor, c, ldc),
                     }
                 }
@@ -288,6 +178,20 @@ unsafe fn dots<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, floor:
     }
 }
 
+/// The product of one row and a matrix.
+///
+/// # Safety
+/// `c` points to `b.cols` numbers as in [`Gemm::gemm_at`].
+unsafe fn vector<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, floor: T, c: *mut T, narrow: bool) {
+    // SAFETY: the promise is passed on, and is about this slice, initialised by `begin` or by who gave it.
+    let out = unsafe {
+        begin(init, (1, b.cols), c, b.cols);
+        std::slice::from_raw_parts_mut(c, b.cols)
+    };
+    thin::add_row_times_matrix(a, b, out, narrow);
+    raise(floor, out);
+}
+
 /// The product by packed blocks and register tiles.
 ///
 /// # Safety
@@ -319,7 +223,8 @@ unsafe fn blocks<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, floo
     // each strip is used up while it is in the first cache, unless all of them are small.
     let (in_place, direct) = (a.in_place(), b.cs == 1 && b.rs >= 0 && m <= 32);
     let by_strips = in_place && m <= 128 && steps * n > 4 * IN_CACHE;
-    let block = if by_strips { wide } else { n.min(NC / wide * wide).next_multiple_of(kernels.lanes) };
+    let most = if by_strips { NC / 4 } else { NC };
+    let block = n.min(most / wide * wide).next_multiple_of(kernels.lanes);
     // Whole vectors of all rows are there to be read where they lie, unless the last one ends its slice.
     let strips = if direct && kernels.read(n) == n { 0 } else { steps * block };
     let mut memory = Storage::stale(T::DTYPE, strips + if in_place { 0 } else { steps * high });
@@ -330,60 +235,107 @@ unsafe fn blocks<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, floo
             let kc = steps.min(k - pc);
             let floor = if pc + kc == k { floor } else { T::NEG_INFINITY };
             let lies = direct && b.index(pc + kc - 1, jc) + nc.next_multiple_of(kernels.lanes) <= b.data.len();
-            if !lies {
-                pack_strips(
-                    b.rows(pc, kc).cols(jc, nc),
-                    wide,
-                    &mut packed_b[..kc * nc.next_multiple_of(kernels.lanes)],
-                );
-            }
-            // As many rows of tiles at a time as leave room for the right factor in the first cache; packed ones one by one.
-            let some = match in_place {
-                true if nc <= wide => m,
-                true => (IN_CACHE / (kc * high)).max(1) * high,
-                false => high,
+            let (data, stride) = if lies {
+                (b.from(pc, jc), b.rs as usize)
+            } else {
+                let packed = &mut packed_b[..kc * nc.next_multiple_of(kernels.lanes)];
+                pack_strips(b.rows(pc, kc).cols(jc, nc), wide, packed);
+                (&*packed, 0)
             };
-            let mut i = 0;
-            while i < m {
-                // The last rows are fewer than a tile has.
-                let rows = if m - i < high { m - i } else { some.min((m - i) / high * high) };
-                let tall = rows.min(high);
-                let left = if in_place {
-                    (a.from(i, pc), a.rs as usize, a.cs as usize)
-                } else {
-                    pack_columns(a.t(), pc..pc + kc, i, rows, &mut packed_a[..rows * kc]);
-                    (&packed_a[..rows * kc], 1, rows)
-                };
-                // Whole tiles side by side, and what is left.
-                let whole = nc / wide * wide;
-                for (j, cols, across) in [(0, wide, nc / wide), (whole, nc - whole, 1)] {
-                    if cols == 0 || across == 0 {
-                        continue;
-                    }
-                    let at = jc + j;
-                    let start = match init {
-                        _ if pc > 0 => Start::Keep,
-                        Init::Zero => Start::Zero,
-                        Init::Keep => Start::Keep,
-                        Init::From(mat) if mat.cs == 0 => Start::Splat(mat.from(i, at), mat.rs as usize),
-                        Init::From(mat) => Start::Rows(mat.from(i, at), mat.rs as usize),
-                    };
-                    let (right, apart) = match lies {
-                        true => ((b.from(pc, at), b.rs as usize), wide),
-                        false => ((&packed_b[j * kc..], kernels.read(cols)), wide * kc),
-                    };
-                    let size = Size { m: tall, n: cols, step: ldc };
-                    let grid = Grid { down: rows / tall, across, apart };
-                    // SAFETY: rows i.. and columns at.. of c, as many as the grid has, are among the promised.
-                    unsafe {
-                        let ends = Finish { start, floor };
-                        kernels.product_at(left, right, kc, (c.add(i * ldc + at), size), grid, ends);
-                    }
-                }
-                i += rows;
+            let right = Right { data, stride, wide, steps: pc..pc + kc, first: jc };
+            // All rows meet one strip after another, or else some rows all strips, and then the next.
+            for columns in pieces(nc, if by_strips { wide } else { nc }) {
+                // SAFETY: columns jc.. of c are among the promised.
+                unsafe { right.times(a, columns, high, init, floor, packed_a, c, ldc) };
             }
         }
     }
+}
+
+/// A block of a right factor.
+struct Right<'a, T> {
+    /// Strips of `wide` columns one after another, or the factor's rows where they lie, `stride` apart.
+    data: &'a [T],
+    /// 0 for strips.
+    stride: usize,
+    wide: usize,
+    /// Rows of the factor.
+    steps: std::ops::Range<usize>,
+    /// The first column of the factor.
+    first: usize,
+}
+
+impl<T: Tiled> Right<'_, T> {
+    /// All rows of `a` times some columns of the block, which start with a strip, by tiles of `high` rows. The left factor is
+    /// packed to `packed` if it does not lie well.
+    ///
+    /// # Safety
+    /// As [`Gemm::gemm_at`], for these columns.
+    unsafe fn times(
+        &self,
+        a: Mat<'_, T>,
+        columns: std::ops::Range<usize>,
+        high: usize,
+        init: Init<'_, T>,
+        floor: T,
+        packed: &mut [T],
+        c: *mut T,
+        ldc: usize,
+    ) {
+        let (kernels, m, wide) = (T::kernels(), a.rows, self.wide);
+        let (pc, kc, in_place) = (self.steps.start, self.steps.len(), a.in_place());
+        // As many rows of tiles at a time as leave room for the right factor in the first cache; packed ones one by one.
+        let some = match in_place {
+            true if columns.len() <= wide => m,
+            true => (IN_CACHE / (kc * high)).max(1) * high,
+            false => high,
+        };
+        let mut i = 0;
+        while i < m {
+            // The last rows are fewer than a tile has.
+            let rows = if m - i < high { m - i } else { some.min((m - i) / high * high) };
+            let tall = rows.min(high);
+            let left = if in_place {
+                (a.from(i, pc), a.rs as usize, a.cs as usize)
+            } else {
+                pack_columns(a.t(), self.steps.clone(), i, rows, &mut packed[..rows * kc]);
+                (&packed[..rows * kc], 1, rows)
+            };
+            // Whole tiles side by side, and what is left.
+            let whole = columns.len() / wide * wide;
+            let rest = columns.len() - whole;
+            for (j, cols, across) in [(columns.start, wide, whole / wide), (columns.start + whole, rest, 1)] {
+                if cols == 0 || across == 0 {
+                    continue;
+                }
+                let at = self.first + j;
+                let start = match init {
+                    _ if pc > 0 => Start::Keep,
+                    Init::Zero => Start::Zero,
+                    Init::Keep => Start::Keep,
+                    Init::From(mat) if mat.cs == 0 => Start::Splat(mat.from(i, at), mat.rs as usize),
+                    Init::From(mat) => Start::Rows(mat.from(i, at), mat.rs as usize),
+                };
+                let (right, apart) = match self.stride {
+                    0 => ((&self.data[j * kc..], kernels.read(cols)), wide * kc),
+                    stride => ((&self.data[j..], stride), wide),
+                };
+                let size = Size { m: tall, n: cols, step: ldc };
+                let grid = Grid { down: rows / tall, across, apart };
+                // SAFETY: rows i.. and columns at.. of c, as many as the grid has, are among the promised.
+                unsafe {
+                    let ends = Finish { start, floor };
+                    kernels.product_at(left, right, kc, (c.add(i * ldc + at), size), grid, ends);
+                }
+            }
+            i += rows;
+        }
+    }
+}
+
+/// Pieces of `0..len`, `size` each but for the last.
+fn pieces(len: usize, size: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    (0..len).step_by(size).map(move |start| start..len.min(start + size))
 }
 
 /// The size of pieces of at most `most` that divide `len` as evenly as can be in multiples of `unit`.
@@ -459,71 +411,6 @@ pub(super) fn pack_columns<T: Tiled>(
     } else {
         for (p, out) in steps.zip(out.chunks_exact_mut(width)) {
             out[..count].iter_mut().enumerate().for_each(|(i, o)| *o = mat.get(p, j + i));
-        }
-    }
-}
-
-/// `c = init + a·b` for `a` of one row.
-///
-/// # Safety
-/// `c` points to `b.cols` numbers as in [`Gemm::gemm_at`].
-unsafe fn row_times_matrix<T: Tiled>(
-    a: Mat<'_, T>,
-    b: Mat<'_, T>,
-    init: Init<'_, T>,
-    floor: T,
-    c: *mut T,
-    narrow: bool,
-) {
-    let (k, n) = (a.cols, b.cols);
-    // SAFETY: the promise is passed on, and is about this slice, initialised by `begin` or by who gave it.
-    let out = unsafe {
-        begin(init, (1, n), c, n);
-        std::slice::from_raw_parts_mut(c, n)
-    };
-    let dense: Vec<T>;
-    let row = if a.cs == 1 && k > 0 {
-        &a.from(0, 0)[..k]
-    } else {
-        dense = (0..k).map(|p| a.get(0, p)).collect();
-        &dense
-    };
-    if k == 0 || n == 0 {
-        // Nothing to add.
-    } else if narrow && b.cs == 1 && b.rs >= 0 {
-        thin::vector_times_rows(row, b.from(0, 0), b.rs as usize, out);
-    } else if b.rs == 1 && b.cs >= 0 && k <= SHORT {
-        thin::rows_times_vector(b.from(0, 0), b.cs as usize, row, out);
-    } else if b.cs == 1 {
-        // Eight rows at a time: one pass over the output serves them all.
-        let mut p = 0;
-        while p + 8 <= k {
-            let rows: [&[T]; 8] = std::array::from_fn(|i| &b.from(p + i, 0)[..n]);
-            let factors: [T; 8] = std::array::from_fn(|i| row[p + i]);
-            add_scaled(out, &factors, &rows);
-            p += 8;
-        }
-        for (&factor, p) in row[p..].iter().zip(p..) {
-            add_scaled(out, &[factor], &[&b.from(p, 0)[..n]]);
-        }
-    } else {
-        for (j, o) in out.iter_mut().enumerate() {
-            *o += row.iter().enumerate().fold(T::ZERO, |sum, (p, &x)| sum + x * b.get(p, j));
-        }
-    }
-    raise(floor, out);
-}
-
-multiversion! {
-    /// `out[j] += Σ_i factors[i]·rows[i][j]`; the rows have the length of `out`.
-    fn add_scaled[T: Real, const N: usize](out: &mut [T], factors: &[T; N], rows: &[&[T]; N]) {
-        let rows: [&[T]; N] = std::array::from_fn(|i| &rows[i][..out.len()]);
-        for j in 0..out.len() {
-            let mut sum = out[j];
-            for i in 0..N {
-                sum = fma::<FMA, T>(factors[i], rows[i][j], sum);
-            }
-            out[j] = sum;
         }
     }
 }
@@ -661,11 +548,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    #[should_panic(expected = "reaches outside")]
-    fn a_matrix_outside_its_memory_is_refused() {
-        Mat::new(&[0.0f32; 6], 1, (2, 3), (3, 1));
     }
 }

@@ -26,6 +26,7 @@ pub(crate) mod lanes;
 pub(crate) mod layer_norm;
 pub(crate) mod lerp;
 pub(crate) mod map;
+mod mat;
 pub(crate) mod math;
 pub(crate) mod norm;
 mod norm_points;

@@ -1,5 +1,6 @@
-//! Products of a vector and a matrix whose rows are shorter than some vectors of the processor.
+//! Products of a vector and a matrix that are no sums along both.
 
+use super::gemm::Mat;
 use super::simd::{Real, fma, multiversion};
 use super::tile::Tiled;
 
@@ -12,9 +13,59 @@ const ROWS: usize = 32;
 /// Columns that are added up together.
 const WIDE: usize = 16;
 
+/// `out += a·b` for `a` of one row; if `narrow` is set, sums over the rows of `b` stay in registers.
+pub(super) fn add_row_times_matrix<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, out: &mut [T], narrow: bool) {
+    let (k, n) = (a.cols, b.cols);
+    if k == 0 || n == 0 {
+        return;
+    }
+    let dense: Vec<T>;
+    let row = if a.cs == 1 {
+        &a.from(0, 0)[..k]
+    } else {
+        dense = (0..k).map(|p| a.get(0, p)).collect();
+        &dense
+    };
+    if narrow && b.cs == 1 && b.rs >= 0 {
+        vector_times_rows(row, b.from(0, 0), b.rs as usize, out);
+    } else if b.rs == 1 && b.cs >= 0 && k <= SHORT {
+        rows_times_vector(b.from(0, 0), b.cs as usize, row, out);
+    } else if b.cs == 1 {
+        // Eight rows at a time: one pass over the output serves them all.
+        let mut p = 0;
+        while p + 8 <= k {
+            let rows: [&[T]; 8] = std::array::from_fn(|i| &b.from(p + i, 0)[..n]);
+            let factors: [T; 8] = std::array::from_fn(|i| row[p + i]);
+            add_scaled(out, &factors, &rows);
+            p += 8;
+        }
+        for (&factor, p) in row[p..].iter().zip(p..) {
+            add_scaled(out, &[factor], &[&b.from(p, 0)[..n]]);
+        }
+    } else {
+        for (j, o) in out.iter_mut().enumerate() {
+            *o += row.iter().enumerate().fold(T::ZERO, |sum, (p, &x)| sum + x * b.get(p, j));
+        }
+    }
+}
+
+multiversion! {
+    /// `out[j] += Σ_i factors[i]·rows[i][j]`; the rows have the length of `out`.
+    fn add_scaled[T: Real, const N: usize](out: &mut [T], factors: &[T; N], rows: &[&[T]; N]) {
+        let rows: [&[T]; N] = std::array::from_fn(|i| &rows[i][..out.len()]);
+        for j in 0..out.len() {
+            let mut sum = out[j];
+            for i in 0..N {
+                sum = fma::<FMA, T>(factors[i], rows[i][j], sum);
+            }
+            out[j] = sum;
+        }
+    }
+}
+
 /// `out[r] += Σ_j x[r·stride + j]·v[j]` for `v` of at most [`SHORT`] numbers: rows are turned, some at a time, so that their sums
 /// lie side by side.
-pub(super) fn rows_times_vector<T: Tiled>(x: &[T], stride: usize, v: &[T], out: &mut [T]) {
+fn rows_times_vector<T: Tiled>(x: &[T], stride: usize, v: &[T], out: &mut [T]) {
     let mut columns = [T::ZERO; ROWS * SHORT];
     for (first, out) in (0..).step_by(ROWS).zip(out.chunks_mut(ROWS)) {
         T::transpose(&x[first * stride..], stride, (out.len(), v.len()), ROWS, &mut columns);
@@ -36,7 +87,7 @@ multiversion! {
 multiversion! {
     /// `out[j] += Σ_p v[p]·x[p·stride + j]`, some columns after another, whose sums stay in registers: those over even rows and
     /// those over odd ones.
-    pub(super) fn vector_times_rows[T: Real](v: &[T], x: &[T], stride: usize, out: &mut [T]) {
+    fn vector_times_rows[T: Real](v: &[T], x: &[T], stride: usize, out: &mut [T]) {
         for (block, out) in out.chunks_mut(WIDE).enumerate() {
             let x = &x[block * WIDE..];
             let mut sums = [[T::ZERO; WIDE]; 2];
