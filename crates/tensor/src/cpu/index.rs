@@ -431,10 +431,10 @@ impl<'a, T: Element> Part<'a, T> {
     }
 }
 
-/// Copies a part of each row of a matrix and clears the rest; `kept` gives the columns to copy by the row's number.
+/// Copies a part of each row of some matrices and clears the rest; `kept` gives the columns to copy by the row's number.
 pub(crate) fn clip_rows<T: Element>(
     x: &[T],
-    columns: usize,
+    (rows, columns): (usize, usize),
     kept: impl Fn(usize) -> Range<usize> + Sync,
     out: &mut [T],
 ) {
@@ -442,12 +442,27 @@ pub(crate) fn clip_rows<T: Element>(
         return;
     }
     par::chunks(out, columns, 1, |start, piece| {
-        for (row, at) in piece.chunks_exact_mut(columns).zip((start..).step_by(columns)) {
-            let kept = kept(at / columns);
-            row[..kept.start].fill(T::ZERO);
-            row[kept.end..].fill(T::ZERO);
-            run(&x[at..][..columns][kept.clone()], &mut row[kept]);
+        let len = piece.len();
+        let mut end = |part: Range<usize>, copied: bool| match copied {
+            true => run(&x[start..][part.clone()], &mut piece[part]),
+            false => piece[part].fill(T::ZERO),
+        };
+        // A part of elements that are kept, or are not, goes on through rows.
+        let (mut part, mut copied) = (0..0, false);
+        let mut row = start / columns % rows;
+        for at in (0..len).step_by(columns) {
+            let kept = kept(row);
+            row = if row + 1 == rows { 0 } else { row + 1 };
+            let [first, last] = [kept.start, kept.end].map(|column| at + column);
+            for (next, own) in [(at..first, false), (first..last, true), (last..at + columns, false)] {
+                if own != copied && !next.is_empty() {
+                    end(part, copied);
+                    (part, copied) = (next.start..next.start, own);
+                }
+                part.end = next.end.max(part.end);
+            }
         }
+        end(part, copied);
     });
 }
 

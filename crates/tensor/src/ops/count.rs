@@ -227,10 +227,10 @@ fn triangle(op: &str, x: &Tensor, kept: impl Fn(isize, isize) -> Range<isize> + 
     };
     let x = x.contiguous();
     let kept = |row: usize| {
-        let Range { start, end } = kept((row % rows) as isize, columns as isize);
+        let Range { start, end } = kept(row as isize, columns as isize);
         start as usize..end as usize
     };
     match_dtype!(bits x.dtype(), T => {
-        Tensor::build_bits(x.dtype(), x.shape(), |out: &mut [T]| clip_rows(x.bits_slice(), columns, kept, out))
+        Tensor::build_bits(x.dtype(), x.shape(), |out: &mut [T]| clip_rows(x.bits_slice(), (rows, columns), kept, out))
     })
 }
