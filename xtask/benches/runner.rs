@@ -1,5 +1,5 @@
 //! Times our workloads, as `serve` says; `--list` prints the rows of the table instead.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod cases;
 mod serve;

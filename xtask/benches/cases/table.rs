@@ -101,7 +101,8 @@ pub(crate) const ROWS: &[Row] = &[
     row("file/vgg16/load", 1.5),
     row("file/vgg16/lazy", 1.0),
     row("file/vgg16.safetensors/save", 1.0),
-    row("file/vgg16.safetensors/read", 1.0),
+    row("file/vgg16.safetensors/load", 1.0),
+    row("file/vgg16.safetensors/mapped", 1.0),
     row("file/10000/save", 10.0),
     row("file/10000/load", 20.0),
 ];

@@ -159,14 +159,16 @@ def file(name, what):
     state = nets.vgg16_state() if name == "vgg16" else {f"layer{i}.weight": torch.rand(256) for i in range(int(name))}
     if ending == "safetensors":
         from safetensors.torch import load_file, save_file
-        save, load = lambda: save_file(state, path), lambda: load_file(path)
+        # It maps the file: tensors with memory of their own, as our load gives them, are copies.
+        own = lambda: {key: tensor.clone() for key, tensor in load_file(path).items()}
+        save, load = lambda: save_file(state, path), own if what == "load" else lambda: load_file(path)
     else:
         save, load = lambda: torch.save(state, path), lambda: torch.load(path, weights_only=True, mmap=what == "lazy")
     if what == "save":
         return save
     save()
     # The sums touch what a mapped file has not read yet.
-    return (lambda: sum(t.sum().item() for t in load().values())) if what == "read" else load
+    return (lambda: sum(t.sum().item() for t in load().values())) if what == "mapped" else load
 
 
 DTYPES = {"f64": torch.float64, "f16": torch.float16, "bf16": torch.bfloat16}
