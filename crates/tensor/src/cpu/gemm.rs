@@ -236,11 +236,11 @@ unsafe fn blocks<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, floo
             let floor = if pc + kc == k { floor } else { T::NEG_INFINITY };
             let lies = direct && b.index(pc + kc - 1, jc) + nc.next_multiple_of(kernels.lanes) <= b.data.len();
             let (data, stride) = if lies {
-                (b.from(pc, jc), b.rs as usize)
+                (b.from(pc, jc), Some(b.rs as usize))
             } else {
                 let packed = &mut packed_b[..kc * nc.next_multiple_of(kernels.lanes)];
                 pack_strips(b.rows(pc, kc).cols(jc, nc), wide, packed);
-                (&*packed, 0)
+                (&*packed, None)
             };
             let right = Right { data, stride, wide, steps: pc..pc + kc, first: jc };
             // All rows meet one strip after another, or else some rows all strips, and then the next.
@@ -256,8 +256,8 @@ unsafe fn blocks<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, floo
 struct Right<'a, T> {
     /// Strips of `wide` columns one after another, or the factor's rows where they lie, `stride` apart.
     data: &'a [T],
-    /// 0 for strips.
-    stride: usize,
+    /// None for strips.
+    stride: Option<usize>,
     wide: usize,
     /// Rows of the factor.
     steps: std::ops::Range<usize>,
@@ -317,8 +317,8 @@ impl<T: Tiled> Right<'_, T> {
                     Init::From(mat) => Start::Rows(mat.from(i, at), mat.rs as usize),
                 };
                 let (right, apart) = match self.stride {
-                    0 => ((&self.data[j * kc..], kernels.read(cols)), wide * kc),
-                    stride => ((&self.data[j..], stride), wide),
+                    None => ((&self.data[j * kc..], kernels.read(cols)), wide * kc),
+                    Some(stride) => ((&self.data[j..], stride), wide),
                 };
                 let size = Size { m: tall, n: cols, step: ldc };
                 let grid = Grid { down: rows / tall, across, apart };
