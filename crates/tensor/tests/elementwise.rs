@@ -120,6 +120,11 @@ fn reductions_over_any_axes() {
     assert_eq!(x.var(2, 1.0).to_vec::<f32>(), [5.0f32 / 3.0; 6]);
     assert_eq!(x.sum_to([3, 1]).to_vec::<f32>(), [60.0, 92.0, 124.0]);
     assert_eq!(x.cumsum(2).to_vec::<f32>()[..4], [0.0, 1.0, 3.0, 6.0]);
+    for rows in 1..10 {
+        let x = Tensor::from_vec((0..rows * 3).map(|i| i as f32).collect(), [rows, 3]);
+        let want = (0..rows * 3).map(|i| (i / 3 * 3..=i).map(|j| j as f32).sum()).collect::<Vec<f32>>();
+        assert_eq!(x.cumsum(1).to_vec::<f32>(), want);
+    }
     assert_eq!(x.gt(5.0).sum(()).item::<i64>(), 18);
     assert!(x.ge(0.0).all(()).item::<bool>());
     assert!(!x.lt(0.0).any(()).item::<bool>());

@@ -536,6 +536,31 @@ pub(crate) fn fold<T: Number>(f: &Folder<T>, x: &[T], len: usize, inner: usize, 
     if inner == 1 { rows(f, x, len, params, out) } else { columns(f, x, len, inner, params, out) }
 }
 
+/// Running folds of `N` rows.
+#[inline(always)]
+fn scan_rows<T: Element, A: Element, const N: usize>(
+    x: &[T],
+    len: usize,
+    out: &mut [T],
+    widen: impl Fn(T) -> A,
+    narrow: impl Fn(A) -> T,
+    join: impl Fn(A, A) -> A,
+) {
+    let rows: [&[T]; N] = std::array::from_fn(|r| &x[r * len..][..len]);
+    let mut parts = out.chunks_exact_mut(len);
+    let mut outs: [&mut [T]; N] = std::array::from_fn(|_| parts.next().expect("as many rows as x"));
+    let mut totals = rows.map(|row| widen(row[0]));
+    for (out, &total) in outs.iter_mut().zip(&totals) {
+        out[0] = narrow(total);
+    }
+    for i in 1..len {
+        for r in 0..N {
+            totals[r] = join(totals[r], widen(rows[r][i]));
+            outs[r][i] = narrow(totals[r]);
+        }
+    }
+}
+
 /// Running folds: `out[o, r, j] = join(x[o, 0, j], …, x[o, r, j])`, kept in `A` (wider than `T` for `f32`, as PyTorch).
 pub(crate) fn scan<T: Element, A: Element>(
     x: &[T],
@@ -551,16 +576,21 @@ pub(crate) fn scan<T: Element, A: Element>(
     }
     par::chunks(out, len * inner, 4, |start, out| {
         let x = &x[start..][..out.len()];
-        for (x, out) in x.chunks_exact(len * inner).zip(out.chunks_exact_mut(len * inner)) {
-            if inner == 1 {
-                let mut total = widen(x[0]);
-                out[0] = narrow(total);
-                for (o, &x) in out.iter_mut().zip(x).skip(1) {
-                    total = join(total, widen(x));
-                    *o = narrow(total);
-                }
-                continue;
+        if inner == 1 {
+            // Some rows at a time, since each step of one waits for the last.
+            const ROWS: usize = 4;
+            let mut blocks = out.chunks_exact_mut(ROWS * len);
+            for (x, out) in x.chunks_exact(ROWS * len).zip(&mut blocks) {
+                scan_rows::<T, A, ROWS>(x, len, out, &widen, &narrow, &join);
             }
+            let rest = blocks.into_remainder();
+            let x = &x[x.len() - rest.len()..];
+            for (x, out) in x.chunks_exact(len).zip(rest.chunks_exact_mut(len)) {
+                scan_rows::<T, A, 1>(x, len, out, &widen, &narrow, &join);
+            }
+            return;
+        }
+        for (x, out) in x.chunks_exact(len * inner).zip(out.chunks_exact_mut(len * inner)) {
             // Row by row, as memory runs, with one total per column.
             let mut totals: Vec<A> = x[..inner].iter().map(|&x| widen(x)).collect();
             out[..inner].copy_from_slice(&x[..inner]);

@@ -27,18 +27,18 @@ pub(crate) fn forward<T: Math>(kind: Kind, x: &[T], len: usize, inner: usize, ou
     if out.is_empty() {
         return;
     }
-    let block = len * inner;
-    par::chunks(out, block, COST, |start, out| {
-        match (kind, inner) {
-            (_, 1) if len <= SHORT => return short_rows(kind, &x[start..][..out.len()], len, out),
-            (Kind::LogSoftmax, 1) => return log_softmax_rows(&x[start..][..out.len()], len, out),
-            _ => {}
-        }
-        for (i, out) in out.chunks_exact_mut(block).enumerate() {
-            let x = &x[start + i * block..][..block];
-            match (kind, inner) {
-                (Kind::Softmax, 1) => softmax_row(x, out),
-                _ => (0..inner).step_by(TILE).for_each(|at| columns(kind, x, inner, at, out)),
+    if inner > 1 {
+        return by_tiles((len, inner), out, &|block, at, out| {
+            columns(kind, &x[block * len * inner..][..len * inner], inner, at, out);
+        });
+    }
+    par::chunks(out, len, COST, |start, out| {
+        let x = &x[start..][..out.len()];
+        match kind {
+            _ if len <= SHORT => short_rows(kind, x, len, out),
+            Kind::LogSoftmax => log_softmax_rows(x, len, out),
+            Kind::Softmax => {
+                x.chunks_exact(len).zip(out.chunks_exact_mut(len)).for_each(|(x, out)| softmax_row(x, out));
             }
         }
     });
@@ -49,22 +49,45 @@ pub(crate) fn backward<T: Math>(kind: Kind, y: &[T], dy: &[T], len: usize, inner
     if out.is_empty() {
         return;
     }
-    let block = len * inner;
-    par::chunks(out, block, COST, |start, out| {
-        if inner == 1 && len <= SHORT {
-            let range = start..start + out.len();
-            return short_rows_backward(kind, &y[range.clone()], &dy[range], len, out);
+    if inner > 1 {
+        return by_tiles((len, inner), out, &|block, at, out| {
+            let range = block * len * inner..(block + 1) * len * inner;
+            columns_backward(kind, &y[range.clone()], &dy[range], inner, at, out);
+        });
+    }
+    par::chunks(out, len, COST, |start, out| {
+        let range = start..start + out.len();
+        let (y, dy) = (&y[range.clone()], &dy[range]);
+        if len <= SHORT {
+            return short_rows_backward(kind, y, dy, len, out);
         }
-        for (i, out) in out.chunks_exact_mut(block).enumerate() {
-            let range = start + i * block..start + (i + 1) * block;
-            let (y, dy) = (&y[range.clone()], &dy[range]);
-            match (kind, inner) {
-                (Kind::Softmax, 1) => softmax_row_backward(y, dy, out),
-                (Kind::LogSoftmax, 1) => log_softmax_row_backward(y, dy, out),
-                _ => (0..inner).step_by(TILE).for_each(|at| columns_backward(kind, y, dy, inner, at, out)),
+        for (i, out) in out.chunks_exact_mut(len).enumerate() {
+            let (y, dy) = (&y[i * len..][..len], &dy[i * len..][..len]);
+            match kind {
+                Kind::Softmax => softmax_row_backward(y, dy, out),
+                Kind::LogSoftmax => log_softmax_row_backward(y, dy, out),
             }
         }
     });
+}
+
+/// Calls `f(block, at, rows)` for the columns of blocks `[len, inner]`, at most [`TILE`] at a time: `rows` are those of the
+/// block's output, from column `at` on.
+fn by_tiles<T: Send>((len, inner): (usize, usize), out: &mut [T], f: &(dyn Fn(usize, usize, &mut [&mut [T]]) + Sync)) {
+    let (blocks, work) = (out.len() / (len * inner), out.len() * COST);
+    // Two pieces per thread even out; a piece is no narrower than some vectors.
+    let threads = if par::worth(work) { par::num_threads() } else { 1 };
+    let pieces = if threads == 1 { 1 } else { (2 * threads).div_ceil(blocks) };
+    let tile = inner.div_ceil(pieces).next_multiple_of(LANES).min(TILE);
+    let mut tasks = Vec::new();
+    for (block, out) in out.chunks_exact_mut(len * inner).enumerate() {
+        let first = tasks.len();
+        tasks.extend((0..inner).step_by(tile).map(|at| (block, at, Vec::with_capacity(len))));
+        for row in out.chunks_exact_mut(inner) {
+            tasks[first..].iter_mut().zip(row.chunks_mut(tile)).for_each(|((.., rows), part)| rows.push(part));
+        }
+    }
+    par::share(tasks.into_iter(), work, &|_, (block, at, mut rows)| f(block, at, &mut rows));
 }
 
 /// `out[i] = ln Σ e^x[i, ..] - x[i, target[i]]`, zero where the target is `None`.
@@ -432,9 +455,9 @@ multiversion! {
 }
 
 multiversion! {
-    /// Columns `at..at + TILE` of one `[len, inner]` block.
-    fn columns[T: Math](kind: Kind, x: &[T], inner: usize, at: usize, out: &mut [T]) {
-        let width = TILE.min(inner - at);
+    /// Some columns of one `[len, inner]` block, from `at` on: as many, of at most [`TILE`], as the rows of `out` have.
+    fn columns[T: Math](kind: Kind, x: &[T], inner: usize, at: usize, out: &mut [&mut [T]]) {
+        let width = out.first().map_or(0, |row| row.len());
         let mut top = [T::NEG_INFINITY; TILE];
         let mut sum = [T::ZERO; TILE];
         for row in x.chunks_exact(inner) {
@@ -442,8 +465,8 @@ multiversion! {
                 *m = if x > *m { x } else { *m };
             }
         }
-        for (row, out) in x.chunks_exact(inner).zip(out.chunks_exact_mut(inner)) {
-            let (row, out) = (&row[at..at + width], &mut out[at..at + width]);
+        for (row, out) in x.chunks_exact(inner).zip(&mut *out) {
+            let (row, out) = (&row[at..at + width], &mut out[..width]);
             for ((o, &x), (&m, s)) in out.iter_mut().zip(row).zip(top.iter().zip(&mut sum)) {
                 *o = (x - m).exp_below::<FMA>();
                 *s += *o;
@@ -454,8 +477,8 @@ multiversion! {
                 for s in &mut sum {
                     *s = T::ONE / *s;
                 }
-                for out in out.chunks_exact_mut(inner) {
-                    for (o, &s) in out[at..at + width].iter_mut().zip(&sum) {
+                for out in out {
+                    for (o, &s) in out[..width].iter_mut().zip(&sum) {
                         *o *= s;
                     }
                 }
@@ -464,8 +487,8 @@ multiversion! {
                 for s in &mut sum {
                     *s = s.ln::<FMA>();
                 }
-                for (row, out) in x.chunks_exact(inner).zip(out.chunks_exact_mut(inner)) {
-                    let (row, out) = (&row[at..at + width], &mut out[at..at + width]);
+                for (row, out) in x.chunks_exact(inner).zip(out) {
+                    let (row, out) = (&row[at..at + width], &mut out[..width]);
                     for ((o, &x), (&m, &s)) in out.iter_mut().zip(row).zip(top.iter().zip(&sum)) {
                         *o = (x - m) - s;
                     }
@@ -477,8 +500,8 @@ multiversion! {
 
 multiversion! {
     /// The same for the gradient.
-    fn columns_backward[T: Math](kind: Kind, y: &[T], dy: &[T], inner: usize, at: usize, out: &mut [T]) {
-        let width = TILE.min(inner - at);
+    fn columns_backward[T: Math](kind: Kind, y: &[T], dy: &[T], inner: usize, at: usize, out: &mut [&mut [T]]) {
+        let width = out.first().map_or(0, |row| row.len());
         let log = matches!(kind, Kind::LogSoftmax);
         let mut total = [T::ZERO; TILE];
         for (y, dy) in y.chunks_exact(inner).zip(dy.chunks_exact(inner)) {
@@ -486,8 +509,8 @@ multiversion! {
                 *t += if log { dy } else { y * dy };
             }
         }
-        for ((y, dy), out) in y.chunks_exact(inner).zip(dy.chunks_exact(inner)).zip(out.chunks_exact_mut(inner)) {
-            let (y, dy, out) = (&y[at..at + width], &dy[at..at + width], &mut out[at..at + width]);
+        for ((y, dy), out) in y.chunks_exact(inner).zip(dy.chunks_exact(inner)).zip(out) {
+            let (y, dy, out) = (&y[at..at + width], &dy[at..at + width], &mut out[..width]);
             for ((o, &t), (&y, &dy)) in out.iter_mut().zip(&total).zip(y.iter().zip(dy)) {
                 *o = if log { dy - y.exp_below::<FMA>() * t } else { y * (dy - t) };
             }

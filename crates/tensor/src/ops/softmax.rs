@@ -2,7 +2,7 @@
 
 use crate::cpu::softmax::{self as kernels, Kind};
 use crate::ops::matmul::through_f32;
-use crate::shape::{Shape, axis};
+use crate::shape::{Shape, axis, numel};
 use crate::{DType, Tensor, bug, match_dtype};
 use wengert_tensor_macros::profiled;
 
@@ -199,6 +199,9 @@ fn along(kind: Kind, op: &str, x: &Tensor, dim: isize) -> Tensor {
     if !x.dtype().is_float() {
         not_float(op, x.dtype());
     }
+    if narrow(len, inner) {
+        return by_rows([x], (len, inner), |[x]| along(kind, op, x, -1));
+    }
     through_f32([x], |[x]| {
         let x = x.contiguous();
         match_dtype!(compute x.dtype(), T => Tensor::build(x.shape(), |out: &mut [T]| {
@@ -224,6 +227,9 @@ fn back(kind: Kind, op: &str, grad: &Tensor, output: &Tensor, dim: isize) -> Ten
         not_float(op, output.dtype());
     }
     let (len, inner) = split(output.shape(), dim);
+    if narrow(len, inner) {
+        return by_rows([grad, output], (len, inner), |[grad, output]| back(kind, op, grad, output, -1));
+    }
     through_f32([output, grad], |[y, dy]| {
         let (y, dy) = (y.contiguous(), dy.contiguous());
         match_dtype!(compute y.dtype(), T => Tensor::build(y.shape(), |out: &mut [T]| {
@@ -231,4 +237,21 @@ fn back(kind: Kind, op: &str, grad: &Tensor, output: &Tensor, dim: isize) -> Ten
             kernels::backward(kind, y, dy, len, inner, out);
         }), other => unreachable!("{other} was converted"))
     })
+}
+
+/// Whether so few columns lie behind the axis that they do not fill vectors.
+fn narrow(len: usize, inner: usize) -> bool {
+    (2..24).contains(&inner) && len >= 64
+}
+
+/// Computes along rows what is asked for along the columns of matrices of the given size.
+fn by_rows<const N: usize>(
+    x: [&Tensor; N],
+    (len, inner): (usize, usize),
+    compute: impl FnOnce([&Tensor; N]) -> Tensor,
+) -> Tensor {
+    let shape = x[0].shape();
+    let size = [numel(shape) / (len * inner), len, inner];
+    let turned = x.map(|x| x.reshape(size).mt().contiguous());
+    compute(turned.each_ref()).mt().contiguous().reshape(shape)
 }
