@@ -105,4 +105,6 @@ pub(crate) const ROWS: &[Row] = &[
     row("file/vgg16.safetensors/mapped", 1.0),
     row("file/10000/save", 10.0),
     row("file/10000/load", 20.0),
+    row("file/10000.safetensors/save", FLOOR),
+    row("file/10000.safetensors/load", FLOOR),
 ];

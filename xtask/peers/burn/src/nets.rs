@@ -191,6 +191,7 @@ struct Weights {
 
 /// burn's safetensors store. Its load takes time with the square of the number of tensors: 10,000 do not end.
 pub(crate) fn file(name: &str, what: &str) -> Option<Run> {
+    let name = name.strip_suffix(".safetensors")?;
     let folder = std::env::var_os("BENCH_DATA").map_or_else(std::env::temp_dir, Into::into);
     std::fs::create_dir_all(&folder).ok()?;
     let path = folder.join(format!("burn-{name}.safetensors"));

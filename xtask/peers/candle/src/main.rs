@@ -158,6 +158,7 @@ fn tape(nodes: usize, what: &str) -> Option<Run> {
 
 /// candle writes safetensors only.
 fn file(name: &str, what: &str) -> Option<Run> {
+    let name = name.strip_suffix(".safetensors")?;
     let folder = std::env::var_os("BENCH_DATA").map_or_else(std::env::temp_dir, Into::into);
     std::fs::create_dir_all(&folder).ok()?;
     let path = folder.join(format!("candle-{name}.safetensors"));
