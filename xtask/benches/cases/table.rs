@@ -102,7 +102,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("file/vgg16/lazy", 1.0),
     row("file/vgg16.safetensors/save", 1.0),
     row("file/vgg16.safetensors/load", 1.0),
-    row("file/vgg16.safetensors/mapped", 1.0),
+    row("file/vgg16.safetensors/mapped", FLOOR),
     row("file/10000/save", 10.0),
     row("file/10000/load", 20.0),
     row("file/10000.safetensors/save", FLOOR),
