@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 use wengert_tensor::pool::{
     AvgPool2dOptions, Pool2dOptions, adaptive_avg_pool2d_backward, avg_pool2d_backward, max_pool2d_backward,
-    max_pool2d_gather,
+    max_pool2d_gather, max_pool2d_values,
 };
 use wengert_tensor::{DType, Generator, Tensor};
 
@@ -69,6 +69,7 @@ fn values_positions_and_gradients_are_pytorchs() {
                         "{place}"
                     );
                     assert!(max_pool2d_gather(&x, &at).equal(&out), "{place}");
+                    assert!(max_pool2d_values(&x, &o).equal(&out), "{place}");
                     let size = [shape[shape.len() - 2], shape[shape.len() - 1]];
                     let dx = max_pool2d_backward(&grad, &at, size);
                     (out, dx)
@@ -103,6 +104,8 @@ fn a_nan_is_the_largest_and_the_first_of_equals_wins() {
     let (values, at) = x.max_pool2d(&Pool2dOptions::new([2, 2]));
     assert!(values.to_vec::<f32>()[0].is_nan());
     assert_eq!(at.to_vec::<i64>(), [1, 6]);
+    let alone = max_pool2d_values(&x, &Pool2dOptions::new([2, 2]));
+    assert!(alone.to_vec::<f32>()[0].is_nan() && alone.to_vec::<f32>()[1] == 7.0);
     let (values, at) = x.max_pool2d(&Pool2dOptions { stride: Some([1, 1]), ..Pool2dOptions::new([2, 1]) });
     assert_eq!((values.to_vec::<f32>()[0], at.to_vec::<i64>()), (7.0, vec![4, 1, 6, 7]));
     let equal = Tensor::from_vec(vec![5.0f32; 16], [1, 4, 4]);
@@ -131,6 +134,7 @@ fn results_do_not_depend_on_the_number_of_threads() {
         let (values, at) = x.max_pool2d(&Pool2dOptions::new([2, 2]));
         let back = max_pool2d_backward(&values, &at, [30, 31]);
         let mean = x.adaptive_avg_pool2d([Some(1), Some(1)]);
+        assert!(max_pool2d_values(&x, &Pool2dOptions::new([2, 2])).equal(&values));
         [values.to_bytes(), at.to_bytes(), back.to_bytes(), mean.to_bytes()]
     };
     let with = |n: usize| rayon::ThreadPoolBuilder::new().num_threads(n).build().expect("a pool").install(run);

@@ -11,6 +11,9 @@ impl Var {
     /// The maxima of [`Tensor::max_pool2d`]. The gradient goes to the first maximum of each window.
     #[track_caller]
     pub fn max_pool2d(&self, options: &Pool2dOptions) -> Var {
+        if !op::records(&[self]) {
+            return Var::from(pool::max_pool2d_values(&self.value, options));
+        }
         let (value, positions) = pool::max_pool2d(&self.value, options);
         let rank = self.rank();
         let size = [self.shape()[rank - 2], self.shape()[rank - 1]];

@@ -14,6 +14,18 @@ pub(crate) struct MaxWindow {
     pub(crate) dilation: [usize; 2],
 }
 
+impl MaxWindow {
+    /// Whether windows of 2x2 lie side by side, the usual case.
+    pub(crate) fn halves(&self) -> bool {
+        self.kernel == [2, 2]
+            && self.stride == [2, 2]
+            && self.padding == [0, 0]
+            && self.dilation == [1, 1]
+            && self.output[0] * 2 <= self.input[0]
+            && self.output[1] * 2 <= self.input[1]
+    }
+}
+
 /// Runs `f(x, out, positions)` for every plane, in parallel if the whole is worth it.
 fn planes<T: Real>(
     x: &[T],
@@ -46,17 +58,23 @@ fn planes<T: Real>(
 
 /// The largest element of every window and its position in the plane. The first of equals wins; a NaN wins over all.
 pub(crate) fn max<T: Real>(x: &[T], w: &MaxWindow, out: &mut [T], at: &mut [i32]) {
-    let halving = w.kernel == [2, 2]
-        && w.stride == [2, 2]
-        && w.padding == [0, 0]
-        && w.dilation == [1, 1]
-        && w.output[0] * 2 <= w.input[0]
-        && w.output[1] * 2 <= w.input[1];
-    if halving {
+    if w.halves() {
         planes(x, w, out, at, |x, out, at| max_halving(x, w.input[1], w.output[1], out, at));
     } else {
         planes(x, w, out, at, |x, out, at| max_plane(x, w, out, at));
     }
+}
+
+/// [`max`] without the positions, for windows that [halve](MaxWindow::halves) the planes.
+pub(crate) fn max_of_halves<T: Real>(x: &[T], w: &MaxWindow, out: &mut [T]) {
+    let (inner, cols) = (w.input[0] * w.input[1], w.output[1]);
+    let outer = w.output[0] * cols;
+    par::chunks(out, outer.max(1), 4, |start, out| {
+        let x = &x[start / outer * inner..];
+        for (x, out) in x.chunks_exact(inner).zip(out.chunks_exact_mut(outer)) {
+            largest_of_four(x, w.input[1], cols, out);
+        }
+    });
 }
 
 /// Whether `new` replaces `old` as the largest.
@@ -91,6 +109,20 @@ multiversion! {
                 for (j, (at, &code)) in at.iter_mut().zip(&codes).enumerate() {
                     *at = corner + 2 * j as i32 + (code & 1) as i32 + (code >> 1) as i32 * width as i32;
                 }
+            }
+        }
+    }
+}
+
+multiversion! {
+    /// The largest elements of windows of 2x2 side by side.
+    fn largest_of_four[T: Real](x: &[T], width: usize, cols: usize, out: &mut [T]) {
+        for (i, out) in out.chunks_exact_mut(cols).enumerate() {
+            let start = 2 * i * width;
+            let upper = x[start..start + 2 * cols].as_chunks::<2>().0;
+            let lower = x[start + width..start + width + 2 * cols].as_chunks::<2>().0;
+            for (o, (u, l)) in out.iter_mut().zip(upper.iter().zip(lower)) {
+                *o = [u[1], l[0], l[1]].into_iter().fold(u[0], |best, x| if beats(x, best) { x } else { best });
             }
         }
     }

@@ -28,7 +28,7 @@ pub(crate) fn forward<T: Math>(kind: Kind, x: &[T], len: usize, inner: usize, ou
         return;
     }
     if inner > 1 {
-        return by_tiles((len, inner), out, &|block, at, out| {
+        return by_tiles((len, inner), out, |block, at, out| {
             columns(kind, &x[block * len * inner..][..len * inner], inner, at, out);
         });
     }
@@ -50,7 +50,7 @@ pub(crate) fn backward<T: Math>(kind: Kind, y: &[T], dy: &[T], len: usize, inner
         return;
     }
     if inner > 1 {
-        return by_tiles((len, inner), out, &|block, at, out| {
+        return by_tiles((len, inner), out, |block, at, out| {
             let range = block * len * inner..(block + 1) * len * inner;
             columns_backward(kind, &y[range.clone()], &dy[range], inner, at, out);
         });
@@ -73,7 +73,7 @@ pub(crate) fn backward<T: Math>(kind: Kind, y: &[T], dy: &[T], len: usize, inner
 
 /// Calls `f(block, at, rows)` for the columns of blocks `[len, inner]`, at most [`TILE`] at a time: `rows` are those of the
 /// block's output, from column `at` on.
-fn by_tiles<T: Send>((len, inner): (usize, usize), out: &mut [T], f: &(dyn Fn(usize, usize, &mut [&mut [T]]) + Sync)) {
+fn by_tiles<T: Send>((len, inner): (usize, usize), out: &mut [T], f: impl Fn(usize, usize, &mut [&mut [T]]) + Sync) {
     let (blocks, work) = (out.len() / (len * inner), out.len() * COST);
     // Two pieces per thread even out; a piece is no narrower than some vectors.
     let threads = if par::worth(work) { par::num_threads() } else { 1 };
