@@ -223,6 +223,7 @@ unsafe fn blocks<T: Tiled>(a: Mat<'_, T>, b: Mat<'_, T>, init: Init<'_, T>, floo
     // each strip is used up while it is in the first cache, unless all of them are small.
     let (in_place, direct) = (a.in_place(), b.cs == 1 && b.rs >= 0 && m <= 32);
     let by_strips = in_place && m <= 128 && steps * n > 4 * IN_CACHE;
+    // Still several strips are packed at a time: one alone meets a cache line of each row, and rows are far apart.
     let most = if by_strips { NC / 4 } else { NC };
     let block = n.min(most / wide * wide).next_multiple_of(kernels.lanes);
     // Whole vectors of all rows are there to be read where they lie, unless the last one ends its slice.

@@ -4,6 +4,7 @@ use super::math::Math;
 use super::par;
 use super::short_rows::{Columns, ROWS, SHORT, turn, turn_back};
 use super::simd::multiversion;
+use smallvec::SmallVec;
 use std::hint::black_box;
 
 /// Accumulators side by side: enough for the widest vectors and for their latency.
@@ -74,15 +75,27 @@ pub(crate) fn backward<T: Math>(kind: Kind, y: &[T], dy: &[T], len: usize, inner
 /// Calls `f(block, at, rows)` for the columns of blocks `[len, inner]`, at most [`TILE`] at a time: `rows` are those of the
 /// block's output, from column `at` on.
 fn by_tiles<T: Send>((len, inner): (usize, usize), out: &mut [T], f: impl Fn(usize, usize, &mut [&mut [T]]) + Sync) {
-    let (blocks, work) = (out.len() / (len * inner), out.len() * COST);
+    let block = len * inner;
+    let (blocks, work) = (out.len() / block, out.len() * COST);
     // Two pieces per thread even out; a piece is no narrower than some vectors.
     let threads = if par::worth(work) { par::num_threads() } else { 1 };
-    let pieces = if threads == 1 { 1 } else { (2 * threads).div_ceil(blocks) };
+    if threads == 1 || blocks >= 2 * threads {
+        return par::chunks(out, block, COST, |start, out| {
+            for (i, out) in out.chunks_exact_mut(block).enumerate() {
+                for at in (0..inner).step_by(TILE) {
+                    let columns = at..inner.min(at + TILE);
+                    let rows = out.chunks_exact_mut(inner).map(|row| &mut row[columns.clone()]);
+                    f(start / block + i, at, &mut rows.collect::<SmallVec<[_; 32]>>());
+                }
+            }
+        });
+    }
+    let pieces = (2 * threads).div_ceil(blocks);
     let tile = inner.div_ceil(pieces).next_multiple_of(LANES).min(TILE);
     let mut tasks = Vec::new();
-    for (block, out) in out.chunks_exact_mut(len * inner).enumerate() {
+    for (i, out) in out.chunks_exact_mut(block).enumerate() {
         let first = tasks.len();
-        tasks.extend((0..inner).step_by(tile).map(|at| (block, at, Vec::with_capacity(len))));
+        tasks.extend((0..inner).step_by(tile).map(|at| (i, at, Vec::with_capacity(len))));
         for row in out.chunks_exact_mut(inner) {
             tasks[first..].iter_mut().zip(row.chunks_mut(tile)).for_each(|((.., rows), part)| rows.push(part));
         }
