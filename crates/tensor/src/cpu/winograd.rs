@@ -35,6 +35,9 @@ const MOST: usize = 384;
 const BLOCK: usize = 1 << 18;
 /// Filters whose values are twice the second cache.
 const FILTERS: usize = 1 << 15;
+/// Multiply-adds in the time that it takes to transform a tile of a channel, for each row of its outputs, and a filter.
+const TILE: usize = 175;
+const FILTER: usize = 500;
 /// Input channels summed in one chain of multiply-adds at most: 48 columns of so many are half of the first cache. Half as
 /// many where tiles are few: the filters of a part are then transformed, and used, in the second cache.
 const CHAIN: usize = 128;
@@ -75,8 +78,22 @@ pub(super) fn suits(g: &Geometry) -> bool {
     if (kernel != 3 && kernel != 5) || wide != kernel || g.stride != [1, 1] || g.dilation != [1, 1] {
         return false;
     }
-    let fits = (0..2).all(|a| g.padding[a] < kernel && g.out_size[a] >= 4);
-    fits && g.depth >= 32 && g.out >= 32 && tiles(g) >= 16 && precision::allows_transforms()
+    let fits = (0..2).all(|a| g.padding[a] < kernel) && g.depth >= 32 && g.out >= 32;
+    fits && takes_less(g) && precision::allows_transforms()
+}
+
+/// Whether the multiply-adds that it saves take longer than the transforms of the tiles and of the filters. Few channels make
+/// little of a tile's values, few images little of a filter's, and small outputs leave parts of their tiles unused.
+fn takes_less(g: &Geometry) -> bool {
+    let step = SIDE + 1 - g.kernel[0];
+    let tiles = g.out_size.map(|n| n.div_ceil(step));
+    let Some(saved) = (g.positions() * g.kernel[0] * g.kernel[1]).checked_sub(PLACES * tiles[0] * tiles[1]) else {
+        return false;
+    };
+    // As `transform_tiles` lays them out, with what reaches beyond.
+    let [high, wide] = tiles.map(|n| n + (SIDE - 1) / step);
+    let pairs = g.depth * g.out;
+    g.batch * saved * pairs >= g.batch * high * wide * step * TILE * (g.depth + g.out) + FILTER * pairs
 }
 
 /// Tiles of all images.

@@ -60,7 +60,8 @@ struct Plan {
 /// Over few pixels, most of them 0 after ReLU and pooling, many weights' gradients are sums of zeros alone. The transforms
 /// leave rounding noise there, of which Adam makes full steps. What they would save of so small a sum is not worth that.
 pub(super) fn suits(g: &Geometry) -> bool {
-    winograd::suits(g) && (winograd::tiles(g) > FEW || g.depth * g.out > 64 * 64)
+    let filled = g.out_size.iter().all(|&n| n >= 4);
+    winograd::suits(g) && filled && (winograd::tiles(g) > FEW || g.depth * g.out > 64 * 64)
 }
 
 /// The gradient with respect to the weight.
