@@ -1,9 +1,13 @@
 //! Checkpoints: VGG-16's 553 MB, and 10,000 tensors of 1 KB, in the folder `BENCH_DATA`; `vgg16.safetensors` as such.
+//!
+//! `write` leaves the file to the system's cache, as PyTorch does; `save` has it on the disk.
 
 use super::{Case, Name};
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use wengert_io::Checkpoint;
-use wengert_tensor::{StateDict, Tensor};
+use wengert_io::{Checkpoint, Format};
+use wengert_tensor::{StateDict, Tensor, Value};
 
 pub(super) fn find(name: &Name<'_>) -> Option<Case> {
     if name.family != "file" {
@@ -19,10 +23,20 @@ pub(super) fn find(name: &Name<'_>) -> Option<Case> {
         count => (0..count.parse::<usize>().ok()?).map(|i| (format!("layer{i}.weight"), filled(&[256]))).collect(),
     };
     let bytes: usize = state.values().map(|t| t.numel() * 4).sum();
+    let value = Value::from(&state);
     let save = move || wengert_io::save(&path, state.clone()).expect("the folder can be written");
     let saved = folder.join(format!("wengert-{content}.{ending}"));
     let run = match name.part(1) {
         "save" => return Some(Case::new(save).bytes(bytes)),
+        "write" => {
+            let format = if ending == "pt" { Format::Torch } else { Format::Safetensors };
+            let write = move || {
+                let mut stream = BufWriter::new(File::create(&saved).expect("the folder can be written"));
+                wengert_io::write_as(&value, format, &mut stream).expect("the file can be written");
+                stream.flush().expect("the file can be written");
+            };
+            return Some(Case::new(write).bytes(bytes));
+        }
         "load" => Case::new(move || wengert_io::load_state_dict(&saved).expect("just saved")),
         "lazy" => Case::new(move || Checkpoint::open(&saved).expect("just saved")),
         "mapped" => Case::new(move || {

@@ -164,8 +164,14 @@ def file(name, what):
         save, load = lambda: save_file(state, path), own if what == "load" else lambda: load_file(path)
     else:
         save, load = lambda: torch.save(state, path), lambda: torch.load(path, weights_only=True, mmap=what == "lazy")
-    if what == "save":
+    if what == "write":
         return save
+    if what == "save":
+        def flushed():
+            save()
+            with open(path, "rb") as file:
+                os.fsync(file)
+        return flushed
     save()
     # The sums touch what a mapped file has not read yet.
     return (lambda: sum(t.sum().item() for t in load().values())) if what == "mapped" else load

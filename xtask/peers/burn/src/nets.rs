@@ -216,7 +216,7 @@ pub(crate) fn file(name: &str, what: &str) -> Option<Run> {
         weights.save_into(&mut SafetensorsStore::from_file(path)).expect("a folder");
     };
     match (what, name) {
-        ("save", _) => run(move || save(&weights, &path)),
+        ("write", _) => run(move || save(&weights, &path)),
         ("load", "vgg16") => {
             save(&weights, &path);
             run(move || weights.load_from(&mut SafetensorsStore::from_file(&path)).expect("just saved"))

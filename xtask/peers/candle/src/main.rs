@@ -169,7 +169,7 @@ fn file(name: &str, what: &str) -> Option<Run> {
     let full = |shape: Vec<usize>| Tensor::full(0.5f32, shape, &Device::Cpu).expect("a shape");
     let state: std::collections::HashMap<String, Tensor> = shapes.into_iter().map(|(n, s)| (n, full(s))).collect();
     match what {
-        "save" => Some(Box::new(move || candle_core::safetensors::save(&state, &path).expect("a folder"))),
+        "write" => Some(Box::new(move || candle_core::safetensors::save(&state, &path).expect("a folder"))),
         "load" => {
             candle_core::safetensors::save(&state, &path).ok()?;
             Some(Box::new(move || {
