@@ -72,10 +72,13 @@ impl Geometry {
         (apart && short).then_some(Geometry { size: self.out_size, stride: [1, 1], ..*self })
     }
 
-    /// Whether every output is a product of the inputs at its place, in images large enough to fill a tile's columns.
+    /// Whether every output is a product of the inputs at its place, in images that it is not worth laying out anew: a single
+    /// one, or of few channels, which make little of it, or such as fill a tile's columns.
     fn is_product(&self) -> bool {
         let alone = self.kernel == [1, 1] && self.stride == [1, 1] && self.padding == [0, 0];
-        alone && (self.positions() >= 128 || !conv_lines::suits(self)) && self.depth > 0
+        let few = self.positions() >= 32 && self.depth.min(self.out) <= 32;
+        let worth = self.batch == 1 || few || self.positions() >= 64 || !conv_lines::suits(self);
+        alone && worth && self.depth > 0
     }
 }
 
