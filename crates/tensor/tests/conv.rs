@@ -131,7 +131,7 @@ proptest! {
 fn shapes_of_well_known_layers() {
     let options = |stride, padding| Conv2dOptions { stride: [stride; 2], padding: [padding; 2], ..Default::default() };
     let depthwise = |groups, stride, padding| Conv2dOptions { groups, ..options(stride, padding) };
-    let rows: [(&[usize], &[usize], Conv2dOptions); 30] = [
+    let rows: [(&[usize], &[usize], Conv2dOptions); 33] = [
         (&[9, 1, 28, 28], &[6, 1, 5, 5], options(1, 2)),
         (&[9, 1, 28, 28], &[6, 1, 5, 5], options(1, 0)),
         (&[9, 6, 12, 12], &[16, 6, 5, 5], options(1, 0)),
@@ -143,6 +143,14 @@ fn shapes_of_well_known_layers() {
         (&[1, 300, 5, 5], &[270, 300, 1, 1], options(1, 0)),
         (&[3, 5, 37, 36], &[29, 5, 1, 1], Conv2dOptions { stride: [2, 3], ..options(1, 0) }),
         (&[2, 0, 3, 3], &[4, 0, 2, 2], options(1, 0)),
+        // Many filters and few places.
+        (&[1, 37, 5, 6], &[130, 37, 3, 3], options(1, 1)),
+        (
+            &[2, 10, 7, 6],
+            &[102, 5, 3, 2],
+            Conv2dOptions { stride: [2, 3], padding: [1, 0], dilation: [1, 2], groups: 2 },
+        ),
+        (&[1, 20, 4, 4], &[64, 20, 4, 4], options(1, 0)),
         (&[3, 16, 14, 14], &[16, 1, 3, 3], depthwise(16, 1, 1)),
         (&[3, 24, 15, 13], &[24, 1, 3, 3], depthwise(24, 2, 1)),
         (&[2, 9, 20, 31], &[18, 1, 7, 7], depthwise(9, 2, 3)),
@@ -257,6 +265,8 @@ fn convolutions_do_not_depend_on_the_number_of_threads() {
                 ([6, 74, 9, 9], [72, 74, 3, 3], 1, 1),
                 ([32, 202, 3, 3], [200, 202, 3, 3], 1, 1),
                 ([3, 11, 34, 33], [11, 11, 7, 7], 3, 3),
+                ([1, 50, 6, 6], [300, 50, 3, 3], 1, 1),
+                ([1, 30, 9, 9], [30, 30, 1, 1], 1, 0),
             ] {
                 let options = Conv2dOptions {
                     stride: [stride; 2],

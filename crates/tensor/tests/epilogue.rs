@@ -72,7 +72,7 @@ fn linear() {
 fn convolution() {
     let moving = |stride, padding| Conv2dOptions { stride: [stride; 2], padding: [padding; 2], ..Default::default() };
     let grouped = |groups, stride, padding| Conv2dOptions { groups, ..moving(stride, padding) };
-    let rows: [(&str, &[usize], &[usize], Conv2dOptions); 18] = [
+    let rows: [(&str, &[usize], &[usize], Conv2dOptions); 19] = [
         ("Winograd, 3x3", &[2, 32, 15, 17], &[40, 32, 3, 3], moving(1, 1)),
         ("Winograd in many blocks", &[8, 33, 30, 31], &[37, 33, 3, 3], moving(1, 1)),
         ("Winograd in groups", &[2, 80, 14, 14], &[82, 40, 3, 3], grouped(2, 1, 1)),
@@ -81,6 +81,7 @@ fn convolution() {
         ("product of more than one chain", &[1, 300, 12, 11], &[17, 300, 1, 1], moving(1, 0)),
         ("lines", &[2, 5, 13, 13], &[24, 5, 3, 3], moving(1, 1)),
         ("lines of more than one chain", &[2, 24, 9, 9], &[48, 24, 3, 3], moving(2, 1)),
+        ("patches", &[2, 12, 5, 4], &[170, 12, 3, 2], moving(2, 1)),
         ("lines of small images", &[5, 60, 4, 4], &[40, 60, 1, 1], moving(1, 0)),
         ("lines in groups", &[3, 8, 9, 7], &[32, 4, 3, 2], grouped(2, 1, 0)),
         ("depthwise", &[3, 16, 14, 14], &[16, 1, 3, 3], grouped(16, 1, 1)),

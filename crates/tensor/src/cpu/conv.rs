@@ -1,11 +1,11 @@
-//! Convolution and its adjoints by register tiles over images laid out so that no patch matrix is ever built.
+//! Convolution and its adjoints by register tiles over images laid out so that no patch matrix is built, but for the smallest.
 
 use super::conv_planes::{Planes, STEP};
 use super::floor::raise;
 use super::gemm::{Gemm, Init, Mat, batched, pack_columns};
 use super::par;
 use super::tile::{Finish, Rows, Size, Start, Tiled};
-use super::{conv_back, conv_depthwise, conv_dots, conv_lines, conv_side, conv_spread, winograd};
+use super::{conv_back, conv_depthwise, conv_dots, conv_lines, conv_patches, conv_side, conv_spread, winograd};
 use crate::Tensor;
 use crate::storage::Storage;
 
@@ -123,6 +123,9 @@ fn direct<T: Tiled + Gemm>(x: &[T], filter: Filter<'_, T>, bias: Option<&[T]>, f
     }
     if g.is_product() {
         return product(x, filter, bias, floor, g, out);
+    }
+    if !filter.turned && conv_patches::suits(g) {
+        return conv_patches::convolve(x, filter.data, bias, floor, g, out);
     }
     if conv_lines::suits(g) {
         return conv_lines::convolve(x, filter, bias, floor, g, out);

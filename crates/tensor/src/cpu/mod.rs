@@ -7,6 +7,7 @@ pub(crate) mod conv_depthwise;
 mod conv_dots;
 pub(crate) mod conv_layout;
 pub(crate) mod conv_lines;
+mod conv_patches;
 mod conv_planes;
 mod conv_side;
 mod conv_spread;
