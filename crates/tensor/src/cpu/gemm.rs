@@ -472,25 +472,32 @@ fn per_element(m: usize, n: usize) -> usize {
     m.min(n).min(8)
 }
 
-/// The rows and columns per piece of a product, given how many there are: one or two pieces per thread, if they are
-/// worth it. Each piece packs all of the right factor that it needs, and of the left one unless that is read in place: then
-/// pieces of columns pack nothing twice.
+/// The rows and columns per piece of a product, given how many there are: one or two pieces per
+/// thread, if they are worth it, as evenly as whole tiles can be. Each piece packs all of the right factor that it needs, and
+/// of the left one unless that is read in place: then pieces of columns pack nothing twice.
 fn cut(batch: usize, (m, n): (usize, usize), work: usize, in_place: impl Fn() -> bool) -> (usize, usize) {
     // Multiply-adds per piece: some 4 µs.
     let worth = if m.min(n) == 1 { 50_000 } else { 200_000 };
     let threads = if work < 2 * worth { 1 } else { par::num_threads() };
-    let in_place = threads == 1 || in_place();
-    // Two each even out, where they are long.
-    let each = if in_place && work >= 32 * worth * threads { 2 } else { 1 };
-    let pieces = (each * threads).div_ceil(batch).min(work / worth);
-    if threads == 1 || pieces < 2 {
+    if threads == 1 {
         return (m, n);
     }
-    if n >= 64 * pieces && (n >= m || in_place) || m < 12 * pieces {
-        (m, n.div_ceil(pieces).next_multiple_of(16))
-    } else {
-        (m.div_ceil(pieces).next_multiple_of(12), n)
-    }
+    let in_place = in_place();
+    let pieces_of = |each: usize| (each * threads).div_ceil(batch).min(work / worth);
+    let choice = |pieces: usize| match pieces {
+        0 | 1 => (m, n),
+        _ if n >= 64 * pieces && (n >= m || in_place) || m < 12 * pieces => {
+            (m, n.div_ceil(pieces).next_multiple_of(16))
+        }
+        _ => (m.div_ceil(pieces).next_multiple_of(12), n),
+    };
+    // What a thread does in the end.
+    let load = |&(rows, cols): &(usize, usize)| {
+        (batch * m.div_ceil(rows) * n.div_ceil(cols)).div_ceil(threads) * rows.min(m) * cols.min(n)
+    };
+    // Two each even out, where they are long.
+    let two = (in_place && work >= 32 * worth * threads).then(|| choice(pieces_of(2)));
+    two.into_iter().chain([choice(pieces_of(1))]).min_by_key(load).expect("one at least")
 }
 
 /// `out[i·b.len() + j] = a[i]·b[j]`.
