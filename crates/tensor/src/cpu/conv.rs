@@ -64,12 +64,12 @@ impl Geometry {
         })
     }
 
-    /// What a kernel of one place sees through its stride is a convolution of stride 1, of the image that [`thin`] gives; if
-    /// that is a product of so few steps that it takes less time than laying out the whole image does.
+    /// What a kernel of one place sees through its stride is a convolution of stride 1, of the image that [`thin`] gives: if
+    /// that is a product, it takes less time than laying out the whole image does.
     fn thinned(&self) -> Option<Geometry> {
         let apart = self.kernel == [1, 1] && self.stride != [1, 1] && self.padding == [0, 0];
-        let short = self.depth <= 16 && self.positions() >= 128 && conv_lines::suits(self);
-        (apart && short).then_some(Geometry { size: self.out_size, stride: [1, 1], ..*self })
+        let thinned = Geometry { size: self.out_size, stride: [1, 1], ..*self };
+        (apart && thinned.is_product()).then_some(thinned)
     }
 
     /// Whether every output is a product of the inputs at its place, in images that it is not worth laying out anew: a single
