@@ -125,7 +125,8 @@ fn direct<T: Tiled + Gemm>(x: &[T], filter: Filter<'_, T>, bias: Option<&[T]>, f
         return product(x, filter, bias, floor, g, out);
     }
     if !filter.turned && conv_patches::suits(g) {
-        return conv_patches::convolve(x, filter.data, bias, floor, g, out);
+        let patches = conv_patches::copy(x, g);
+        return product(patches.as_slice(), filter, bias, floor, &Geometry { depth: g.taps(), ..*g }, out);
     }
     if conv_lines::suits(g) {
         return conv_lines::convolve(x, filter, bias, floor, g, out);
@@ -205,7 +206,8 @@ fn thin<T: Tiled>(x: &[T], g: &Geometry) -> Storage {
     data
 }
 
-/// The convolution by a kernel of one place: for each image and group a product with it as it lies.
+/// The convolution by a kernel of one place: for each image and group a product with it as it lies. An image of patches has a
+/// channel for each tap.
 fn product<T: Tiled + Gemm>(x: &[T], filter: Filter<'_, T>, bias: Option<&[T]>, floor: T, g: &Geometry, out: &mut [T]) {
     let (depth, positions) = (g.depth, g.positions());
     batched(

@@ -6,8 +6,8 @@
 
 use super::conv::Geometry;
 use super::conv_planes::{Planes, STEP};
-use super::gemm::{Gemm, Init, Mat, batched};
 use super::par;
+use crate::Element;
 use crate::storage::Storage;
 
 /// Whether filters are several times as many as places, and images so few that each may read the filters anew.
@@ -15,13 +15,11 @@ pub(super) fn suits(g: &Geometry) -> bool {
     g.batch <= 2 && g.out >= 4 * g.batch * g.positions() && g.taps() > 0
 }
 
-/// The convolution of `x` with `w`, plus a bias per channel, raised to `floor` where it is less.
-pub(super) fn convolve<T: Gemm>(x: &[T], w: &[T], bias: Option<&[T]>, floor: T, g: &Geometry, out: &mut [T]) {
+/// The patches of all images and groups: `[image and group][tap][position]`.
+pub(super) fn copy<T: Element>(x: &[T], g: &Geometry) -> Storage {
     let (planes, taps, positions) = (Planes::new(g), g.taps(), g.positions());
-    // patches[image and group][tap][position]
     let mut memory = Storage::stale(T::DTYPE, g.units() * taps * positions);
-    let patches = memory.as_mut_slice::<T>();
-    for (i, patches) in patches.chunks_mut(taps * positions).enumerate() {
+    for (i, patches) in memory.as_mut_slice::<T>().chunks_mut(taps * positions).enumerate() {
         let mut laid = Storage::zeroed(T::DTYPE, planes.image() + STEP);
         let laid = laid.as_mut_slice::<T>();
         planes.lay(&x[i * g.image()..][..g.image()], laid);
@@ -34,19 +32,5 @@ pub(super) fn convolve<T: Gemm>(x: &[T], w: &[T], bias: Option<&[T]>, floor: T, 
             }
         });
     }
-    let patches = &*patches;
-    batched(
-        (g.out, positions, taps),
-        |i| {
-            let first = i % g.groups * g.out;
-            let start = match bias {
-                Some(bias) => Init::From(Mat::new(bias, first, (g.out, positions), (1, 0))),
-                None => Init::Zero,
-            };
-            let weight = Mat::dense(&w[first * taps..][..g.out * taps], g.out, taps);
-            (weight, Mat::dense(&patches[i * taps * positions..][..taps * positions], taps, positions), start)
-        },
-        floor,
-        out,
-    );
+    memory
 }

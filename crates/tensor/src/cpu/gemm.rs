@@ -472,9 +472,9 @@ fn per_element(m: usize, n: usize) -> usize {
     m.min(n).min(8)
 }
 
-/// The rows and columns per piece of a product, given how many there are: one or two pieces per
-/// thread, if they are worth it, as evenly as whole tiles can be. Each piece packs all of the right factor that it needs, and
-/// of the left one unless that is read in place: then pieces of columns pack nothing twice.
+/// The rows and columns per piece of a product, given how many there are: one or two pieces per thread, if they are worth it,
+/// as evenly as whole tiles can be. Each piece packs all of the right factor that it needs, and of the left one unless that is
+/// read in place: then pieces of columns pack nothing twice.
 fn cut(batch: usize, (m, n): (usize, usize), work: usize, in_place: impl Fn() -> bool) -> (usize, usize) {
     // Multiply-adds per piece: some 4 µs.
     let worth = if m.min(n) == 1 { 50_000 } else { 200_000 };
